@@ -1,0 +1,1 @@
+"""Data sets: Arrow tables with named label classes and column roles."""

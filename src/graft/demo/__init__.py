@@ -1,0 +1,1 @@
+"""The journey that `graft demo` walks, and its data set."""

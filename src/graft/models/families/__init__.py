@@ -1,0 +1,1 @@
+"""One file per architecture: its configuration and tensor names, as data."""

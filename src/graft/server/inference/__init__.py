@@ -1,0 +1,1 @@
+"""Live inference: the one part of the server that loads models."""
