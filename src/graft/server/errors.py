@@ -1,0 +1,90 @@
+"""What the Hub refuses: each error knows its HTTP status and the code that clients read."""
+
+from graft.errors import HubError
+
+
+class RefusedError(HubError):
+    """A request that the Hub refuses; becomes a response with `status` and `{"error": message}`.
+
+    `code` is sent as `X-Error-Code`; `headers` are sent as they are.
+    """
+
+    status = 400
+    code: str | None = None
+
+    def __init__(self, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.headers = headers or {}
+
+
+class BadRequestError(RefusedError):
+    """A request that makes no sense: the message names the field."""
+
+
+class NotLoggedInError(RefusedError):
+    """No token where one is needed, or one that is unknown or has expired."""
+
+    status = 401
+
+
+class NotAllowedError(RefusedError):
+    """A token that may not do this."""
+
+    status = 403
+
+
+class RepoNotFoundError(RefusedError):
+    """No such repository, or a private one that the asker may not see: the answer is the same."""
+
+    status = 404
+    code = "RepoNotFound"
+
+
+class RevisionNotFoundError(RefusedError):
+    """No such branch, tag or commit in the repository."""
+
+    status = 404
+    code = "RevisionNotFound"
+
+
+class EntryNotFoundError(RefusedError):
+    """No such file or folder in the repository at that revision."""
+
+    status = 404
+    code = "EntryNotFound"
+
+
+class NotFoundError(RefusedError):
+    """Anything else that is not there: an account, a token, a page."""
+
+    status = 404
+
+
+class ConflictError(RefusedError):
+    """A name that is taken already."""
+
+    status = 409
+
+
+class StaleParentError(RefusedError):
+    """A commit made on top of one that is no longer the branch's newest."""
+
+    status = 412
+
+
+class TooLargeError(RefusedError):
+    """A request over one of the Hub's limits: the message names the limit."""
+
+    status = 413
+
+
+class BadContentError(RefusedError):
+    """Content that is not what was announced: another size or hash."""
+
+    status = 422
+
+
+class StorageFullError(RefusedError):
+    """No space left where the Hub keeps its data; nothing of the request was kept."""
+
+    status = 507

@@ -1,0 +1,208 @@
+"""What the Hub knows, as plain values: repositories, commits, files, accounts."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Kind(StrEnum):
+    """The kinds of repository; the value is the singular used in request bodies."""
+
+    MODEL = "model"
+    DATASET = "dataset"
+
+    @property
+    def plural(self) -> str:
+        """The word in the API's addresses: `/api/models/...`."""
+        return f"{self.value}s"
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a repository's id in page and download addresses."""
+        return "" if self is Kind.MODEL else f"{self.plural}/"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who owns repositories."""
+
+    id: int
+    name: str
+    full_name: str
+    created_at: datetime
+
+
+Role = Literal["read", "write"]
+
+
+@dataclass(frozen=True)
+class Token:
+    """What is kept of a token: never the secret itself, only its last four characters."""
+
+    id: int
+    name: str
+    role: Role
+    hint: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class User:
+    """Who is asking: an account, with what its token or session allows."""
+
+    account: Account
+    role: Role
+    token_name: str
+
+    @property
+    def name(self) -> str:
+        return self.account.name
+
+    @property
+    def may_write(self) -> bool:
+        return self.role == "write"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository as lists and pages show it; the figures are those of its `main` branch."""
+
+    id: int
+    kind: Kind
+    owner: str
+    name: str
+    folder: str
+    private: bool
+    created_at: datetime
+    updated_at: datetime
+    head: str | None
+    """The newest commit of `main`."""
+    downloads: int
+    tags: tuple[str, ...] = ()
+    """Everything it can be filtered by: task, library, `language:en`, `dataset:x`, `license:mit`."""
+    task: str | None = None
+    library: str | None = None
+    license: str | None = None
+    languages: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    parameters: int | None = None
+    """Weights in the safetensors files, counted by their headers."""
+    size: int = 0
+    """Bytes of all files at `head`, LFS objects included."""
+    card: dict[str, Any] = field(default_factory=dict)
+    """The YAML of README.md."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The page's address below the Hub's: `/me/model`, `/datasets/me/data`."""
+        return f"/{self.kind.prefix}{self.full_name}"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit, without its files."""
+
+    id: str
+    title: str
+    message: str
+    """What follows the title; may be empty."""
+    authors: tuple[str, ...]
+    date: datetime
+
+
+@dataclass(frozen=True)
+class Lfs:
+    """The large object that a pointer in git stands for."""
+
+    sha256: str
+    size: int
+    pointer_size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder at one revision. `size` is the file's own, whatever keeps its bytes."""
+
+    path: str
+    type: Literal["file", "directory"]
+    oid: str
+    """The git object: a blob (of the pointer, for large files) or a tree."""
+    size: int
+    lfs: Lfs | None = None
+    last_commit: Commit | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def is_file(self) -> bool:
+        return self.type == "file"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A branch or tag: `name` is short (`main`), `ref` is full (`refs/heads/main`)."""
+
+    name: str
+    ref: str
+    commit_id: str
+
+
+@dataclass(frozen=True)
+class Refs:
+    """All branches and tags of a repository, by name."""
+
+    branches: tuple[Ref, ...]
+    tags: tuple[Ref, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """README.md taken apart. `error` says why its YAML could not be read, where that happened."""
+
+    metadata: dict[str, Any]
+    body: str
+    error: str | None = None
+
+
+Sort = Literal["updated", "created", "downloads", "name"]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to list. Every value in `tags` must be among a repository's tags."""
+
+    kind: Kind
+    words: str = ""
+    author: str | None = None
+    tags: tuple[str, ...] = ()
+    sort: Sort = "updated"
+    descending: bool = True
+    limit: int = 30
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of a list: `next_cursor` continues it, and is None at its end."""
+
+    repositories: tuple[Repository, ...]
+    total: int
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class FacetValue:
+    """One value that a list can be narrowed by: `tag` goes into `Query.tags`."""
+
+    tag: str
+    label: str
+    count: int
