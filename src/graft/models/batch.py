@@ -1,0 +1,110 @@
+"""A batch: sequences laid end to end, with no padding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from graft.models.islands import Island, plan_islands
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences of tokens laid end to end.
+
+    Attributes:
+        ids: `int64[tokens]`, token ids.
+        lengths: `int64[sequences]`, tokens in each sequence; always on the CPU.
+        type_ids: `int64[tokens]`, the segment of each token, or None where all are in the first.
+        targets: What the loss compares with: `int64[sequences]` (one label),
+            `float32[sequences, labels]` (several labels), or None.
+        rows: `int64[sequences]`, the row of the data set each sequence came from, on the CPU.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    type_ids: Tensor | None = None
+    targets: Tensor | None = None
+    rows: Tensor | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_sequences(
+        cls,
+        sequences: Sequence[Sequence[int]],
+        *,
+        type_ids: Sequence[Sequence[int]] | None = None,
+        targets: Tensor | None = None,
+    ) -> Self:
+        """Builds a batch by hand.
+
+        Args:
+            sequences: The token ids of each sequence; none may be empty.
+            type_ids: The segment ids of each sequence, of the same lengths.
+            targets: See the attribute.
+
+        Raises:
+            ValueError: There are no sequences, one is empty, or `type_ids` has other lengths.
+        """
+        lengths = [len(sequence) for sequence in sequences]
+        if not lengths or min(lengths) == 0:
+            empty = f"sequence {lengths.index(0)} is empty" if lengths else "there are no sequences"
+            raise ValueError(f"A batch needs sequences of one token or more: {empty}.")
+        if type_ids is not None and [len(row) for row in type_ids] != lengths:
+            raise ValueError("type_ids must have the lengths of the sequences.")
+        return cls(
+            ids=_flat(sequences),
+            lengths=torch.tensor(lengths),
+            type_ids=None if type_ids is None else _flat(type_ids),
+            targets=targets,
+        )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in all sequences together."""
+        return len(self.ids)
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """`int64[sequences + 1]`, where each sequence starts, on the device of `ids`."""
+        starts = torch.zeros(len(self) + 1, dtype=torch.int64)
+        torch.cumsum(self.lengths, 0, out=starts[1:])
+        return starts.to(self.ids.device)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """`int64[tokens]`, the position of each token in its own sequence."""
+        firsts = torch.repeat_interleave(
+            self.starts[:-1], self.lengths.to(self.ids.device), output_size=self.tokens
+        )
+        return torch.arange(self.tokens, device=self.ids.device) - firsts
+
+    @cached_property
+    def max_length(self) -> int:
+        """Tokens in the longest sequence."""
+        return int(self.lengths.max())
+
+    @cached_property
+    def islands(self) -> list[Island]:
+        """How the CPU's attention groups the sequences; made once, used by every layer."""
+        return plan_islands(self.lengths)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """This batch with its tensors on `device`; `lengths` and `rows` stay on the CPU."""
+        if self.ids.device == torch.device(device):
+            return self
+        move = {
+            name: value.to(device, non_blocking=True)
+            for name in ("ids", "type_ids", "targets")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **move)
+
+
+def _flat(sequences: Sequence[Sequence[int]]) -> Tensor:
+    return torch.tensor([value for sequence in sequences for value in sequence])

@@ -1,0 +1,150 @@
+"""Weights on disk: reading what the ecosystem saved, writing what it loads."""
+
+import json
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from graft.errors import ModelError
+from graft.models.families.family import Family, TensorNames
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a checkpoint's tensors.
+
+    Attributes:
+        loaded: Our names of the tensors that came from the file.
+        made_anew: Our names of the tensors that the file lacks.
+        left_over: The file's names of the tensors the model has no place for.
+    """
+
+    loaded: tuple[str, ...]
+    made_anew: tuple[str, ...]
+    left_over: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of one weights file, under the names of its family's body (no prefix)."""
+
+    path: Path
+    names: Mapping[str, str]
+    read: Callable[[str], Tensor]
+
+    def stacked(self, names: tuple[str, ...]) -> Tensor:
+        """One tensor, or several stacked along the first dimension, as float32 on the CPU."""
+        tensors = [self.read(self.names[name]).to(torch.float32) for name in names]
+        return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+
+@contextmanager
+def open_checkpoint(folder: Path, family: Family) -> Iterator[Checkpoint]:
+    """Opens the weights in a folder: safetensors (memory-mapped) or a pickled state dict.
+
+    A pickle is read with PyTorch's weights-only unpickler, which runs no code from the file.
+
+    Raises:
+        ModelError: There is no weights file, or it is truncated or damaged, or wants to run code.
+    """
+    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if path is None:
+        raise ModelError(f"{folder} has no weights: expected {' or '.join(WEIGHTS)}.")
+    if path.suffix == ".safetensors":
+        try:
+            opened = safetensors.safe_open(str(path), framework="pt")
+        except (safetensors.SafetensorError, OSError) as error:
+            raise ModelError(
+                f"{path} is truncated or damaged ({error}). Fetch or copy the file again."
+            ) from error
+        with opened as file:
+            yield Checkpoint(path, _plain_names(file.keys(), family), file.get_tensor)
+    else:
+        state = _read_pickle(path)
+        yield Checkpoint(path, _plain_names(state, family), state.__getitem__)
+
+
+def load_tensors(
+    checkpoint: Checkpoint, wanted: TensorNames, shapes: Mapping[str, torch.Size]
+) -> dict[str, Tensor]:
+    """Reads the wanted tensors that the checkpoint has, under our names.
+
+    Raises:
+        ModelError: A tensor has another shape than the configuration asks for.
+    """
+    found: dict[str, Tensor] = {}
+    for ours, theirs in wanted.items():
+        if not all(name in checkpoint.names for name in theirs):
+            continue
+        tensor = checkpoint.stacked(theirs)
+        if tensor.shape != shapes[ours]:
+            raise ModelError(
+                f"{checkpoint.path}: {' + '.join(theirs)} has shape {list(tensor.shape)}, but "
+                f"config.json asks for {list(shapes[ours])}. The two files are not of one model."
+            )
+        found[ours] = tensor
+    return found
+
+
+def save_tensors(state: Mapping[str, Tensor], names: TensorNames, path: Path) -> None:
+    """Writes tensors under the family's names; stacked ones are taken apart again."""
+    tensors: dict[str, Tensor] = {}
+    for ours, theirs in names.items():
+        parts = state[ours].detach().cpu().chunk(len(theirs))
+        tensors |= {name: part.contiguous() for name, part in zip(theirs, parts, strict=True)}
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+
+
+def read_config(folder: Path, source: str) -> dict[str, Any]:
+    """The parsed `config.json` of a model's folder.
+
+    Raises:
+        ModelError: It is missing, or not a JSON object.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(f"{source} is not a model: it has no config.json.")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not valid JSON: {error}. Fetch it again.") from error
+    if not isinstance(raw, dict):
+        raise ModelError(f"{path} holds {type(raw).__name__}, not an object of settings.")
+    return raw
+
+
+def plain_name(name: str, family: Family) -> str:
+    """A file's tensor name without the family's prefix, by its present spelling."""
+    for old, new in family.aliases.items():
+        if name.endswith(old):
+            name = name.removesuffix(old) + new
+    return name.removeprefix(family.prefix)
+
+
+def _plain_names(names: Any, family: Family) -> dict[str, str]:
+    return {plain_name(name, family): name for name in names}
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} holds more than weights, and reading it could run code: refused. Ask its "
+            "author for model.safetensors."
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise ModelError(f"{path} is truncated or damaged ({error}). Fetch it again.") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path} is not a state dict: a table of names and tensors.")
+    return state

@@ -1,0 +1,84 @@
+"""The bricks: embeddings, attention, feed-forward. All work on `[tokens, hidden]`."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graft.models.attention import attend
+from graft.models.batch import Batch
+from graft.models.config import Config
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+}
+
+
+class Embeddings(nn.Module):
+    """Token, position and segment embeddings, summed and normalised."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.positions = nn.Embedding(config.max_positions, config.hidden_size)
+        self.segments = nn.Embedding(config.segments, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Args: batch. Returns: `[tokens, hidden]`."""
+        hidden = self.tokens(batch.ids) + self.positions(batch.positions)
+        if batch.type_ids is None:
+            hidden = hidden + self.segments.weight[0]
+        else:
+            hidden = hidden + self.segments(batch.type_ids)
+        output: Tensor = self.dropout(self.norm(hidden))
+        return output
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention (Vaswani et al., 2017): queries, keys and values in one product."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.shape = (3, config.heads, config.head_size)
+        self.attention_dropout = config.attention_dropout
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Args: hidden `[tokens, hidden]`, batch. Returns: `[tokens, hidden]`."""
+        qkv = self.qkv(hidden).view(-1, *self.shape)
+        dropout = self.attention_dropout if self.training else 0.0
+        output: Tensor = self.output(attend(qkv, batch, dropout).flatten(1))
+        return output
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with an activation between them."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.up = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.down = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Args: hidden `[tokens, hidden]`. Returns: `[tokens, hidden]`."""
+        output: Tensor = self.down(self.activation(self.up(hidden)))
+        return output
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al., 2014)."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Args: hidden, any shape. Returns: the same shape."""
+        return F.dropout(hidden, self.share, self.training) if self.share else hidden
