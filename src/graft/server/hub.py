@@ -1,0 +1,30 @@
+"""What one running Hub is made of; every request reaches it as `request.app.state.hub`."""
+
+from graft.server.db.database import Database
+from graft.server.downloads import DownloadCounter
+from graft.server.settings import Settings
+from graft.server.storage.objects import ObjectStore
+
+
+class Hub:
+    """The settings, the database, the large-object store and what is counted in memory.
+
+    Opening one creates the data folder and brings the database's tables up to date.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        Raises:
+            HubError: settings that cannot be used (database, storage).
+            OSError: a data folder that cannot be created.
+        """
+        self.settings = settings
+        settings.repositories_folder.mkdir(parents=True, exist_ok=True)
+        self.database = Database(settings.database_url)
+        self.database.migrate()
+        self.objects = ObjectStore(settings.storage_url, settings.data_folder / "objects")
+        self.downloads = DownloadCounter()
+
+    def close(self) -> None:
+        """Lets go of the database's files."""
+        self.database.close()

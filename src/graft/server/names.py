@@ -1,0 +1,78 @@
+"""What accounts, repositories, branches and files may be called."""
+
+import re
+
+from graft.server.errors import BadRequestError
+
+MAX_ACCOUNT_NAME = 64
+MAX_REPOSITORY_NAME = 96
+
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
+
+# First parts of the Hub's own addresses: an account of that name would have no page.
+RESERVED = frozenset(
+    "about admin api assets blog chat collections datasets docs favicon.ico graft health help "
+    "infer join login logout metrics models new notifications oauth organizations resolve "
+    "robots.txt search settings spaces static v1 v2".split()
+)
+
+
+def check_account_name(name: str) -> str:
+    """`name`, when an account may have it.
+
+    Raises:
+        BadRequestError: saying which rule it breaks.
+    """
+    _check_name("account", name, MAX_ACCOUNT_NAME)
+    if name.lower() in RESERVED:
+        raise BadRequestError(f"The account name {name!r} is reserved for the Hub: choose another.")
+    return name
+
+
+def check_repository_name(name: str) -> str:
+    """`name` (without its owner), when a repository may have it.
+
+    Raises:
+        BadRequestError: saying which rule it breaks.
+    """
+    if "/" in name:
+        raise BadRequestError(
+            f"The repository name {name!r} has a slash too many: it must be `owner/name`."
+        )
+    return _check_name("repository", name, MAX_REPOSITORY_NAME)
+
+
+def _check_name(what: str, name: str, longest: int) -> str:
+    if not 1 <= len(name) <= longest:
+        raise BadRequestError(
+            f"The {what} name {name!r} must have 1 to {longest} characters; it has {len(name)}."
+        )
+    for forbidden in ("..", "--"):
+        if forbidden in name:
+            raise BadRequestError(f"The {what} name {name!r} must not contain {forbidden!r}.")
+    if name.endswith((".git", ".ipynb")):
+        raise BadRequestError(f"The {what} name {name!r} must not end in '.git' or '.ipynb'.")
+    if not _NAME.fullmatch(name):
+        raise BadRequestError(
+            f"The {what} name {name!r} may hold only letters, digits, '-', '_' and '.', "
+            "and must not begin or end with '-' or '.'."
+        )
+    return name
+
+
+def check_file_path(path: str) -> str:
+    """`path` inside a repository, when a file may lie there.
+
+    Raises:
+        BadRequestError: an absolute path, one that leaves the repository, or one git cannot hold.
+    """
+    parts = path.split("/")
+    bad = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
+    if bad or "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path):
+        raise BadRequestError(
+            f"The file path {path!r} is not one a repository can hold: use forward slashes, "
+            "no empty, '.', '..' or '.git' parts, and no control characters."
+        )
+    if len(path.encode()) > 1024:
+        raise BadRequestError(f"The file path {path[:60]!r}... is longer than 1024 bytes.")
+    return path
