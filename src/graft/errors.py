@@ -31,3 +31,7 @@ class MissingExtraError(GraftError):
             f"{feature} needs packages that are not installed. "
             f"Install them with: pip install 'graft-nlp[{extra}]'"
         )
+
+
+class CardError(GraftError):
+    """A card (README.md) whose YAML header cannot be read: the message names file and line."""
