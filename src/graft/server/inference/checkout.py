@@ -1,0 +1,70 @@
+"""The files of a model that running it needs, on local disk, kept per commit."""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+from graft.server import repos
+from graft.server.errors import BadContentError
+from graft.server.git.snapshot import Snapshot
+from graft.server.hub import Hub
+from graft.server.records import Entry, Repository
+
+_SMALL_FILES = {".json", ".txt", ".model", ".md"}
+_KEPT_FOLDERS = 8
+
+
+def needed_files(snapshot: Snapshot) -> list[Entry]:
+    """The top-level files that a model is loaded from: safetensors, or else the older format."""
+    entries = [entry for entry in snapshot.entries() if entry.is_file]
+    weights = [entry for entry in entries if entry.name.endswith(".safetensors")]
+    weights = weights or [entry for entry in entries if entry.name == "pytorch_model.bin"]
+    if not weights:
+        raise BadContentError(
+            "This repository holds no weights to run: it needs a file model.safetensors."
+        )
+    return weights + [entry for entry in entries if Path(entry.name).suffix in _SMALL_FILES]
+
+
+async def materialise(
+    hub: Hub, repository: Repository, entries: list[Entry], commit: str, cache: Path
+) -> Path:
+    """Copies `entries` to a folder of `cache` named by the commit, where it is not there yet.
+
+    The folder appears whole: it is written under another name first.
+    """
+    folder = cache / f"{repository.id}-{commit}"
+    if folder.is_dir():
+        folder.touch()
+        return folder
+    await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=cache, prefix=".unfinished-"))
+    try:
+        for entry in entries:
+            with (unfinished / entry.name).open("wb") as file:
+                async for chunk in repos.stream(hub, repository, entry):
+                    await asyncio.to_thread(file.write, chunk)
+        _move(unfinished, folder)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+    await asyncio.to_thread(_prune, cache, folder)
+    return folder
+
+
+def _move(unfinished: Path, folder: Path) -> None:
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        # Another process of this Hub may have been quicker, with the same bytes.
+        if not folder.is_dir():
+            raise
+
+
+def _prune(cache: Path, newest: Path) -> None:
+    """Removes the folders used longest ago. A model loaded from one keeps its mapped file."""
+    folders = [path for path in cache.iterdir() if path.is_dir() and path != newest]
+    folders = [path for path in folders if not path.name.startswith(".")]
+    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in folders[_KEPT_FOLDERS - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)

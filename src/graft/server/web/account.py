@@ -1,0 +1,173 @@
+"""Logging in and out, joining, access tokens, and creating a repository."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form
+from fastapi.responses import RedirectResponse, Response
+
+from graft.server import accounts, auth, repos
+from graft.server.errors import NotFoundError, RefusedError
+from graft.server.records import Account, Kind, Role
+from graft.server.web.rendering import with_query
+from graft.server.web.visit import CurrentVisit, Visit
+
+router = APIRouter(include_in_schema=False)
+
+Text = Annotated[str, Form()]
+
+LIFETIMES = {"30": "30 days", "90": "90 days", "365": "a year", "": "until deleted"}
+"""Days until a new token expires, as the form offers them."""
+
+
+@router.get("/login")
+def login_page(visit: CurrentVisit, next_page: str = "/") -> Response:
+    """The form to log in with."""
+    return visit.page("login.html", next_page=_safe(next_page), name="", wrong="")
+
+
+@router.post("/login")
+def log_in(
+    visit: CurrentVisit, name: Text = "", password: Text = "", next_page: Text = "/"
+) -> Response:
+    """Starts a session, or shows the form again and says why not."""
+    account = accounts.check_password(visit.hub, name.strip(), password)
+    if account is None:
+        wrong = "That name and password do not belong together. Check both and try again."
+        values = {"next_page": _safe(next_page), "name": name, "wrong": wrong}
+        return visit.page("login.html", status=401, **values)
+    return _welcomed(visit, account, _safe(next_page))
+
+
+@router.post("/logout")
+def log_out(visit: CurrentVisit) -> Response:
+    """Ends the session."""
+    response = RedirectResponse("/", status_code=303)
+    auth.end_session(visit.hub, visit.request, response)
+    return response
+
+
+@router.get("/join")
+def join_page(visit: CurrentVisit) -> Response:
+    """The form to make an account with, where this Hub allows that."""
+    _require_sign_up(visit)
+    return visit.page("join.html", name="", wrong="")
+
+
+@router.post("/join")
+def join(visit: CurrentVisit, name: Text = "", password: Text = "") -> Response:
+    """Makes an account and logs in to it."""
+    _require_sign_up(visit)
+    try:
+        account = accounts.create_account(visit.hub, name.strip(), password=password)
+    except RefusedError as error:
+        return visit.page("join.html", status=error.status, name=name, wrong=str(error))
+    return _welcomed(visit, account, "/")
+
+
+def _require_sign_up(visit: Visit) -> None:
+    if not visit.hub.settings.allow_sign_up:
+        raise NotFoundError("This Hub's accounts are made by whoever runs it; ask them for one.")
+
+
+def _welcomed(visit: Visit, account: Account, address: str) -> Response:
+    response = RedirectResponse(address, status_code=303)
+    auth.start_session(visit.hub, response, account)
+    return response
+
+
+def _safe(address: str) -> str:
+    """Only pages of this Hub may be gone to after logging in."""
+    parts = urlsplit(address.replace("\\", "/"))
+    local = address.startswith("/") and not parts.netloc and not parts.scheme
+    return address if local and address.isprintable() else "/"
+
+
+def _to_login(visit: Visit) -> Response:
+    address = with_query("/login", next_page=visit.request.url.path)
+    return RedirectResponse(address, status_code=303)
+
+
+@router.get("/settings/tokens")
+def tokens_page(visit: CurrentVisit) -> Response:
+    """The account's access tokens."""
+    if visit.user is None:
+        return _to_login(visit)
+    return _tokens(visit, visit.user.account)
+
+
+@router.post("/settings/tokens")
+def create_token(
+    visit: CurrentVisit, name: Text = "", role: Text = "read", days: Text = "90"
+) -> Response:
+    """Makes a token, and shows it this once."""
+    if visit.user is None:
+        return _to_login(visit)
+    chosen: Role = "write" if role == "write" else "read"
+    lifetime = int(days) if days in LIFETIMES and days else None
+    expires = datetime.now(UTC) + timedelta(days=lifetime) if lifetime else None
+    account = visit.user.account
+    try:
+        _, secret = accounts.create_token(
+            visit.hub, account, name=name.strip() or "token", role=chosen, expires_at=expires
+        )
+    except RefusedError as error:
+        return _tokens(visit, account, wrong=str(error), status=error.status)
+    return _tokens(visit, account, secret=secret)
+
+
+@router.post("/settings/tokens/{token_id}/delete")
+def delete_token(visit: CurrentVisit, token_id: int) -> Response:
+    """Deletes a token of the account."""
+    if visit.user is None:
+        return _to_login(visit)
+    accounts.delete_token(visit.hub, visit.user.account, token_id)
+    return RedirectResponse("/settings/tokens", status_code=303)
+
+
+def _tokens(
+    visit: Visit, account: Account, *, secret: str = "", wrong: str = "", status: int = 200
+) -> Response:
+    response = visit.page(
+        "tokens.html",
+        status=status,
+        tokens=accounts.list_tokens(visit.hub, account),
+        lifetimes=LIFETIMES,
+        secret=secret,
+        wrong=wrong,
+        now=datetime.now(UTC),
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@router.get("/new")
+def new_page(visit: CurrentVisit, kind: str = "model") -> Response:
+    """The form to create a repository with."""
+    if visit.user is None:
+        return _to_login(visit)
+    return visit.page("new.html", kind=kind, name="", private=False, wrong="")
+
+
+@router.post("/new")
+def create_repository(
+    visit: CurrentVisit, name: Text = "", kind: Text = "model", visibility: Text = "public"
+) -> Response:
+    """Creates a repository of the account, and shows it."""
+    if visit.user is None:
+        return _to_login(visit)
+    private = visibility == "private"
+    try:
+        repository = repos.create(
+            visit.hub,
+            Kind.DATASET if kind == "dataset" else Kind.MODEL,
+            visit.user.name,
+            name.strip(),
+            private=private,
+            user=visit.user,
+        )
+    except RefusedError as error:
+        values = {"kind": kind, "name": name, "private": private, "wrong": str(error)}
+        return visit.page("new.html", status=error.status, **values)
+    return RedirectResponse(repository.path, status_code=303)

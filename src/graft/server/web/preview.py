@@ -1,0 +1,108 @@
+"""The first rows of a data set, read from the head of its first file."""
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from graft.server import repos
+from graft.server.hub import Hub
+from graft.server.records import Entry, Repository
+
+ROWS = 6
+COLUMNS = 8
+CELL_CHARACTERS = 160
+HEAD_BYTES = 200_000
+MAX_PARQUET_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A few rows of one file, every cell as short text; `wrong` says why there are none."""
+
+    file: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    wrong: str = ""
+
+
+def preview(hub: Hub, repository: Repository) -> Preview | None:
+    """The first rows of the file that a reader would look at first, training data where there is.
+
+    None where no file is a table; one that cannot be read as such gives a preview that says so.
+    """
+    entries = repos.snapshot(hub, repository).entries(recursive=True)
+    candidates = [entry for entry in entries if entry.is_file and _kind(entry)]
+    if not candidates:
+        return None
+    entry = min(candidates, key=lambda item: ("train" not in item.path.lower(), item.path))
+    try:
+        columns, rows = _read(hub, repository, entry)
+    except (pa.ArrowException, ValueError) as error:
+        return Preview(entry.path, wrong=str(error))
+    return Preview(
+        file=entry.path,
+        columns=tuple(columns[:COLUMNS]),
+        rows=tuple(tuple(_cell(value) for value in row[:COLUMNS]) for row in rows[:ROWS]),
+    )
+
+
+def _kind(entry: Entry) -> str:
+    suffix = entry.name.rpartition(".")[2].lower()
+    if suffix == "parquet":
+        return "parquet" if entry.size <= MAX_PARQUET_BYTES else ""
+    return suffix if suffix in ("csv", "tsv", "jsonl", "ndjson") else ""
+
+
+def _read(hub: Hub, repository: Repository, entry: Entry) -> tuple[list[str], list[list[Any]]]:
+    kind = _kind(entry)
+    if kind == "parquet":
+        return _parquet(repos.read(hub, repository, entry))
+    head = _whole_lines(repos.read(hub, repository, entry, limit=HEAD_BYTES), entry.size)
+    return _json_lines(head) if kind in ("jsonl", "ndjson") else _delimited(head, kind)
+
+
+def _whole_lines(head: bytes, size: int) -> bytes:
+    """`head` without the line that the limit cut in two."""
+    return head if len(head) >= size else head[: head.rfind(b"\n") + 1]
+
+
+def _parquet(content: bytes) -> tuple[list[str], list[list[Any]]]:
+    file = pa.parquet.ParquetFile(io.BytesIO(content))
+    names = file.schema_arrow.names[:COLUMNS]
+    batch = next(file.iter_batches(batch_size=ROWS, columns=names), None)
+    return names, _rows(batch.to_pylist() if batch else [], names)
+
+
+def _delimited(head: bytes, kind: str) -> tuple[list[str], list[list[Any]]]:
+    table = pa.csv.read_csv(
+        io.BytesIO(head),
+        parse_options=pa.csv.ParseOptions(
+            delimiter="\t" if kind == "tsv" else ",", newlines_in_values=True
+        ),
+    )
+    return table.column_names, _rows(table.slice(0, ROWS).to_pylist(), table.column_names)
+
+
+def _json_lines(head: bytes) -> tuple[list[str], list[list[Any]]]:
+    lines = (line for line in head.decode("utf-8").splitlines() if line.strip())
+    rows = [row for row in map(json.loads, islice(lines, ROWS)) if isinstance(row, dict)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return names, _rows(rows, names)
+
+
+def _rows(rows: Iterable[dict[str, Any]], names: list[str]) -> list[list[Any]]:
+    return [[row.get(name) for name in names] for row in rows]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"

@@ -1,0 +1,144 @@
+"""A repository's page: its card, its facts, and for a model the form that runs it."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from graft.server import repos
+from graft.server.errors import RefusedError
+from graft.server.inference.api import CurrentInference
+from graft.server.inference.questions import Question, Questions, check_text
+from graft.server.inference.service import Score
+from graft.server.inference.widgets import widget_inputs
+from graft.server.records import Card, Commit, Kind, Repository
+from graft.server.web.cards import CardLinks, render_card
+from graft.server.web.facts import evaluations, examples, names
+from graft.server.web.files import file_address
+from graft.server.web.preview import preview
+from graft.server.web.snippets import snippets
+from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
+
+router = APIRouter(include_in_schema=False)
+
+LABELS_SHOWN = 8
+DEFAULT_EXAMPLE = "How far is it from the earth to the moon?"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the widget shows: what was typed in, and what came of it."""
+
+    text: str = ""
+    text_pair: str = ""
+    scores: list[Score] = field(default_factory=list)
+    wrong: str = ""
+
+
+@router.get("/{owner}/{name}")
+@router.get("/datasets/{owner}/{name}")
+def repository_page(visit: CurrentVisit, repository: CurrentRepository) -> Response:
+    """The page of a model or data set."""
+    return _page(visit, repository, Trial())
+
+
+@router.post("/{owner}/{name}")
+async def try_model(
+    visit: CurrentVisit,
+    repository: CurrentRepository,
+    inference: CurrentInference,
+    text: Annotated[str, Form()] = "",
+    text_pair: Annotated[str, Form()] = "",
+    example: Annotated[int | None, Form()] = None,
+) -> Response:
+    """The page with the model's answer: what the widget does in a browser without scripts."""
+    offered = examples(repository.card)
+    if example is not None and 0 <= example < len(offered):
+        text, text_pair = offered[example].text, offered[example].text_pair or ""
+    try:
+        question = Question(
+            check_text(text, "The text"),
+            check_text(text_pair, "The second text") if _reads_pairs(repository) else None,
+        )
+        asked = Questions((question,), LABELS_SHOWN)
+        scores = (await inference.scores(visit.hub, repository, asked))[0]
+        trial, status = Trial(text, text_pair, scores), 200
+    except RefusedError as error:
+        trial, status = Trial(text, text_pair, wrong=str(error)), error.status
+    return await run_in_threadpool(_page, visit, repository, trial, status)
+
+
+def _reads_pairs(repository: Repository) -> bool:
+    """Whether the card's examples are pairs of texts: then the form asks for two."""
+    return any(example.text_pair is not None for example in examples(repository.card))
+
+
+def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200) -> Response:
+    hub = visit.hub
+    card, commit = Card({}, ""), None
+    if repository.head is not None:
+        card = repos.card(hub, repository)
+        commit = repos.snapshot(hub, repository).commit
+    offered = examples(card.metadata)
+    runnable = bool(widget_inputs(repository))
+    return visit.page(
+        "repository.html",
+        status=status,
+        repository=repository,
+        card_html=render_card(card.body, CardLinks.at(repository.path.strip("/"), "main")),
+        card_error=card.error,
+        commit=commit,
+        may_write=repos.may_write(repository, visit.user),
+        evaluations=evaluations(card.metadata),
+        lineage=_lineage(visit, repository, card.metadata),
+        runnable=runnable,
+        pairs=_reads_pairs(repository),
+        examples=offered,
+        trial=trial,
+        labels_shown=LABELS_SHOWN,
+        preview=_preview(visit, repository, commit),
+        snippets=snippets(
+            repository,
+            visit.hub_url,
+            runnable=runnable,
+            example=offered[0].text if offered else DEFAULT_EXAMPLE,
+        ),
+        address=file_address,
+        json=f"/api/{repository.kind.plural}/{repository.full_name}",
+    )
+
+
+def _preview(visit: Visit, repository: Repository, commit: Commit | None) -> Any:
+    if repository.kind is not Kind.DATASET or commit is None:
+        return None
+    return preview(visit.hub, repository)
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A repository that a card names; `address` is empty where this Hub does not have it."""
+
+    name: str
+    address: str
+
+
+def _lineage(
+    visit: Visit, repository: Repository, metadata: dict[str, Any]
+) -> dict[str, list[Ancestor]]:
+    """What a model was made from: its base models and its data sets."""
+    if repository.kind is Kind.DATASET:
+        return {}
+    bases = [_ancestor(visit, Kind.MODEL, name) for name in names(metadata, "base_model")]
+    data = [_ancestor(visit, Kind.DATASET, name) for name in names(metadata, "datasets")]
+    return {"bases": bases, "data": data}
+
+
+def _ancestor(visit: Visit, kind: Kind, full_name: str) -> Ancestor:
+    owner, _, name = full_name.partition("/")
+    try:
+        found = repos.find(visit.hub, kind, owner, name, visit.user)
+    except RefusedError:
+        return Ancestor(full_name, "")
+    return Ancestor(found.full_name, found.path)

@@ -1,0 +1,54 @@
+"""What every page is given: who visits which Hub, and the repository that its address names."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from graft.server import repos
+from graft.server.auth import CurrentHub, CurrentUser
+from graft.server.hub import Hub
+from graft.server.records import Kind, Repository, User
+from graft.server.web.rendering import render
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request for a page: what the templates' frame needs, beside the page's own values."""
+
+    request: Request
+    hub: Hub
+    user: User | None
+
+    @property
+    def hub_url(self) -> str:
+        """The address that users reach this Hub at, without a slash at its end."""
+        return self.hub.settings.public_url or str(self.request.base_url).rstrip("/")
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """Renders a page; `json` among the values is the address of the same facts as JSON."""
+        frame = {
+            "hub_name": self.hub.settings.name,
+            "hub_url": self.hub_url,
+            "may_join": self.hub.settings.allow_sign_up,
+            "user": self.user,
+        }
+        return render(self.request, template, status=status, **(frame | values))
+
+
+def _visit(request: Request, hub: CurrentHub, user: CurrentUser) -> Visit:
+    return Visit(request, hub, user)
+
+
+CurrentVisit = Annotated[Visit, Depends(_visit)]
+
+
+def _repository(visit: CurrentVisit, owner: str, name: str) -> Repository:
+    pattern: str = visit.request.scope["route"].path
+    kind = Kind.DATASET if pattern.startswith("/datasets/") else Kind.MODEL
+    return repos.find(visit.hub, kind, owner, name, visit.user)
+
+
+CurrentRepository = Annotated[Repository, Depends(_repository)]
+"""The repository at `/{owner}/{name}...` or `/datasets/{owner}/{name}...`."""
