@@ -82,7 +82,7 @@ class Repository:
     """The newest commit of `main`."""
     downloads: int
     tags: tuple[str, ...] = ()
-    """Everything it can be filtered by: task, library, `language:en`, `dataset:x`, `license:mit`."""
+    """All it can be filtered by: task, library, `language:en`, `dataset:x`, `license:mit`."""
     task: str | None = None
     library: str | None = None
     license: str | None = None
@@ -178,7 +178,7 @@ class Card:
     error: str | None = None
 
 
-Sort = Literal["updated", "created", "downloads", "name"]
+Sort = Literal["updated", "created", "downloads", "name", "parameters"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,8 @@ class Query:
     words: str = ""
     author: str | None = None
     tags: tuple[str, ...] = ()
+    min_parameters: int | None = None
+    max_parameters: int | None = None
     sort: Sort = "updated"
     descending: bool = True
     limit: int = 30

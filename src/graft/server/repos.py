@@ -1,16 +1,37 @@
 """Everything the API and the pages do with repositories goes through here.
 
 Who may see what is decided in this file: a private repository answers exactly as a missing one does
-to all but its owner. All functions here block (database, git, disk): async code calls them in a
-worker thread. `stream` is the one exception.
+to all but its owner. All functions here block (database, git, disk), so async code calls them in a
+worker thread; `stream` is the one exception.
 """
 
+import json
+import secrets
+import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pygit2
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from graft.server import large
+from graft.server.db.tables import AccountRow, RepositoryRow
+from graft.server.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    NotLoggedInError,
+    RepoNotFoundError,
+)
+from graft.server.git import history as git_history
+from graft.server.git import repository as git
+from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
+from graft.server.names import check_account_name, check_repository_name
 from graft.server.records import (
-    Account,
     Card,
     Commit,
     Entry,
@@ -22,60 +43,356 @@ from graft.server.records import (
     Repository,
     User,
 )
-from graft.server.git.snapshot import Snapshot
-
+from graft.server.search import index
+from graft.server.search import query as search_query
+from graft.server.search.describe import describe, read_card
 
 # --- finding -------------------------------------------------------------------------------------
 
-def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repository: ...
-    # raises RepoNotFoundError (also for a private one that `user` may not see)
 
-def search(hub: Hub, query: Query, user: User | None) -> Page: ...
-def facets(hub: Hub, query: Query, user: User | None) -> dict[str, list[FacetValue]]: ...
-    # keys: task, library, language, license, dataset; most frequent first
+def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repository:
+    """
+    Raises:
+        RepoNotFoundError: it does not exist, or `user` may not see it.
+    """
+    key = f"{owner}/{name}".lower()
+    with hub.database.reading() as session:
+        row = session.scalar(
+            select(RepositoryRow).where(RepositoryRow.kind == kind.value, RepositoryRow.key == key)
+        )
+        if row is None or (row.private and (user is None or row.owner_id != user.account.id)):
+            raise RepoNotFoundError(
+                f"There is no {_noun(kind)} {owner}/{name} on this Hub, or it is private and you "
+                "may not see it. Check the name, and log in if the repository is yours."
+            )
+        return _to_record(row)
 
-def may_write(repository: Repository, user: User | None) -> bool: ...
 
-# --- changing ------------------------------------------------------------------------------------
+def search(hub: Hub, query: Query, user: User | None) -> Page:
+    """The repositories that match and that `user` may see.
 
-def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: User) -> Repository: ...
-    # BadRequestError (name), NotAllowedError (not yours / read token), ConflictError (exists)
-def set_private(hub: Hub, repository: Repository, private: bool, user: User) -> Repository: ...
-def delete(hub: Hub, repository: Repository, user: User) -> None: ...
+    Raises:
+        BadRequestError: a cursor that this Hub did not give out.
+    """
+    with hub.database.reading() as session:
+        rows, total, cursor = search_query.find(session, query, _viewer_id(user))
+        return Page(tuple(_to_record(row) for row in rows), total, cursor)
+
+
+def facets(hub: Hub, query: Query, user: User | None) -> dict[str, list[FacetValue]]:
+    """What a list can be narrowed by: task, library, language, license, dataset, each with its
+    values, the most frequent first."""
+    with hub.database.reading() as session:
+        return search_query.facets(session, query, _viewer_id(user))
+
+
+def may_write(repository: Repository, user: User | None) -> bool:
+    """Whether `user` may change the repository."""
+    return user is not None and user.may_write and user.name == repository.owner
+
+
+def check_may_write(repository: Repository, user: User | None) -> User:
+    """`user`, when they may change the repository.
+
+    Raises:
+        NotLoggedInError: nobody is asking.
+        NotAllowedError: it is not theirs, or their token may only read.
+    """
+    if user is None:
+        raise NotLoggedInError(f"Changing {repository.full_name} needs a token: log in first.")
+    if user.name != repository.owner:
+        raise NotAllowedError(
+            f"{repository.full_name} belongs to {repository.owner}; {user.name} may not change it."
+        )
+    return _check_role(user)
+
+
+# --- creating, changing, deleting ----------------------------------------------------------------
+
+
+def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: User) -> Repository:
+    """A new repository, with `.gitattributes` in its first commit.
+
+    Raises:
+        BadRequestError: a name that it cannot have.
+        NotAllowedError: another's namespace, or a token that may only read.
+        ConflictError: it exists.
+    """
+    check_repository_name(name)
+    if owner.lower() != user.name.lower():
+        check_account_name(owner)
+        raise NotAllowedError(
+            f"{user.name} may not create a repository under {owner!r}: use {user.name}/{name}."
+        )
+    _check_role(user)
+    folder = _new_folder()
+    path = hub.settings.repositories_folder / folder
+    try:
+        git.create_repository(path, user.name)
+        with hub.database.writing() as session:
+            row = _insert(session, kind, name, folder, private, user)
+            found = git.snapshot(git.open_repository(path), git.DEFAULT_BRANCH)
+            index.write(session, row, describe(kind, found, large.reader(hub, found)))
+            return _to_record(row)
+    except BaseException as error:
+        shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, IntegrityError):
+            raise ConflictError(f"The {_noun(kind)} {user.name}/{name} exists already.") from error
+        raise
+
+
+def set_private(hub: Hub, repository: Repository, private: bool, user: User | None) -> Repository:
+    """
+    Raises:
+        NotAllowedError: it is not the user's, or their token may only read.
+    """
+    check_may_write(repository, user)
+    with hub.database.writing() as session:
+        row = get_row(session, repository)
+        row.private = private
+        return _to_record(row)
+
+
+def rename(hub: Hub, repository: Repository, name: str, user: User | None) -> Repository:
+    """Gives a repository another name; its files stay where they are.
+
+    Raises:
+        BadRequestError: a name that it cannot have.
+        NotAllowedError: it is not the user's, or their token may only read.
+        ConflictError: the name is taken.
+    """
+    check_may_write(repository, user)
+    check_repository_name(name)
+    try:
+        with hub.database.writing() as session:
+            row = get_row(session, repository)
+            row.name = name
+            row.key = f"{row.owner.name}/{name}".lower()
+            session.flush()
+            found = snapshot(hub, repository)
+            index.write(session, row, describe(repository.kind, found, large.reader(hub, found)))
+            return _to_record(row)
+    except IntegrityError as error:
+        raise ConflictError(f"{repository.owner}/{name} exists already.") from error
+
+
+def delete(hub: Hub, repository: Repository, user: User | None) -> None:
+    """Removes a repository, its history, and the large objects that no other repository uses.
+
+    Raises:
+        NotAllowedError: it is not the user's, or their token may only read.
+    """
+    check_may_write(repository, user)
+    path = repository_path(hub, repository)
+    trash = path.with_name(f".deleted-{repository.folder.rpartition('/')[2]}")
+    with git.locked(path):
+        path.rename(trash)
+        try:
+            with hub.database.writing() as session:
+                index.remove(session, repository.id)
+                session.delete(get_row(session, repository))
+                session.flush()
+                orphans = large.forget_orphans(session)
+        except BaseException:
+            trash.rename(path)
+            raise
+    large.delete_orphans(hub, orphans)
+    shutil.rmtree(trash)
+
+
+def count_download(hub: Hub, repository: Repository, who: str) -> None:
+    """Counts a fetch by `who` (an account or an address), unless it belongs to the last one."""
+    if hub.downloads.is_new(repository.id, who):
+        with hub.database.writing() as session:
+            session.execute(
+                update(RepositoryRow)
+                .where(RepositoryRow.id == repository.id)
+                .values(downloads=RepositoryRow.downloads + 1)
+            )
+
 
 # --- reading -------------------------------------------------------------------------------------
 
-def snapshot(hub: Hub, repository: Repository, revision: str = "main") -> Snapshot: ...
-    # RevisionNotFoundError. revision: branch, tag or commit id
-def split_revision(hub: Hub, repository: Repository, rest: str) -> tuple[Snapshot, str]: ...
-    # "main/a/b.txt" or "feature/x/a/b.txt" -> (the snapshot, "a/b.txt")
 
-#   snapshot.commit: Commit;  snapshot.commit.id
-#   snapshot.entries(path="", *, recursive=False, last_commits=False) -> list[Entry]   (folders first, by name)
-#   snapshot.entry(path) -> Entry                                                       (EntryNotFoundError)
+def snapshot(hub: Hub, repository: Repository, revision: str = git.DEFAULT_BRANCH) -> Snapshot:
+    """The repository at a branch, tag or commit.
 
-def read(hub: Hub, repository: Repository, entry: Entry, limit: int | None = None) -> bytes: ...
-    # the file's bytes (at most `limit`), large files included
-def stream(hub: Hub, repository: Repository, entry: Entry, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]: ...
-def card(hub: Hub, repository: Repository, revision: str = "main") -> Card: ...
-    # empty Card where there is no README.md
-def history(hub: Hub, repository: Repository, revision: str = "main", *, skip: int = 0, limit: int = 50) -> tuple[list[Commit], int]: ...
-def refs(hub: Hub, repository: Repository) -> Refs: ...
-def checkout(hub: Hub, repository: Repository, snapshot: Snapshot, folder: Path) -> Path: ...
-    # all files written to `folder` (atomic_folder)
+    Raises:
+        RevisionNotFoundError: none of those.
+    """
+    return git.snapshot(open_git(hub, repository), revision)
 
-# Accounts and tokens: graft.server.accounts
-#   find_account(hub, name) -> Account            (NotFoundError)
-#   check_password(hub, name, password) -> Account | None
-#   create_account(hub, name, *, password=None, full_name="") -> Account
-#   create_token(hub, account, *, name, role="write", expires_at=None) -> tuple[Token, str]   (the secret, once)
-#   list_tokens(hub, account) -> list[Token];  delete_token(hub, account, token_id)
-# Who asks: graft.server.auth
-#   CurrentHub = Annotated[Hub, Depends(get_hub)]              (request.app.state.hub)
-#   CurrentUser = Annotated[User | None, Depends(current_user)]  Authorization header or session cookie; bad token -> 401
-#   start_session(hub, response, account); end_session(hub, request, response)
-#   Unsafe requests with the cookie are checked for Origin / Sec-Fetch-Site.
-# Settings: hub.settings.public_url, .allow_sign_up, .data_folder
-# Errors: graft.server.errors.RefusedError(.status, .code, str(error)). For requests whose Accept header
-#   prefers text/html (and a path outside /api, /resolve/, .git, /infer, /v1), app.py answers with
-#   graft.server.web.pages.error_page(request, status: int, message: str) -> Response
+
+def split_revision(hub: Hub, repository: Repository, rest: str) -> tuple[Snapshot, str]:
+    """Takes `revision/path/in/repository` apart; the revision itself may hold slashes.
+
+    Raises:
+        RevisionNotFoundError: no leading part of `rest` is a revision.
+    """
+    opened = open_git(hub, repository)
+    commit, path = git.split_revision(opened, rest)
+    return Snapshot(opened, commit), path
+
+
+def read(hub: Hub, repository: Repository, entry: Entry, limit: int | None = None) -> bytes:
+    """The file's bytes, large ones included; at most `limit` of them."""
+    length = entry.size if limit is None else min(limit, entry.size)
+    if entry.lfs is not None:
+        return hub.objects.read(entry.lfs.sha256, 0, length)
+    return git.read_blob(open_git(hub, repository), entry.oid)[:length]
+
+
+async def stream(
+    hub: Hub, repository: Repository, entry: Entry, start: int = 0, end: int | None = None
+) -> AsyncIterator[bytes]:
+    """The file's bytes from `start` up to, not including, `end`, a piece at a time."""
+    end = entry.size if end is None else end
+    if entry.lfs is not None:
+        async for chunk in hub.objects.stream(entry.lfs.sha256, start, end):
+            yield chunk
+    elif start < end:
+        yield git.read_blob(open_git(hub, repository), entry.oid)[start:end]
+
+
+def card(hub: Hub, repository: Repository, revision: str = git.DEFAULT_BRANCH) -> Card:
+    """README.md taken apart; an empty card where there is none.
+
+    Raises:
+        RevisionNotFoundError: no such revision.
+    """
+    found = snapshot(hub, repository, revision)
+    return read_card(found, large.reader(hub, found))
+
+
+def history(
+    hub: Hub,
+    repository: Repository,
+    revision: str = git.DEFAULT_BRANCH,
+    *,
+    skip: int = 0,
+    limit: int = 50,
+) -> tuple[list[Commit], int]:
+    """`limit` commits after the first `skip`, newest first; and how many there are.
+
+    Raises:
+        RevisionNotFoundError: no such revision.
+    """
+    opened = open_git(hub, repository)
+    commit = git.find_commit(opened, revision)
+    return git_history.history(opened, str(commit.id), skip=skip, limit=limit)
+
+
+def refs(hub: Hub, repository: Repository) -> Refs:
+    """All branches and tags."""
+    return git.list_refs(open_git(hub, repository))
+
+
+# --- for the other services ----------------------------------------------------------------------
+
+
+def repository_path(hub: Hub, repository: Repository) -> Path:
+    """The bare git repository's folder."""
+    return hub.settings.repositories_folder / repository.folder
+
+
+def open_git(hub: Hub, repository: Repository) -> pygit2.Repository:
+    """
+    Raises:
+        RepoNotFoundError: it has just been deleted.
+    """
+    return git.open_repository(repository_path(hub, repository))
+
+
+def get_row(session: Session, repository: Repository) -> RepositoryRow:
+    """The repository's row, inside a transaction.
+
+    Raises:
+        RepoNotFoundError: it has just been deleted.
+    """
+    row = session.get(RepositoryRow, repository.id)
+    if row is None:
+        raise RepoNotFoundError(f"{repository.full_name} has just been deleted.")
+    return row
+
+
+def reindex(hub: Hub, repository: Repository) -> None:
+    """Reads the newest commit of `main` into the tables that lists and searches read.
+
+    Raises:
+        RepoNotFoundError: it has just been deleted.
+    """
+    with git.locked(repository_path(hub, repository)):
+        found = snapshot(hub, repository)
+        description = describe(repository.kind, found, large.reader(hub, found))
+        with hub.database.writing() as session:
+            index.write(session, get_row(session, repository), description)
+
+
+def _insert(
+    session: Session, kind: Kind, name: str, folder: str, private: bool, user: User
+) -> RepositoryRow:
+    owner = session.get(AccountRow, user.account.id)
+    if owner is None:
+        raise NotFoundError(f"The account {user.name} has just been deleted.")
+    now = datetime.now(UTC)
+    row = RepositoryRow(
+        kind=kind.value,
+        owner=owner,
+        name=name,
+        key=f"{owner.name}/{name}".lower(),
+        folder=folder,
+        private=private,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _check_role(user: User) -> User:
+    if not user.may_write:
+        raise NotAllowedError(
+            f"The token {user.token_name!r} may only read; this needs one with the role 'write'."
+        )
+    return user
+
+
+def _to_record(row: RepositoryRow) -> Repository:
+    by_facet: dict[str, list[str]] = {}
+    for tag in row.tags:
+        by_facet.setdefault(tag.facet, []).append(tag.tag.partition(":")[2])
+    return Repository(
+        id=row.id,
+        kind=Kind(row.kind),
+        owner=row.owner.name,
+        name=row.name,
+        folder=row.folder,
+        private=row.private,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        head=row.head,
+        downloads=row.downloads,
+        tags=tuple(tag.tag for tag in row.tags),
+        task=row.task,
+        library=row.library,
+        license=row.license,
+        languages=tuple(by_facet.get("language", ())),
+        datasets=tuple(by_facet.get("dataset", ())),
+        weights=json.loads(row.weights),
+        size=row.size,
+        card=json.loads(row.card),
+    )
+
+
+def _viewer_id(user: User | None) -> int | None:
+    return user.account.id if user else None
+
+
+def _noun(kind: Kind) -> str:
+    return "model" if kind is Kind.MODEL else "data set"
+
+
+def _new_folder() -> str:
+    name = secrets.token_hex(16)
+    return f"{name[:2]}/{name}.git"

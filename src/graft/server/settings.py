@@ -26,7 +26,7 @@ class Settings:
     """An SQLAlchemy URL; empty: SQLite in the data folder."""
 
     storage_url: str = ""
-    """Where large objects lie, as an obstore URL; empty: the folder `objects` of the data folder."""
+    """Where large objects lie, as an obstore URL; empty: `objects` in the data folder."""
 
     host: str = "127.0.0.1"
     port: int = 8080

@@ -7,7 +7,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
 from graft.errors import HubError
@@ -57,7 +57,7 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # Python's own transaction handling begins too late for BEGIN IMMEDIATE: `_begin_sqlite` does it.
+    # Python's own handling of transactions knows no BEGIN IMMEDIATE: `_begin_sqlite` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")

@@ -23,7 +23,11 @@ class Moment(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
@@ -151,6 +155,4 @@ class RepositoryObjectRow(Base):
     repository_id: Mapped[int] = mapped_column(
         ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True
     )
-    sha256: Mapped[str] = mapped_column(
-        ForeignKey("objects.sha256"), primary_key=True, index=True
-    )
+    sha256: Mapped[str] = mapped_column(ForeignKey("objects.sha256"), primary_key=True, index=True)

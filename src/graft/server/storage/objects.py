@@ -2,16 +2,16 @@
 
 import hashlib
 import secrets
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO
 
 import obstore
-from obstore.store import LocalStore, ObjectStore as Backend, from_url
+from obstore.store import LocalStore, from_url
+from obstore.store import ObjectStore as Backend
 
 from graft.errors import HubError
-from graft.server.errors import BadContentError, StorageFullError
+from graft.server.errors import BadContentError
+from graft.server.storage.full import is_full, storage_full
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -25,7 +25,6 @@ class ObjectStore:
         Raises:
             HubError: an address that obstore does not understand.
         """
-        self._folder: Path | None = None
         self._backend: Backend
         if url:
             try:
@@ -33,8 +32,7 @@ class ObjectStore:
             except (ValueError, obstore.exceptions.BaseError) as error:
                 raise HubError(f"The storage address {url!r} cannot be used: {error}") from error
         else:
-            self._folder = folder.absolute()
-            self._backend = LocalStore(self._folder, mkdir=True)
+            self._backend = LocalStore(folder.absolute(), mkdir=True)
 
     async def receive(self, chunks: AsyncIterator[bytes], sha256: str, size: int) -> str:
         """Takes in an object's bytes and checks them; answers the key of the unpublished object.
@@ -48,17 +46,14 @@ class ObjectStore:
             # A failing iterator makes obstore abort the upload, so that bad bytes never get a name.
             await obstore.put_async(self._backend, key, _checked(chunks, sha256, size))
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise_if_full(error)
+            if is_full(error):
+                raise storage_full() from error
             raise
         return key
 
     def publish(self, key: str, sha256: str) -> None:
         """Gives a received object its place, in one step."""
-        try:
-            obstore.rename(self._backend, key, _key(sha256))
-        except (OSError, obstore.exceptions.BaseError) as error:
-            raise_if_full(error)
-            raise
+        obstore.rename(self._backend, key, _key(sha256))
 
     def discard(self, key: str) -> None:
         """Forgets a received object that was not published."""
@@ -94,22 +89,6 @@ class ObjectStore:
         async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
-    def write_to(self, sha256: str, path: Path) -> None:
-        """Puts the object's bytes at `path`: a hard link where the store is on the same disk."""
-        if self._folder is not None:
-            source = self._folder / _key(sha256)
-            try:
-                path.hardlink_to(source)
-            except OSError:  # another disk, or one without hard links
-                shutil.copyfile(source, path)
-            return
-        with path.open("wb") as file:
-            self._copy(sha256, file)
-
-    def _copy(self, sha256: str, file: IO[bytes]) -> None:
-        for chunk in obstore.get(self._backend, _key(sha256)).stream(min_chunk_size=CHUNK_BYTES):
-            file.write(chunk)
-
 
 async def _checked(chunks: AsyncIterator[bytes], sha256: str, size: int) -> AsyncIterator[bytes]:
     digest = hashlib.sha256()
@@ -133,18 +112,6 @@ async def _checked(chunks: AsyncIterator[bytes], sha256: str, size: int) -> Asyn
             f"The uploaded bytes have the SHA-256 {digest.hexdigest()}, but {sha256} was "
             "announced. Nothing was stored; send the file again."
         )
-
-
-def raise_if_full(error: BaseException) -> None:
-    """Raises StorageFullError where `error` came from a full disk (or quota); else does nothing."""
-    text = str(error).lower()
-    if "no space left" in text or "os error 28" in text or "disk is full" in text or (
-        "disk quota exceeded" in text
-    ):
-        raise StorageFullError(
-            "The Hub has no space left for this; nothing of it was stored. "
-            "Ask whoever runs the Hub to free some space, then try again."
-        ) from error
 
 
 def _key(sha256: str) -> str:

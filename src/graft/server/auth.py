@@ -1,0 +1,186 @@
+"""Who is asking: a token in the Authorization header, or a session cookie from the login page."""
+
+import base64
+import binascii
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from graft.server.accounts import digest, to_account
+from graft.server.db.tables import SessionRow, TokenRow
+from graft.server.errors import NotAllowedError, NotLoggedInError
+from graft.server.hub import Hub
+from graft.server.records import Account, Role, User
+
+SESSION_COOKIE = "graft_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# Writing the time at every request would make reading cost a write.
+_LAST_USED_PRECISION = timedelta(hours=1)
+
+# Clients look for this text: without it they take a 401 for a missing repository.
+_BAD_CREDENTIALS = {"X-Error-Message": "Invalid credentials in Authorization header"}
+
+
+def get_hub(connection: HTTPConnection) -> Hub:
+    """The Hub that serves this request."""
+    hub: Hub = connection.app.state.hub
+    return hub
+
+
+def current_user(request: Request) -> User | None:
+    """Who is asking, or None for somebody unknown.
+
+    Raises:
+        NotLoggedInError: a token that is unknown or has expired. A session that has expired is
+            nobody: its owner sees the public pages and can log in again.
+    """
+    hub = get_hub(request)
+    header = request.headers.get("authorization")
+    if header is not None:
+        return _user_of_token(hub, _secret_in(header))
+    cookie = request.cookies.get(SESSION_COOKIE)
+    return _user_of_session(hub, cookie) if cookie else None
+
+
+def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:
+    """Who is asking.
+
+    Raises:
+        NotLoggedInError: nobody known.
+    """
+    if user is None:
+        raise NotLoggedInError(
+            "This needs a token: log in first (`graft login`), or send one as "
+            "`Authorization: Bearer TOKEN`."
+        )
+    return user
+
+
+CurrentHub = Annotated[Hub, Depends(get_hub)]
+CurrentUser = Annotated[User | None, Depends(current_user)]
+LoggedInUser = Annotated[User, Depends(require_user)]
+
+
+def start_session(hub: Hub, response: Response, account: Account) -> None:
+    """Logs the browser in: sets a cookie of which the database keeps only the hash."""
+    secret = secrets.token_urlsafe(32)
+    now = datetime.now(UTC)
+    seconds = hub.settings.session_seconds
+    with hub.database.writing() as session:
+        session.execute(delete(SessionRow).where(SessionRow.expires_at < now))
+        session.add(
+            SessionRow(
+                digest=digest(secret),
+                account_id=account.id,
+                created_at=now,
+                expires_at=now + timedelta(seconds=seconds),
+            )
+        )
+    response.set_cookie(
+        SESSION_COOKIE,
+        secret,
+        max_age=seconds,
+        httponly=True,
+        samesite="lax",
+        secure=hub.settings.public_url.startswith("https:"),
+    )
+
+
+def end_session(hub: Hub, request: Request, response: Response) -> None:
+    """Logs the browser out: the cookie is worth nothing from now on, wherever it was copied to."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if cookie:
+        with hub.database.writing() as session:
+            session.execute(delete(SessionRow).where(SessionRow.digest == digest(cookie)))
+    response.delete_cookie(SESSION_COOKIE)
+
+
+def base_url(connection: HTTPConnection) -> str:
+    """The Hub's address as the client knows it, without a slash at the end."""
+    public = get_hub(connection).settings.public_url
+    return public or str(connection.base_url).rstrip("/")
+
+
+def check_same_origin(request: HTTPConnection) -> None:
+    """Refuses what another site's page makes a browser send with the user's cookies.
+
+    Programs that are no browsers send neither header, and no other site's cookies.
+
+    Raises:
+        NotAllowedError: the request comes from a page of another site.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        same = site in ("same-origin", "none")
+    else:
+        origin = request.headers.get("origin")
+        same = origin is None or urlsplit(origin).netloc in (
+            request.headers.get("host", ""),
+            urlsplit(base_url(request)).netloc,
+        )
+    if not same:
+        raise NotAllowedError(
+            "This request comes from a page of another site. Use the Hub's own pages, or a token."
+        )
+
+
+def _secret_in(header: str) -> str:
+    """The token in an Authorization header: Bearer, or Basic with the token as the password."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise _bad_credentials("The Authorization header cannot be read.") from None
+        return password or name
+    raise _bad_credentials("The Authorization header must be `Bearer TOKEN`.")
+
+
+def _user_of_token(hub: Hub, secret: str) -> User:
+    now = datetime.now(UTC)
+    with hub.database.reading() as session:
+        row = _find_token(session, secret)
+        if row is None:
+            raise _bad_credentials(
+                "This Hub does not know the token: it was deleted, or belongs to another hub."
+            )
+        if row.expires_at is not None and row.expires_at <= now:
+            raise _bad_credentials(
+                f"The token {row.name!r} expired on {row.expires_at:%Y-%m-%d at %H:%M UTC}. "
+                "Make a new one on the page /settings/tokens or with `graft hub token create`."
+            )
+        role: Role = "write" if row.role == "write" else "read"
+        user = User(to_account(row.account), role, row.name)
+        used = row.last_used_at
+    if used is None or now - used > _LAST_USED_PRECISION:
+        with hub.database.writing() as session:
+            row = _find_token(session, secret)
+            if row is not None:
+                row.last_used_at = now
+    return user
+
+
+def _find_token(session: Session, secret: str) -> TokenRow | None:
+    return session.query(TokenRow).filter(TokenRow.digest == digest(secret)).one_or_none()
+
+
+def _user_of_session(hub: Hub, cookie: str) -> User | None:
+    with hub.database.reading() as session:
+        row = session.get(SessionRow, digest(cookie))
+        if row is None or row.expires_at <= datetime.now(UTC):
+            return None
+        return User(to_account(row.account), "write", "the login page")
+
+
+def _bad_credentials(message: str) -> NotLoggedInError:
+    return NotLoggedInError(message, headers=_BAD_CREDENTIALS)

@@ -1,0 +1,95 @@
+"""A repository at one commit: its files and folders."""
+
+from collections.abc import Iterator
+
+import pygit2
+
+from graft.server.errors import EntryNotFoundError
+from graft.server.git.history import last_commits, to_commit
+from graft.server.git.pointers import MAX_POINTER_BYTES, parse_pointer
+from graft.server.records import Commit, Entry
+
+
+class Snapshot:
+    """Reads one commit of a bare repository. Not shared between threads."""
+
+    def __init__(self, repository: pygit2.Repository, commit: pygit2.Commit) -> None:
+        self._repository = repository
+        self._commit = commit
+        self.commit: Commit = to_commit(commit)
+
+    @property
+    def id(self) -> str:
+        """The commit's id."""
+        return self.commit.id
+
+    def entries(
+        self, path: str = "", *, recursive: bool = False, last_commits: bool = False
+    ) -> list[Entry]:
+        """What lies in the folder `path`, by name, folders first.
+
+        With `recursive`, everything below it, each folder before its own content. With
+        `last_commits`, each entry with the newest commit that touched it, which is slower.
+
+        Raises:
+            EntryNotFoundError: no such folder.
+        """
+        folder = self._object(path)
+        if not isinstance(folder, pygit2.Tree):
+            raise self._missing(path, "is a file, not a folder")
+        found = list(self._walk(folder, path, recursive))
+        return self._with_commits(found) if last_commits else found
+
+    def entry(self, path: str, *, last_commit: bool = False) -> Entry:
+        """The file or folder at `path`.
+
+        Raises:
+            EntryNotFoundError: nothing lies there.
+        """
+        found = self._entry(path, self._object(path))
+        return self._with_commits([found])[0] if last_commit else found
+
+    def blob(self, entry: Entry) -> bytes:
+        """The bytes that git holds for a file: of the pointer, for a large one."""
+        blob = self._repository[entry.oid]
+        if not isinstance(blob, pygit2.Blob):
+            raise TypeError(f"{entry.path} is a folder: it has no bytes")
+        return blob.data
+
+    def _walk(self, tree: pygit2.Tree, path: str, recursive: bool) -> Iterator[Entry]:
+        children = sorted(tree, key=lambda child: (not isinstance(child, pygit2.Tree), child.name))
+        for child in children:
+            child_path = f"{path}/{child.name}" if path else str(child.name)
+            if isinstance(child, pygit2.Tree | pygit2.Blob):  # not the commit of a submodule
+                yield self._entry(child_path, child)
+            if recursive and isinstance(child, pygit2.Tree):
+                yield from self._walk(child, child_path, recursive)
+
+    def _entry(self, path: str, found: pygit2.Object) -> Entry:
+        if isinstance(found, pygit2.Tree):
+            return Entry(path=path, type="directory", oid=str(found.id), size=0)
+        small = found.size <= MAX_POINTER_BYTES
+        lfs = parse_pointer(found.data) if small else None
+        size = lfs.size if lfs else found.size
+        return Entry(path=path, type="file", oid=str(found.id), size=size, lfs=lfs)
+
+    def _object(self, path: str) -> pygit2.Object:
+        if not path:
+            return self._commit.tree
+        try:
+            found = self._commit.tree[path]
+        except (KeyError, ValueError):
+            raise self._missing(path, "does not exist") from None
+        if not isinstance(found, pygit2.Tree | pygit2.Blob):
+            raise self._missing(path, "is a submodule, which the Hub does not hold")
+        return found
+
+    def _missing(self, path: str, why: str) -> EntryNotFoundError:
+        return EntryNotFoundError(
+            f"{path!r} {why} in this repository at revision {self.id}.",
+            headers={"X-Repo-Commit": self.id},
+        )
+
+    def _with_commits(self, entries: list[Entry]) -> list[Entry]:
+        newest = last_commits(self._commit, [entry.path for entry in entries])
+        return [Entry(e.path, e.type, e.oid, e.size, e.lfs, newest.get(e.path)) for e in entries]
