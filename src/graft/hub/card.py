@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from graft.hub.header import parse_card, render_header
@@ -40,7 +41,7 @@ class Results:
     """The figures of one evaluation.
 
     Attributes:
-        dataset: a repository id, or any name.
+        dataset: a repository id, a folder or a file.
         metrics: by Graft's names ("accuracy", "macro_f1", ...), fractions from 0 to 1.
         per_label: figures of each label.
         rows: how many examples were evaluated.
@@ -66,8 +67,8 @@ class ModelCard:
         text_pair: whether the model reads two texts at a time.
         languages: codes such as "en".
         license: an identifier such as "apache-2.0".
-        base_model: what it was fine-tuned from: a repository id, or a name.
-        datasets: what it was trained on: repository ids, or names.
+        base_model: what it was fine-tuned from: a repository id, or a folder.
+        datasets: what it was trained on: repository ids, folders or files.
         tags: more words to find it by.
         results: evaluations.
         training: settings by name, in the order to show them.
@@ -102,7 +103,7 @@ class ModelCard:
     def metadata(self) -> dict[str, Any]:
         """The YAML header's values; only what can be a repository id is named as one."""
         types = [_metric(name)[0] for result in self.results for name in result.metrics]
-        base = self.base_model if self.base_model and is_repo_id(self.base_model) else None
+        base = self.base_model if self.base_model and _on_a_hub(self.base_model) else None
         return {
             "library_name": "graft",
             "pipeline_tag": self.task,
@@ -110,7 +111,7 @@ class ModelCard:
             "license": self.license,
             "base_model": base,
             "base_model_relation": "finetune" if base else None,
-            "datasets": [name for name in self.datasets if is_repo_id(name)],
+            "datasets": [name for name in self.datasets if _on_a_hub(name)],
             "metrics": list(dict.fromkeys(types)),
             "tags": list(dict.fromkeys(["graft", "transformers", "safetensors", *self.tags])),
             "widget": [_widget(example) for example in self.examples],
@@ -154,8 +155,8 @@ class ModelCard:
         gives = "the labels that fit" if self.several_labels else "one label"
         sentences = [f"A {_plain(self.task)} model made with Graft: {reads} in, {gives} out."]
         rows = [
-            ("Base model", _code(self.base_model)),
-            ("Trained on", ", ".join(_code(name) for name in self.datasets)),
+            ("Base model", _source(self.base_model or "")),
+            ("Trained on", ", ".join(_source(name) for name in self.datasets)),
             ("Language", ", ".join(_plain(code) for code in self.languages)),
             ("License", _plain(self.license or "")),
             ("Labels", ", ".join(_code(label) for label in self.labels)),
@@ -201,7 +202,7 @@ print(pipe({theirs}))
         parts = []
         for result in self.results:
             rows = f", {result.rows:,} examples" if result.rows is not None else ""
-            parts.append(f"On {_code(result.dataset)}, split {_code(result.split)}{rows}:")
+            parts.append(f"On {_source(result.dataset)}, split {_code(result.split)}{rows}:")
             parts.append(
                 _table(
                     ("metric", "value"),
@@ -243,11 +244,12 @@ print(pipe({theirs}))
     def _measured_on(self) -> list[str]:
         if not self.results:
             return []
-        names = ", ".join(dict.fromkeys(_code(result.dataset) for result in self.results))
+        names = ", ".join(dict.fromkeys(_source(result.dataset) for result in self.results))
         return [f"The figures above were measured on {names} only; on other text they may differ."]
 
 
 def _result(result: Results, task: str) -> dict[str, Any]:
+    dataset = _short(result.dataset)
     metrics = []
     for name, value in result.metrics.items():
         type_, title, arguments = _metric(name)
@@ -255,7 +257,7 @@ def _result(result: Results, task: str) -> dict[str, Any]:
         metrics.append({**metric, "args": arguments} if arguments else metric)
     return {
         "task": {"type": task},
-        "dataset": {"name": result.dataset, "type": result.dataset, "split": result.split},
+        "dataset": {"name": dataset, "type": dataset, "split": result.split},
         "metrics": metrics,
     }
 
@@ -291,10 +293,22 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(str(text).split()))
 
 
-def _code(text: str | None) -> str:
+def _on_a_hub(name: str) -> bool:
+    """Whether a model or data set came from a hub; a folder of that name was taken before."""
+    return is_repo_id(name) and not Path(name).exists()
+
+
+def _short(name: str) -> str:
+    """A repository's id, or the last part of a path: where a folder lay is nobody's business."""
+    return name if _on_a_hub(name) else Path(name).name
+
+
+def _source(name: str) -> str:
+    return _code(_short(name)) if name else ""
+
+
+def _code(text: str) -> str:
     """Text as inline code, also inside a table, whatever is in it."""
-    if not text:
-        return ""
     line = " ".join(text.split())
     if "`" in line or "|" in line:  # neither can be escaped inside code in a table
         return _plain(line)
