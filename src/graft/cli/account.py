@@ -27,7 +27,7 @@ def login(
 
     Examples:
 
-    [bold]graft login --endpoint http://127.0.0.1:8000[/]
+    [bold]graft login --endpoint http://127.0.0.1:8080[/]
 
     [bold]graft login < token.txt[/]
     """

@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Set HF_ENDPOINT to the address of your hub, for example http://127.0.0.1:8000.",
+    epilog="Set HF_ENDPOINT to the address of your hub, for example http://127.0.0.1:8080.",
 )
 
 

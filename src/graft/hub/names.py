@@ -39,7 +39,7 @@ def check_endpoint(endpoint: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise HubError(
             f"{endpoint!r} is not the address of a hub. "
-            "Write it in full (HF_ENDPOINT or --endpoint), for example http://127.0.0.1:8000."
+            "Write it in full (HF_ENDPOINT or --endpoint), for example http://127.0.0.1:8080."
         )
     return endpoint.rstrip("/")
 
