@@ -1,0 +1,231 @@
+"""Turning columns of labels into class numbers, by Arrow's kernels: no Python object per row."""
+
+import re
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graft.data.features import (
+    ClassLabel,
+    Feature,
+    Sequence,
+    Value,
+    arrow_type_of,
+    class_label_in,
+)
+from graft.data.roles import is_list, is_text
+from graft.errors import DataError
+
+Where = Callable[[str, int], str]
+"""Names a row for an error: (split, row from 0) -> "test.csv, row 18"."""
+
+_WHOLE_NUMBER = re.compile(r"-?\d+")
+_DECIMAL_PATTERN = r"^-?\d*\.?\d+$"
+# Decimal fractions with more values than this are measurements, not names of classes.
+_MOST_DECIMAL_CLASSES = 20
+_NAMES_IN_A_MESSAGE = 12
+
+
+def encode_labels(
+    splits: Mapping[str, pa.ChunkedArray], declared: Feature | None, where: Where
+) -> tuple[dict[str, pa.ChunkedArray], Feature]:
+    """The label column of every split as class numbers over one set of classes.
+
+    `splits` holds strings, numbers, booleans, or lists of those, of one type. With a `declared`
+    class label (from a card or a Parquet schema) its names count, and -1 is a missing label.
+    Without one, the classes are those of the split "train" (of all splits, where there is none),
+    sorted; numbers keep their written form as names. Empty strings, and -1 in a split that holds
+    nothing else, are missing labels. Decimal fractions are no classes: they become float64.
+
+    Returns int64 columns (lists of int64 for several labels a row), in which a missing label is
+    null, and their feature.
+
+    Raises `DataError` for a label that is not among the classes, naming file, row and label.
+    """
+    values = {name: _flat(column) for name, column in splits.items()}
+    if all(_is_measure(column) for column in values.values()):
+        return {name: column.cast(pa.float64()) for name, column in splits.items()}, Value(
+            "float64"
+        )
+
+    def where_value(split: str, position: int) -> str:
+        return where(split, _row_of(splits[split], position))
+
+    label = class_label_in(declared)
+    if label is None:
+        texts = _drop_unlabelled({name: _as_text(column) for name, column in values.items()})
+        label = ClassLabel(_names_in(texts))
+        numbers = {
+            name: _numbers_by_name(name, column, label, where_value)
+            for name, column in texts.items()
+        }
+    else:
+        numbers = {
+            name: _declared_numbers(name, column, label, where_value)
+            for name, column in values.items()
+        }
+    if not any(is_list(column.type) for column in splits.values()):
+        return numbers, label
+    lists = {name: _as_lists(splits[name], numbers[name]) for name in splits}
+    return lists, Sequence(label)
+
+
+def cast_column(
+    column: pa.ChunkedArray, old: Feature, new: Feature, where: Where
+) -> pa.ChunkedArray:
+    """A column of the feature `old` as one of `new`; classes become text by their names.
+
+    Raises `DataError` when a value does not fit; `where` names the row.
+    """
+    old_label = class_label_in(old)
+    if old_label is not None and old != new:
+        if isinstance(old, Sequence):
+            named = pc.take(pa.array(old_label.names, pa.string()), _flat(column))
+            column = _as_lists(column, named)
+        else:
+            column = pc.take(pa.array(old_label.names, pa.string()), column)
+    if class_label_in(new) is not None and is_list(column.type) == isinstance(new, Sequence):
+        return encode_labels({"": column}, new, where)[0][""]
+    wanted = arrow_type_of(new)
+    try:
+        return column.cast(wanted)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{where('', 0).rpartition(',')[0]}: the column cannot become {wanted} ({reason})."
+        ) from error
+
+
+def dictionary_names(column: pa.ChunkedArray) -> list[str] | None:
+    """The categories of a dictionary-encoded column of strings in their order; None for others."""
+    is_dictionary = pa.types.is_dictionary(column.type)
+    if not is_dictionary or not is_text(column.type.value_type) or column.num_chunks == 0:
+        return None
+    names: list[str] = column.unify_dictionaries().chunk(0).dictionary.to_pylist()
+    return names
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.list_flatten(column) if is_list(column.type) else column
+
+
+def _as_lists(lists: pa.ChunkedArray, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).combine_chunks().cast(pa.int32())
+    ends = pc.cumulative_sum(lengths)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    mask = pc.is_null(lists).combine_chunks()
+    array = pa.ListArray.from_arrays(offsets, numbers.combine_chunks(), mask=mask)
+    return pa.chunked_array([array])
+
+
+def _row_of(column: pa.ChunkedArray, position: int) -> int:
+    if not is_list(column.type):
+        return position
+    ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(column), 0))
+    return int(pc.index(pc.greater(ends, position), True).as_py())
+
+
+def _is_measure(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds decimal fractions (a score), rather than classes."""
+    if pa.types.is_null(column.type):
+        return False
+    if is_text(column.type):
+        filled = pc.filter(column, pc.not_equal(column, ""))
+        decimal = pc.match_substring_regex(filled, _DECIMAL_PATTERN)
+        if len(filled) == 0 or not pc.all(decimal).as_py():
+            return False
+        numbers = filled.cast(pa.float64())
+        few = pc.count_distinct(numbers).as_py() <= _MOST_DECIMAL_CLASSES
+        return not few and not _all_whole(numbers)
+    return bool(pa.types.is_floating(column.type)) and not _all_whole(column)
+
+
+def _all_whole(numbers: pa.ChunkedArray) -> bool:
+    return pc.all(pc.equal(numbers, pc.floor(numbers))).as_py() is not False
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Labels in their written form; empty ones become null."""
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.int64())
+    text = column if is_text(column.type) else column.cast(pa.string())
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+
+
+def _drop_unlabelled(texts: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
+    """-1 is a class of its own only in a split that also has others."""
+    kept = {}
+    for name, column in texts.items():
+        unlabelled = pc.all(pc.equal(column, "-1")).as_py() and column.null_count < len(column)
+        kept[name] = (
+            pa.chunked_array([pa.nulls(len(column), column.type)]) if unlabelled else column
+        )
+    return kept
+
+
+def _names_in(texts: Mapping[str, pa.ChunkedArray]) -> list[str]:
+    distinct = {
+        name: set(pc.unique(column.drop_null()).to_pylist()) for name, column in texts.items()
+    }
+    names: set[str] = distinct.get("train") or set().union(*distinct.values())
+    if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def _numbers_by_name(
+    split: str, texts: pa.ChunkedArray, label: ClassLabel, where: Where
+) -> pa.ChunkedArray:
+    numbers = pc.index_in(texts, value_set=pa.array(label.names, texts.type)).cast(pa.int64())
+    stray = _first(pc.and_(pc.is_null(numbers), pc.is_valid(texts)))
+    if stray is not None:
+        raise DataError(
+            f"{where(split, stray)}: the label {texts[stray].as_py()!r} does not occur in the "
+            f"split 'train', whose classes are: {_listed(label.names)}. Correct it, or declare all "
+            "classes in README.md (dataset_info, features, class_label, names)."
+        )
+    return numbers
+
+
+def _declared_numbers(
+    split: str, values: pa.ChunkedArray, label: ClassLabel, where: Where
+) -> pa.ChunkedArray:
+    if is_text(values.type):
+        numbers = _declared_texts(_as_text(values), label)
+    else:
+        numbers = values.cast(pa.int64())
+    valid = pc.is_valid(_as_text(values))
+    known = pc.and_(pc.greater_equal(numbers, -1), pc.less(numbers, len(label.names)))
+    stray = _first(pc.and_(pc.invert(pc.fill_null(known, False)), valid))
+    if stray is not None:
+        last = len(label.names) - 1
+        raise DataError(
+            f"{where(split, stray)}: {values[stray].as_py()!r} is none of the declared classes: "
+            f"{_listed(label.names)} (or their numbers, 0 to {last}; -1 for a missing label). "
+            "Correct it, or declare the class."
+        )
+    return pc.if_else(pc.equal(numbers, -1), pa.scalar(None, pa.int64()), numbers)
+
+
+def _declared_texts(texts: pa.ChunkedArray, label: ClassLabel) -> pa.ChunkedArray:
+    """Names, or the numbers of classes written as text; null for neither."""
+    written = [*label.names, "-1"]
+    numbers = [*range(len(label.names)), -1]
+    for number in range(len(label.names)):
+        if str(number) not in label.names:
+            written.append(str(number))
+            numbers.append(number)
+    found = pc.index_in(texts, value_set=pa.array(written, texts.type))
+    return pc.take(pa.array(numbers, pa.int64()), found)
+
+
+def _first(mask: pa.ChunkedArray) -> int | None:
+    position = int(pc.index(mask, True).as_py())
+    return None if position < 0 else position
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_IN_A_MESSAGE])
+    rest = len(names) - _NAMES_IN_A_MESSAGE
+    return f"{shown} and {rest} more" if rest > 0 else shown

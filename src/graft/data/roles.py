@@ -1,0 +1,245 @@
+"""Which column plays which part: the text, the text it is paired with, the label."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graft.data.features import ClassLabel, Features
+from graft.errors import DataError
+
+_PAIRS = [
+    ("premise", "hypothesis"),
+    ("sentence1", "sentence2"),
+    ("question1", "question2"),
+    ("text", "text_pair"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
+    ("question", "sentence"),
+    ("question", "passage"),
+    ("question", "context"),
+    ("query", "passage"),
+    ("query", "document"),
+]
+# An earlier row wins; names within a row are equals, and two of them in one file are ambiguous.
+_TEXT_NAMES = [
+    "text",
+    "sentence",
+    "question review content query utterance comment tweet message document body input "
+    "statement prompt headline description",
+]
+_LABEL_NAMES = [
+    "label",
+    "labels",
+    "class category categories intent intents target sentiment topic topics emotion emotions "
+    "coarse_label fine_label gold_label class_label rating stars y",
+]
+_TOKEN_NAMES = ("tokens", "words")
+# Longer than this on average, a column holds texts of its own (a summary), not names of classes.
+_LONGEST_MEAN_LABEL = 80
+_MOST_CLASSES_BY_CONTENT = 1000
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns a task reads; `text_pair` and `label` are None where there is no such column."""
+
+    text: str
+    text_pair: str | None = None
+    label: str | None = None
+
+    def of(self, column: str) -> str | None:
+        """The role of `column` ("text", "text_pair" or "label"), or None."""
+        by_column = {self.label: "label", self.text_pair: "text_pair", self.text: "text"}
+        return by_column.get(column)
+
+
+def infer_roles(
+    table: pa.Table,
+    features: Features,
+    *,
+    where: str,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+) -> Roles:
+    """The roles of the columns of `table`: those given, and the others from names and content.
+
+    `features` are the declared features (a declared class label is a label). `where` names the
+    source in errors. Raises `DataError` when a given column is missing or does not fit, and when
+    several columns could be the text or the label: the message lists them.
+    """
+    given = {"text": text, "text_pair": text_pair, "label": label}
+    for role, column in given.items():
+        if column is not None:
+            _check_given(table, role, column, where)
+    taken = {column for column in given.values() if column is not None}
+    if len(taken) < sum(column is not None for column in given.values()):
+        raise DataError("text, text_pair and label must be three different columns.")
+
+    if text is None or text_pair is None:
+        text, text_pair = _infer_pair(table, text, text_pair, taken)
+    if label is None:
+        label = _label_by_name(table, features, {text, text_pair}, where)
+    if text is None:
+        text = _infer_text(table, {text_pair, label}, where)
+    if label is None:
+        label = _label_by_content(table, {text, text_pair}, where)
+    return Roles(text, text_pair, label)
+
+
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Whether a column of this type holds strings."""
+    return bool(pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type))
+
+
+def is_list(arrow_type: pa.DataType) -> bool:
+    """Whether a column of this type holds a list per row."""
+    return bool(pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type))
+
+
+def is_tokens(arrow_type: pa.DataType) -> bool:
+    """Whether a column of this type holds a list of strings per row."""
+    return is_list(arrow_type) and is_text(arrow_type.value_type)
+
+
+def columns_of(table: pa.Table) -> str:
+    """The columns of a table as an error message lists them."""
+    return ", ".join(table.column_names) or "none"
+
+
+def _check_given(table: pa.Table, role: str, column: str, where: str) -> None:
+    if column not in table.column_names:
+        raise DataError(
+            f"{where} has no column {column!r} (given as {role}={column!r}). "
+            f"Its columns are: {columns_of(table)}."
+        )
+    arrow_type = table.schema.field(column).type
+    readable = pa.types.is_null(arrow_type) or is_text(arrow_type)
+    if role != "label" and not (readable or is_tokens(arrow_type)):
+        raise DataError(
+            f"{where}, column {column!r}: a text column was expected ({role}={column!r}), "
+            f"but it holds {arrow_type}. Its columns are: {columns_of(table)}."
+        )
+    if role == "label" and not _can_be_label(arrow_type):
+        raise DataError(
+            f"{where}, column {column!r}: labels were expected (label={column!r}), but it holds "
+            f"{arrow_type}. Labels are strings, whole numbers, true/false, or lists of those."
+        )
+
+
+def _infer_pair(
+    table: pa.Table, text: str | None, text_pair: str | None, taken: set[str]
+) -> tuple[str | None, str | None]:
+    by_lower = {
+        name.lower(): name for name in table.column_names if is_text(table.schema.field(name).type)
+    }
+    for first, second in _PAIRS:
+        left, right = by_lower.get(first), by_lower.get(second)
+        if left is None or right is None:
+            continue
+        if text is None and text_pair is None and not {left, right} & taken:
+            return left, right
+        if text == left and right not in taken:
+            return text, right
+        if text_pair == right and left not in taken:
+            return left, text_pair
+    return text, text_pair
+
+
+def _infer_text(table: pa.Table, taken: set[str | None], where: str) -> str:
+    names: list[str] = table.column_names
+    candidates = [
+        name for name in names if name not in taken and is_text(table.schema.field(name).type)
+    ]
+    named = _by_name(candidates, _TEXT_NAMES)
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise _ambiguous("text", named, where)
+    tokens = [
+        name
+        for name in names
+        if name.lower() in _TOKEN_NAMES and is_tokens(table.schema.field(name).type)
+    ]
+    if len(tokens) == 1:
+        return tokens[0]
+    if not candidates:
+        raise DataError(
+            f"{where} has no column of text. Its columns are: {columns_of(table)}. "
+            "Give the one to read: text='<column>'."
+        )
+    ranked = sorted(candidates, key=lambda name: _mean_length(table[name]), reverse=True)
+    if len(ranked) > 1 and _mean_length(table[ranked[0]]) < 2 * _mean_length(table[ranked[1]]):
+        raise _ambiguous("text", candidates, where)
+    return ranked[0]
+
+
+def _label_by_name(
+    table: pa.Table, features: Features, taken: set[str | None], where: str
+) -> str | None:
+    candidates = [
+        name for name in table.column_names if name not in taken and _looks_like_label(table[name])
+    ]
+    named = _by_name(candidates, _LABEL_NAMES)
+    if not named:
+        named = [name for name in candidates if isinstance(features.get(name), ClassLabel)]
+    if len(named) > 1:
+        raise _ambiguous("label", named, where)
+    return named[0] if named else None
+
+
+def _label_by_content(table: pa.Table, taken: set[str | None], where: str) -> str | None:
+    most = min(_MOST_CLASSES_BY_CONTENT, table.num_rows // 2)
+    found = []
+    for name in table.column_names:
+        column = table[name]
+        discrete = not (is_list(column.type) or pa.types.is_floating(column.type))
+        if name in taken or not discrete or not _looks_like_label(column):
+            continue
+        if 2 <= pc.count_distinct(column, mode="only_valid").as_py() <= most:
+            found.append(name)
+    if len(found) > 1:
+        raise _ambiguous("label", found, where)
+    return found[0] if found else None
+
+
+def _by_name(candidates: Iterable[str], ranks: list[str]) -> list[str]:
+    by_lower: dict[str, list[str]] = {}
+    for name in candidates:
+        by_lower.setdefault(name.lower(), []).append(name)
+    for rank in ranks:
+        named = [name for lower in rank.split() for name in by_lower.get(lower, [])]
+        if named:
+            return named
+    return []
+
+
+def _can_be_label(arrow_type: pa.DataType) -> bool:
+    if is_list(arrow_type):
+        return not is_list(arrow_type.value_type) and _can_be_label(arrow_type.value_type)
+    kinds = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_floating, pa.types.is_null)
+    return is_text(arrow_type) or any(kind(arrow_type) for kind in kinds)
+
+
+def _looks_like_label(column: pa.ChunkedArray) -> bool:
+    if not _can_be_label(column.type):
+        return False
+    values = pc.list_flatten(column) if is_list(column.type) else column
+    return not is_text(values.type) or _mean_length(values) <= _LONGEST_MEAN_LABEL
+
+
+def _mean_length(column: pa.ChunkedArray) -> float:
+    mean = pc.mean(pc.binary_length(column)).as_py()
+    return 0.0 if mean is None else float(mean)
+
+
+def _ambiguous(role: str, candidates: list[str], where: str) -> DataError:
+    choices = " or ".join(f"{role}={name!r}" for name in candidates)
+    also = ", and text_pair for the second text of a pair" if role == "text" else ""
+    return DataError(
+        f"{where}: which column is the {role}? These could be: {', '.join(candidates)}. "
+        f"Give one: {choices}{also}."
+    )
