@@ -48,7 +48,8 @@ def login(token: str | None = None, *, endpoint: str | None = None) -> Account:
     token = token.strip()
     if not token:
         raise HubError("no token was given. Make one on the hub, then run `graft login` again.")
-    account = _account(token, endpoint)
+    with hub_errors(Attempt("log in to", endpoint, endpoint)):
+        account = _account(token, endpoint)
     _keep(token, account)
     if os.environ.get("HF_TOKEN", token) != token:
         _log.warning("HF_TOKEN is set to another token, and is used instead of the one just kept.")
@@ -61,7 +62,9 @@ def whoami() -> Account:
     Raises:
         HubError: not logged in, a token that the hub does not accept, or a hub that is not there.
     """
-    return _account(get_token(), hub_endpoint())
+    endpoint = hub_endpoint()
+    with hub_errors(Attempt("tell who you are on", endpoint, endpoint)):
+        return _account(get_token(), endpoint)
 
 
 def _ask(endpoint: str) -> str:
@@ -74,9 +77,8 @@ def _ask(endpoint: str) -> str:
 
 
 def _account(token: str | None, endpoint: str) -> Account:
-    with hub_errors(Attempt("log in to", endpoint, endpoint)):
-        knock(endpoint)
-        said: dict[str, Any] = HfApi(endpoint=endpoint, token=token).whoami()
+    knock(endpoint)
+    said: dict[str, Any] = HfApi(endpoint=endpoint, token=token).whoami()
     access = (said.get("auth") or {}).get("accessToken") or {}
     return Account(
         name=said["name"],

@@ -56,10 +56,7 @@ def hub_errors(attempt: Attempt) -> Iterator[None]:
             raise
         raise HubError(f"{attempt}: {_why(error.__cause__, attempt)}") from error
     except json.JSONDecodeError as error:
-        raise HubError(
-            f"{attempt}: {attempt.endpoint} does not answer as a hub does. "
-            "Is HF_ENDPOINT the address of a hub?"
-        ) from error
+        raise HubError(f"{attempt}: {_no_hub(attempt.endpoint)}") from error
 
 
 def knock(endpoint: str) -> None:
@@ -116,4 +113,10 @@ def _why_refused(error: HfHubHTTPError, attempt: Attempt) -> str:
         return f"the hub's disk is full{said}. Ask whoever runs {attempt.endpoint}."
     if status >= 500:
         return f"{attempt.endpoint} failed with status {status}{said}. Try again later."
+    if status in (404, 405) and "x-error-code" not in error.response.headers:
+        return _no_hub(attempt.endpoint)
     return f"{attempt.endpoint} refused with status {status}{said}."
+
+
+def _no_hub(endpoint: str) -> str:
+    return f"{endpoint} does not answer as a hub does. Is HF_ENDPOINT the address of a hub?"
