@@ -3,11 +3,11 @@
 import asyncio
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from graft.server import repos
 from graft.server.errors import BadContentError
-from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
 
@@ -15,33 +15,50 @@ _SMALL_FILES = {".json", ".txt", ".model", ".md"}
 _KEPT_FOLDERS = 8
 
 
-def needed_files(snapshot: Snapshot) -> list[Entry]:
-    """The top-level files that a model is loaded from: safetensors, or else the older format."""
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of one commit that a model is loaded from."""
+
+    commit: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(entry.size for entry in self.entries)
+
+
+def needed_files(hub: Hub, repository: Repository) -> ModelFiles:
+    """The top-level files that a model needs: safetensors, or else weights in the older format.
+
+    Raises:
+        BadContentError: no weights in the repository.
+    """
+    snapshot = repos.snapshot(hub, repository)
     entries = [entry for entry in snapshot.entries() if entry.is_file]
     weights = [entry for entry in entries if entry.name.endswith(".safetensors")]
     weights = weights or [entry for entry in entries if entry.name == "pytorch_model.bin"]
     if not weights:
         raise BadContentError(
-            "This repository holds no weights to run: it needs a file model.safetensors."
+            f"{repository.full_name} holds no weights to run: it needs a file model.safetensors."
         )
-    return weights + [entry for entry in entries if Path(entry.name).suffix in _SMALL_FILES]
+    small = [entry for entry in entries if Path(entry.name).suffix in _SMALL_FILES]
+    return ModelFiles(snapshot.id, (*weights, *small))
 
 
-async def materialise(
-    hub: Hub, repository: Repository, entries: list[Entry], commit: str, cache: Path
-) -> Path:
-    """Copies `entries` to a folder of `cache` named by the commit, where it is not there yet.
+async def materialise(hub: Hub, repository: Repository, files: ModelFiles, cache: Path) -> Path:
+    """Copies `files` to a folder of `cache` named by their commit, where it is not there yet.
 
     The folder appears whole: it is written under another name first.
     """
-    folder = cache / f"{repository.id}-{commit}"
+    folder = cache / f"{repository.id}-{files.commit}"
     if folder.is_dir():
         folder.touch()
         return folder
     await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=cache, prefix=".unfinished-"))
     try:
-        for entry in entries:
+        for entry in files.entries:
             with (unfinished / entry.name).open("wb") as file:
                 async for chunk in repos.stream(hub, repository, entry):
                     await asyncio.to_thread(file.write, chunk)

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graft.errors import GraftError
-from graft.server import repos
 from graft.server.errors import BadContentError, RefusedError
-from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
-from graft.server.inference.checkout import materialise, needed_files
+from graft.server.inference.checkout import ModelFiles, materialise, needed_files
 from graft.server.inference.questions import Question, Questions
-from graft.server.records import Entry, Repository
+from graft.server.records import Repository
 
 if TYPE_CHECKING:
     from graft.tasks.pipeline import Pipeline
@@ -120,27 +118,26 @@ class InferenceService:
     async def _answer(
         self, hub: Hub, repository: Repository, questions: tuple[Question, ...]
     ) -> "list[Prediction]":
-        snapshot = await asyncio.to_thread(repos.snapshot, hub, repository)
-        entries = await asyncio.to_thread(needed_files, snapshot)
-        slot = self._slot(repository, snapshot, entries)
+        files = await asyncio.to_thread(needed_files, hub, repository)
+        slot = self._slot(repository, files)
         async with slot.lock:
             if slot.pipeline is None:
-                slot.pipeline = await self._load(slot, hub, repository, entries, snapshot.commit.id)
+                slot.pipeline = await self._load(slot, hub, repository, files)
             run = asyncio.get_running_loop().run_in_executor
             try:
                 return await run(self._workers, _predict, slot.pipeline, questions)
             except GraftError as error:
                 raise BadContentError(str(error)) from error
 
-    def _slot(self, repository: Repository, snapshot: Snapshot, entries: list[Entry]) -> _Slot:
+    def _slot(self, repository: Repository, files: ModelFiles) -> _Slot:
         """The model's slot, made the most recent one; others leave where there is no room."""
-        size = sum(entry.size for entry in entries)
+        size = files.size
         if size > self.max_bytes:
             raise BadContentError(
                 f"{repository.full_name} has {size / 1e9:.1f} GB of files; this Hub runs models of "
                 f"up to {self.max_bytes / 1e9:.1f} GB. Download it to run it on a machine of yours."
             )
-        key = (repository.id, snapshot.commit.id)
+        key = (repository.id, files.commit)
         slot = self._slots.setdefault(key, _Slot(size))
         self._slots.move_to_end(key)
         while len(self._slots) > self.max_models or self._bytes() > self.max_bytes:
@@ -151,11 +148,11 @@ class InferenceService:
         return sum(slot.size for slot in self._slots.values())
 
     async def _load(
-        self, slot: _Slot, hub: Hub, repository: Repository, entries: list[Entry], commit: str
+        self, slot: _Slot, hub: Hub, repository: Repository, files: ModelFiles
     ) -> "Pipeline":
         if slot.broken is not None:
             raise BadContentError(slot.broken)
-        folder = await materialise(hub, repository, entries, commit, self.cache)
+        folder = await materialise(hub, repository, files, self.cache)
         run = asyncio.get_running_loop().run_in_executor
         try:
             return await run(self._workers, _load_pipeline, folder)

@@ -10,7 +10,7 @@ from graft.server import accounts, repos
 from graft.server.records import FacetValue, Kind, Repository, Sort
 from graft.server.records import Query as ListQuery
 from graft.server.web.facts import headline
-from graft.server.web.rendering import with_query
+from graft.server.web.rendering import human_figure, with_query
 from graft.server.web.visit import CurrentVisit, Visit
 
 router = APIRouter(include_in_schema=False)
@@ -144,13 +144,12 @@ def _json_address(query: ListQuery) -> str:
 
 
 def _headline(repository: Repository) -> str:
-    """The one figure that a list shows of a model, such as `accuracy 0.964 on trec`."""
+    """The one figure that a list shows of a model, such as `accuracy 0.9683 on trec`."""
     found = headline(repository.card)
     if found is None:
         return ""
     metric, value, dataset = found
-    shown = f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    return f"{metric} {shown}" + (f" on {dataset}" if dataset else "")
+    return f"{metric} {human_figure(value)}" + (f" on {dataset}" if dataset else "")
 
 
 @router.get("/{owner}")

@@ -63,14 +63,15 @@ class CardLinks:
         return cls(f"/{base}/resolve/{rev}/", f"/{base}/blob/{rev}/")
 
 
-def render_card(markdown: str, links: CardLinks) -> str:
+def render_card(markdown: str, links: CardLinks, *, title: str = "") -> str:
     """Returns a card's Markdown body (without its YAML head) as sanitised HTML.
 
-    Headings move one level down, since the page itself has the first, and carry anchors. A card
-    longer than `MAX_CHARACTERS` is cut there, and says so.
+    Headings move one level down, since the page itself has the first, and carry anchors; a heading
+    at the top that only repeats the page's `title` is left out. A card longer than
+    `MAX_CHARACTERS` is cut there, and says so.
     """
     cut = len(markdown) > MAX_CHARACTERS
-    html = _MARKDOWN.render(markdown[:MAX_CHARACTERS])
+    html = _MARKDOWN.render(markdown[:MAX_CHARACTERS], {"title": title})
     if cut:
         html += f"<p><em>Only the first {MAX_CHARACTERS:,} characters are shown here.</em></p>"
     return sanitise(html, links)
@@ -141,6 +142,8 @@ def _slug(text: str) -> str:
 
 def _adapt_tokens(state: StateCore) -> None:
     """Moves headings down a level, gives them anchors, and turns cell styles into attributes."""
+    if _repeats(state.tokens[:2], state.env.get("title", "")):
+        del state.tokens[:3]
     used: dict[str, int] = {}
     for index, token in enumerate(state.tokens):
         if token.type == "heading_open":
@@ -149,6 +152,13 @@ def _adapt_tokens(state: StateCore) -> None:
             style = token.attrs.pop("style", None)
             if style:
                 token.attrSet("align", str(style).removeprefix("text-align:"))
+
+
+def _repeats(beginning: Sequence[Token], title: str) -> bool:
+    """Whether a card begins with a first heading that says `title`, or `owner/title`."""
+    if len(beginning) < 2 or beginning[0].type != "heading_open" or beginning[0].tag != "h1":
+        return False
+    return beginning[1].content.strip().rpartition("/")[2].lower() == title.lower()
 
 
 def _adapt_heading(tokens: Sequence[Token], index: int, used: dict[str, int]) -> None:

@@ -15,9 +15,9 @@ from graft.server.inference.service import Score
 from graft.server.inference.widgets import widget_inputs
 from graft.server.records import Card, Commit, Kind, Repository
 from graft.server.web.cards import CardLinks, render_card
-from graft.server.web.facts import evaluations, examples, names
+from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address
-from graft.server.web.preview import preview
+from graft.server.web.preview import Preview, preview
 from graft.server.web.snippets import snippets
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
@@ -25,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 LABELS_SHOWN = 8
 DEFAULT_EXAMPLE = "How far is it from the earth to the moon?"
+SHOWN_AS_LINEAGE = ("base_model:", "dataset:")
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,18 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         card = repos.card(hub, repository)
         commit = repos.snapshot(hub, repository).commit
     offered = examples(card.metadata)
+    links = CardLinks.at(repository.path.strip("/"), "main")
     runnable = bool(widget_inputs(repository))
     return visit.page(
         "repository.html",
         status=status,
         repository=repository,
-        card_html=render_card(card.body, CardLinks.at(repository.path.strip("/"), "main")),
+        card_html=render_card(card.body, links, title=repository.name),
         card_error=card.error,
         commit=commit,
         may_write=repos.may_write(repository, visit.user),
         evaluations=evaluations(card.metadata),
+        tags=[tag for tag in repository.tags if not tag.startswith(SHOWN_AS_LINEAGE)],
         lineage=_lineage(visit, repository, card.metadata),
         runnable=runnable,
         pairs=_reads_pairs(repository),
@@ -103,14 +106,20 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
             repository,
             visit.hub_url,
             runnable=runnable,
-            example=offered[0].text if offered else DEFAULT_EXAMPLE,
+            example=_short_example(offered),
         ),
         address=file_address,
         json=f"/api/{repository.kind.plural}/{repository.full_name}",
     )
 
 
-def _preview(visit: Visit, repository: Repository, commit: Commit | None) -> Any:
+def _short_example(offered: list[Example]) -> str:
+    """A text for the snippets: the shortest of the card's, where that fits on a line."""
+    texts = [example.text for example in offered if len(example.text) <= 80]
+    return min(texts, key=len, default=DEFAULT_EXAMPLE)
+
+
+def _preview(visit: Visit, repository: Repository, commit: Commit | None) -> Preview | None:
     if repository.kind is not Kind.DATASET or commit is None:
         return None
     return preview(visit.hub, repository)
@@ -124,15 +133,21 @@ class Ancestor:
     address: str
 
 
-def _lineage(
-    visit: Visit, repository: Repository, metadata: dict[str, Any]
-) -> dict[str, list[Ancestor]]:
-    """What a model was made from: its base models and its data sets."""
+@dataclass(frozen=True)
+class Lineage:
+    """What a model was made from."""
+
+    bases: tuple[Ancestor, ...] = ()
+    data: tuple[Ancestor, ...] = ()
+
+
+def _lineage(visit: Visit, repository: Repository, metadata: dict[str, Any]) -> Lineage:
     if repository.kind is Kind.DATASET:
-        return {}
-    bases = [_ancestor(visit, Kind.MODEL, name) for name in names(metadata, "base_model")]
-    data = [_ancestor(visit, Kind.DATASET, name) for name in names(metadata, "datasets")]
-    return {"bases": bases, "data": data}
+        return Lineage()
+    return Lineage(
+        tuple(_ancestor(visit, Kind.MODEL, name) for name in names(metadata, "base_model")),
+        tuple(_ancestor(visit, Kind.DATASET, name) for name in names(metadata, "datasets")),
+    )
 
 
 def _ancestor(visit: Visit, kind: Kind, full_name: str) -> Ancestor:

@@ -34,10 +34,11 @@ def snippets(
 
 
 def _model(name: str, task: str, hub_url: str, example: str) -> list[Snippet]:
-    graft = f'import graft\n\npipe = graft.pipeline("{name}")\npipe([{example!r}])'
+    text = json.dumps(example, ensure_ascii=False)
+    graft = f'import graft\n\npipe = graft.pipeline("{name}")\npipe([{text}])'
     transformers = (
         "from transformers import pipeline\n\n"
-        f'pipe = pipeline("{task}", model="{name}")\npipe({example!r})'
+        f'pipe = pipeline("{task}", model="{name}")\npipe({text})'
     )
     return [
         Snippet("Graft", "python", graft),

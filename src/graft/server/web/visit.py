@@ -7,7 +7,13 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from graft.server import repos
-from graft.server.auth import CurrentHub, CurrentUser
+from graft.server.auth import (
+    SAFE_METHODS,
+    CurrentHub,
+    CurrentUser,
+    base_url,
+    check_same_origin,
+)
 from graft.server.hub import Hub
 from graft.server.records import Kind, Repository, User
 from graft.server.web.rendering import render
@@ -24,7 +30,7 @@ class Visit:
     @property
     def hub_url(self) -> str:
         """The address that users reach this Hub at, without a slash at its end."""
-        return self.hub.settings.public_url or str(self.request.base_url).rstrip("/")
+        return base_url(self.request)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """Renders a page; `json` among the values is the address of the same facts as JSON."""
@@ -38,6 +44,8 @@ class Visit:
 
 
 def _visit(request: Request, hub: CurrentHub, user: CurrentUser) -> Visit:
+    if request.method not in SAFE_METHODS:
+        check_same_origin(request)
     return Visit(request, hub, user)
 
 
