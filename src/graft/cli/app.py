@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import account, search
+from graft.cli import account, dataset, search
 from graft.cli.output import print_error
 from graft.errors import GraftError
 
@@ -51,6 +51,7 @@ def root(
 app.command()(account.login)
 app.command()(account.whoami)
 app.add_typer(search.search_app, name="search")
+app.add_typer(dataset.dataset_app, name="dataset")
 
 
 def main() -> None:
