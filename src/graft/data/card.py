@@ -8,6 +8,7 @@ from graft.data.features import Features, features_from_yaml
 from graft.hub.card import parse_card
 
 CARD = "README.md"
+_ROLES = ("text", "text_pair", "label")
 
 
 def read_card(folder: Path, name: str) -> dict[str, Any]:
@@ -20,6 +21,14 @@ def read_card(folder: Path, name: str) -> dict[str, Any]:
         return {}
     metadata, _ = parse_card(path.read_bytes(), name)
     return metadata
+
+
+def card_roles(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The columns that the card gives a role ("text", "text_pair", "label") under `roles`."""
+    declared = metadata.get("roles")
+    if not isinstance(declared, dict):
+        return {}
+    return {role: str(declared[role]) for role in _ROLES if declared.get(role) is not None}
 
 
 def card_features(metadata: Mapping[str, Any], config: str | None) -> Features:

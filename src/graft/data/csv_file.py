@@ -1,7 +1,6 @@
 """CSV and TSV files: every field stays the text it is, and a ragged row is named by its line."""
 
 import csv
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,12 +90,15 @@ def _parse_or_explain(
     path: Path, name: str, header: list[str], delimiter: str, *, quoted: bool
 ) -> pa.Table:
     try:
-        return _named(_parse(path, header, delimiter, quoted=quoted), name)
+        raw = _parse(path, header, delimiter, quoted=quoted)
     except _Unreadable as error:
         check_utf8(path, name)
         _explain_ragged(path, name, header, delimiter)
         reason = str(error).splitlines()[0]
         raise DataError(f"{name}: the file cannot be read as CSV ({reason}).") from error
+    if any(pc.any(pc.match_substring(column, "\n")).as_py() for column in raw.columns):
+        _check_quotes(path, name, delimiter)
+    return _named(raw, name)
 
 
 def _named(raw: pa.Table, name: str) -> pa.Table:
@@ -128,14 +130,31 @@ def _explain_ragged(path: Path, name: str, header: list[str], delimiter: str) ->
     )
 
 
+def _check_quotes(path: Path, name: str, delimiter: str) -> None:
+    """Raises `DataError` where a stray quote has swallowed the lines that follow it."""
+    with path.open(encoding="utf-8-sig", newline="") as file, _any_field_size():
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        while True:
+            line = reader.line_num + 1
+            try:
+                if next(reader, None) is None:
+                    return
+            except csv.Error as error:
+                if reader.line_num > line or "end of data" in str(error):
+                    raise DataError(
+                        f"{name}, line {line}: a double quote that opens a field there is not "
+                        "closed as it should be, and takes in the lines below. Close it; a double "
+                        'quote within a quoted field is written twice ("").'
+                    ) from error
+
+
 @contextmanager
 def _records(
     path: Path, name: str, delimiter: str, *, quoted: bool = True
 ) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """The records of a file with the line that each starts on, for headers and explanations."""
-    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file, _any_field_size():
             if quoted:
                 yield _with_lines(csv.reader(file, delimiter=delimiter))
             else:
@@ -143,6 +162,13 @@ def _records(
     except UnicodeDecodeError:
         check_utf8(path, name)
         raise
+
+
+@contextmanager
+def _any_field_size() -> Iterator[None]:
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
     finally:
         csv.field_size_limit(limit)
 

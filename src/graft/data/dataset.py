@@ -397,7 +397,7 @@ class Dataset:
             )
 
     def _where(self, _: str, row: int) -> str:
-        return f"{self._source}, row {row}"
+        return f"{self._source}, row {row} (counted from 0)"
 
     def _replace(self, table: pa.Table) -> "Dataset":
         return Dataset(table, features=self._features, roles=self._roles, source=self._source)

@@ -169,6 +169,4 @@ class DatasetDict(dict[str, "Dataset"]):
         return DatasetDict(splits, source=self.source, metadata=self.metadata)
 
     def _where(self, split: str, row: int) -> str:
-        return (
-            f"{self.source}, split {split!r}, row {row}" if split else f"{self.source}, row {row}"
-        )
+        return f"{self[split].source}, row {row} (counted from 0)"

@@ -15,7 +15,13 @@ import pyarrow as pa
 from graft.errors import DataError
 
 _METADATA_KEY = b"huggingface"
-_ARROW_ALIASES = {"double": "float64", "float": "float32", "halffloat": "float16"}
+_ARROW_ALIASES = {
+    "double": "float64",
+    "float": "float32",
+    "halffloat": "float16",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+}
 
 
 @dataclass(frozen=True)

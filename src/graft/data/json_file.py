@@ -101,15 +101,17 @@ def _array(path: Path, name: str) -> list[Any] | None:
 def _lines(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
+            text = line.strip()
+            if not text:
                 continue
             try:
-                yield f"line {number}", json.loads(line, object_pairs_hook=_checked)
+                yield f"line {number}", json.loads(text, object_pairs_hook=_checked)
             except (ValueError, RecursionError) as error:
-                shown = line.strip()
-                shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+                at = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+                shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
                 raise DataError(
-                    f"{name}, line {number}: not a JSON object ({error}): {shown} "
+                    f"{name}, line {number}{at}: broken JSON ({reason}): {shown}\n"
                     "Each line must be one whole object, such as "
                     '{"text": "...", "label": "..."}.'
                 ) from error

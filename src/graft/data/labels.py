@@ -182,8 +182,8 @@ def _numbers_by_name(
     if stray is not None:
         raise DataError(
             f"{where(split, stray)}: the label {texts[stray].as_py()!r} does not occur in the "
-            f"split 'train', whose classes are: {_listed(label.names)}. Correct it, or declare all "
-            "classes in README.md (dataset_info, features, class_label, names)."
+            f"split 'train', whose classes are: {_listed(label.names)}. Correct it, add it to "
+            "'train', or declare all classes in README.md (dataset_info, features, class_label)."
         )
     return numbers
 

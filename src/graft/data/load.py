@@ -81,9 +81,6 @@ def _report_empty_texts(raw: RawData, data: DatasetDict) -> None:
     for name, dataset in data.items():
         rows = dataset.empty_texts()
         if rows:
-            where = raw.splits[name].where_row
-            shown = "; ".join(where(row) for row in rows[:_ROWS_IN_A_MESSAGE])
+            first = raw.splits[name].where_rows(rows[:_ROWS_IN_A_MESSAGE])
             more = ", ..." if len(rows) > _ROWS_IN_A_MESSAGE else ""
-            _log.warning(
-                "%s in the split %r: %s%s", counted(len(rows), "empty text"), name, shown, more
-            )
+            _log.warning("%s: %s%s", counted(len(rows), "empty text"), first, more)

@@ -10,6 +10,7 @@ from graft.data.checks import check_not_empty, check_unique
 from graft.data.csv_file import read_csv, read_tsv
 from graft.data.features import Features, declared_features
 from graft.data.json_file import read_json
+from graft.data.roles import is_list
 from graft.errors import DataError
 
 KINDS = "CSV (.csv), TSV (.tsv), JSON Lines (.jsonl, .ndjson, .json) and Parquet (.parquet)"
@@ -63,7 +64,7 @@ def _plain(arrow_type: pa.DataType) -> pa.DataType:
         return _plain(arrow_type.value_type)
     if pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type):
         return pa.string()
-    if pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type):
+    if is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
         return pa.list_(_plain(arrow_type.value_type))
     if pa.types.is_struct(arrow_type):
         return pa.struct([(inner.name, _plain(inner.type)) for inner in arrow_type])

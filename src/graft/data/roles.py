@@ -39,7 +39,8 @@ _LABEL_NAMES = [
 _TOKEN_NAMES = ("tokens", "words")
 # Longer than this on average, a column holds texts of its own (a summary), not names of classes.
 _LONGEST_MEAN_LABEL = 80
-_MOST_CLASSES_BY_CONTENT = 1000
+# A column with more values than this, and in most rows another one, is no label either.
+_MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _label_by_name(
 
 
 def _label_by_content(table: pa.Table, taken: set[str | None], where: str) -> str | None:
-    most = min(_MOST_CLASSES_BY_CONTENT, table.num_rows // 2)
+    most = min(_MOST_CLASSES, table.num_rows // 2)
     found = []
     for name in table.column_names:
         column = table[name]
@@ -228,7 +229,13 @@ def _looks_like_label(column: pa.ChunkedArray) -> bool:
     if not _can_be_label(column.type):
         return False
     values = pc.list_flatten(column) if is_list(column.type) else column
-    return not is_text(values.type) or _mean_length(values) <= _LONGEST_MEAN_LABEL
+    if not is_text(values.type):
+        return not pa.types.is_null(values.type)
+    most = max(_MOST_CLASSES, len(column) // 2)
+    return (
+        _mean_length(values) <= _LONGEST_MEAN_LABEL
+        and pc.count_distinct(values, mode="only_valid").as_py() <= most
+    )
 
 
 def _mean_length(column: pa.ChunkedArray) -> float:

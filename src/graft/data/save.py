@@ -1,7 +1,9 @@
 """Writing a data set as a folder that Graft, a hub and `datasets` read: Parquet and a card."""
 
+import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ import pyarrow.parquet as pq
 
 from graft.data.card import CARD
 from graft.data.features import features_to_yaml, with_metadata
+from graft.data.roles import is_list
+from graft.data.texts import join_tokens
 from graft.errors import DataError
 from graft.files import atomic_folder
 from graft.hub.card import render_header
@@ -81,6 +85,7 @@ def _header(splits: _Splits, written: Mapping[str, list[Path]], metadata: Mappin
         kept.setdefault("task_categories", ["text-classification"])
     total = sum(len(dataset) for dataset in splits.values())
     kept["size_categories"] = [next((size for most, size in _SIZES if total < most), "n>10M")]
+    kept["roles"] = asdict(first.roles)
     configs = [{"config_name": "default", "data_files": files}]
     return render_header({**kept, "configs": configs, "dataset_info": info})
 
@@ -114,11 +119,12 @@ def _body(splits: _Splits, title: str) -> str:
 
 
 def _usage(title: str) -> str:
-    return f'```python\nimport graft\n\ndata = graft.load_dataset("{title}")\n```'
+    return f"```python\nimport graft\n\ndata = graft.load_dataset({json.dumps(title)})\n```"
 
 
 def _lengths(dataset: "Dataset") -> list[str]:
-    lengths = pc.utf8_length(dataset.column(dataset.roles.text))
+    texts = dataset.column(dataset.roles.text)
+    lengths = pc.utf8_length(join_tokens(texts) if is_list(texts.type) else texts)
     mean, longest = pc.mean(lengths).as_py() or 0, pc.max(lengths).as_py() or 0
     return [f"{mean:,.0f}", f"{longest:,}"]
 

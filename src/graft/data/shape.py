@@ -5,6 +5,7 @@ import difflib
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.card import card_roles
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import (
     Feature,
@@ -30,16 +31,20 @@ _Columns = dict[str, pa.ChunkedArray]
 def shape(
     raw: RawData, *, text: str | None, text_pair: str | None, label: str | None
 ) -> DatasetDict:
-    """The data set that raw splits make up; roles that are None are inferred.
+    """The data set that raw splits make up; roles that are None come from the card or are inferred.
 
     Raises `DataError` when columns, types, roles or labels do not fit together.
     """
+    arguments = {"text": text, "text_pair": text_pair, "label": label}
     whole = concatenate({split.where: split.table for split in raw.splits.values()})
     declared: Features = {}
     for split in reversed(raw.splits.values()):
         declared.update(split.declared)
     declared.update(raw.declared)
-    given = {"text": text, "text_pair": text_pair, "label": label}
+    given = {
+        **card_roles(raw.metadata),
+        **{role: column for role, column in arguments.items() if column is not None},
+    }
     roles = infer_roles(whole, declared, where=raw.name, **given)
     for split in raw.splits.values():
         _check_columns(split, roles, raw)
@@ -88,7 +93,8 @@ def _with_texts(table: pa.Table, roles: Roles) -> tuple[pa.Table, Roles]:
             names[role] = role if role not in table.column_names else f"{column}_text"
             table = table.append_column(names[role], join_tokens(values))
         else:
-            filled = pc.fill_null(values.cast(pa.string()), "")
+            values = values.cast(pa.string())
+            filled = pc.fill_null(values, "") if values.null_count else values
             table = table.set_column(table.column_names.index(column), column, filled)
     return table, Roles(names["text"], names.get("text_pair"), roles.label)
 
@@ -135,7 +141,7 @@ def _with_numbers(
 
 
 def _where(raw: RawData, column: str) -> Where:
-    return lambda split, row: f"{raw.splits[split].where_row(row)}, column {column!r}"
+    return lambda split, row: f"{raw.splits[split].where_rows([row])}, column {column!r}"
 
 
 def _per_split(raw: RawData, column: pa.ChunkedArray) -> _Columns:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _CLASSES_SHOWN = 10
-_ROWS_SHOWN = 5
 _Splits = Mapping[str, "Dataset"]
 _Cells = list[list[str]]
 
@@ -85,9 +84,9 @@ def notes(splits: _Splits) -> list[str]:
     found = []
     for name, dataset in splits.items():
         where = f"{name}: " if name else ""
-        empty = dataset.empty_texts()
+        empty = len(dataset.empty_texts())
         if empty:
-            found.append(f"{where}{counted(len(empty), 'empty text')} ({rows_listed(empty)})")
+            found.append(f"{where}{counted(empty, 'empty text')}")
         label = dataset.roles.label
         missing = dataset.column(label).null_count if label else 0
         if missing:
@@ -102,25 +101,18 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def rows_listed(rows: list[int]) -> str:
-    """The first of some row numbers, for people: "rows 3, 9 and 12 more"."""
-    shown = ", ".join(map(str, rows[:_ROWS_SHOWN]))
-    rest = len(rows) - _ROWS_SHOWN
-    return f"row{'' if len(rows) == 1 else 's'} {shown}{f' and {rest:,} more' if rest > 0 else ''}"
-
-
 def _source(splits: _Splits) -> str:
     return str(getattr(splits, "source", None) or next(iter(splits.values())).source)
 
 
 def _tables(splits: _Splits) -> list[tuple[list[str], _Cells]]:
     first = next(iter(splits.values()))
-    rows = [[name or "-", f"{len(dataset):,}"] for name, dataset in splits.items()]
+    rows = [[*([name] if name else []), f"{len(dataset):,}"] for name, dataset in splits.items()]
     columns = [
         [name, (first.roles.of(name) or "").replace("_", " "), kind(feature)]
         for name, feature in first.features.items()
     ]
-    tables = [(["split", "rows"], rows), (["column", "role", "type"], columns)]
+    tables = [(["split", "rows"][-len(rows[0]) :], rows), (["column", "role", "type"], columns)]
     names = first.label_names
     if names:
         counts = [list(dataset.label_counts().values()) for dataset in splits.values()]

@@ -45,13 +45,16 @@ class RawSplit:
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
         return self.files[0][0] + more
 
-    def where_row(self, row: int) -> str:
-        """Names a row (from 0 over all files) by its file and its number there, from 1."""
-        for name, rows in self.files:
-            if row < rows:
-                return f"{name}, row {row + 1}"
-            row -= rows
-        return self.where
+    def where_rows(self, rows: list[int]) -> str:
+        """Names rows (from 0 over all files, ascending) by file and number there, from 1."""
+        places = []
+        start = 0
+        for name, count in self.files:
+            numbers = [str(row - start + 1) for row in rows if start <= row < start + count]
+            if numbers:
+                places.append(f"{name}, row{'s' * (len(numbers) > 1)} {', '.join(numbers)}")
+            start += count
+        return "; ".join(places)
 
 
 @dataclass(frozen=True)

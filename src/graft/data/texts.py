@@ -3,9 +3,12 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.roles import is_list
+
 
 def is_blank(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whether each row is null or holds nothing but white space: bool [rows]."""
+    column = join_tokens(column) if is_list(column.type) else column
     trimmed = pc.utf8_trim_whitespace(pc.fill_null(column, ""))
     return pc.equal(pc.binary_length(trimmed), 0)
 
