@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pygit2
 
-from graft.server import large, repos
+from graft.server import large, links, repos
 from graft.server.errors import RevisionNotFoundError, StaleParentError
 from graft.server.git import repository as git
 from graft.server.git.build import CommitBuilder
@@ -71,7 +71,7 @@ def _publish(
         with hub.database.writing() as session:
             row = repos.get_row(session, repository)
             for sha256 in objects:
-                large.link(session, repository, sha256)
+                links.link(session, repository.id, sha256)
             if description is not None:
                 index.write(session, row, description)
             git.move_branch(opened, ref, parent.id, made.id)

@@ -2,7 +2,9 @@
 
 from graft.server.db.database import Database
 from graft.server.downloads import DownloadCounter
+from graft.server.git.hooks import install_hooks
 from graft.server.settings import Settings
+from graft.server.signing import Signer, shared_key
 from graft.server.storage.objects import ObjectStore
 
 
@@ -24,6 +26,8 @@ class Hub:
         self.database.migrate()
         self.objects = ObjectStore(settings.storage_url, settings.data_folder / "objects")
         self.downloads = DownloadCounter()
+        self.signer = Signer(shared_key(self.database))
+        self.hooks_folder = install_hooks(settings.data_folder / "hooks")
 
     def close(self) -> None:
         """Lets go of the database's files."""

@@ -4,6 +4,9 @@ import re
 
 from graft.server.errors import BadRequestError
 
+CARD_FILE = "README.md"
+"""The card: what a repository says about itself, to people and to the search."""
+
 MAX_ACCOUNT_NAME = 64
 MAX_REPOSITORY_NAME = 96
 

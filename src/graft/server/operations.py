@@ -9,12 +9,13 @@ from typing import Any
 
 from graft.errors import CardError
 from graft.hub.header import parse_card
-from graft.server import large
+from graft.server import links
 from graft.server.errors import BadRequestError
 from graft.server.git.build import CommitBuilder
+from graft.server.git.pointers import parse_pointer
 from graft.server.hub import Hub
+from graft.server.names import CARD_FILE
 from graft.server.records import User
-from graft.server.search.describe import CARD_FILE
 
 MAX_MESSAGE_CHARACTERS = 100_000
 
@@ -112,11 +113,17 @@ class Draft:
         if not isinstance(path, str):
             raise operation.bad("has no `path`")
         if operation.key == "file":
-            self._builder.add_file(path, self._content(operation))
+            content = self._content(operation)
+            pointer = parse_pointer(content)
+            if pointer is None:
+                self._builder.add_file(path, content)
+            else:  # what it points to must be there, and be the user's to use
+                self._add_large(operation, path, pointer.sha256, pointer.size)
         elif operation.key == "lfsFile":
-            sha256, size = self._large_file(operation)
-            self._builder.add_large_file(path, sha256, size)
-            self.objects.add(sha256)
+            sha256, size = operation.value.get("oid"), operation.value.get("size")
+            if operation.value.get("algo", "sha256") != "sha256" or not isinstance(sha256, str):
+                raise operation.bad("needs `algo` sha256 and the hash as `oid`")
+            self._add_large(operation, path, sha256, size)
         elif operation.key == "deletedFile":
             self._builder.delete_file(path)
         elif operation.key == "deletedFolder":
@@ -158,14 +165,12 @@ class Draft:
             )
         return data
 
-    def _large_file(self, operation: Operation) -> tuple[str, int]:
-        sha256, announced = operation.value.get("oid"), operation.value.get("size")
-        if operation.value.get("algo", "sha256") != "sha256" or not isinstance(sha256, str):
-            raise operation.bad("needs `algo` sha256 and the hash as `oid`")
+    def _add_large(self, operation: Operation, path: str, sha256: str, announced: Any) -> None:
         with self._hub.database.reading() as session:
-            size = large.size_for(session, self._user, sha256)
+            size = links.size_for(session, self._user.account.id, sha256)
         if size is None:
             raise operation.bad(f"names the object {sha256}, which was not uploaded: do so first")
         if announced is not None and announced != size:
             raise operation.bad(f"announces {announced} bytes; the uploaded object has {size}")
-        return sha256, size
+        self._builder.add_large_file(path, sha256, size)
+        self.objects.add(sha256)

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from graft.server import large
+from graft.server import large, links
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.errors import (
     ConflictError,
@@ -192,7 +192,7 @@ def delete(hub: Hub, repository: Repository, user: User | None) -> None:
                 index.remove(session, repository.id)
                 session.delete(get_row(session, repository))
                 session.flush()
-                orphans = large.forget_orphans(session)
+                orphans = links.forget_orphans(session)
         except BaseException:
             trash.rename(path)
             raise

@@ -8,7 +8,7 @@ from pygit2.enums import FileMode
 from graft.server.errors import BadRequestError, EntryNotFoundError
 from graft.server.git.attributes import ATTRIBUTES_FILE, is_large, rule_for
 from graft.server.git.pointers import format_pointer
-from graft.server.git.repository import signature
+from graft.server.git.repository import read_blob, signature
 from graft.server.names import check_file_path
 
 # What a commit that has no branch yet may be called; nothing lists such commits.
@@ -62,7 +62,7 @@ class CommitBuilder:
         """The bytes that git would hold for a file, or None where there is no such file."""
         if path not in self._index:
             return None
-        return bytes(self._repository[self._index[path].id].data)
+        return read_blob(self._repository, str(self._index[path].id))
 
     def commit(self, author: str, message: str) -> pygit2.Oid:
         """Writes the commit and answers its id; where nothing changed, the parent's id."""

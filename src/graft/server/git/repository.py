@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pygit2
@@ -75,19 +75,16 @@ def find_commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
     Raises:
         RevisionNotFoundError: none of those.
     """
-    found: pygit2.Object | None = None
     for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
         if name.startswith("refs/") and pygit2.reference_is_valid_name(name):
             reference = repository.references.get(name)
             if reference is not None:
                 return reference.peel(pygit2.Commit)
     if _COMMIT_ID.fullmatch(revision) or _SHORT_COMMIT_ID.fullmatch(revision):
-        try:
-            found = repository.get(revision)
-        except ValueError:  # a short id that fits several objects
-            found = None
-    if isinstance(found, pygit2.Commit):
-        return found
+        with suppress(KeyError, ValueError):  # no such object, or a short id that fits several
+            found = repository[revision]
+            if isinstance(found, pygit2.Commit):
+                return found
     raise RevisionNotFoundError(
         f"There is no branch, tag or commit {revision!r} in this repository."
     )
@@ -127,7 +124,8 @@ def read_blob(repository: pygit2.Repository, oid: str) -> bytes:
 
 def list_refs(repository: pygit2.Repository) -> Refs:
     """All branches and tags, by name."""
-    branches, tags = [], []
+    branches: list[Ref] = []
+    tags: list[Ref] = []
     for name in sorted(repository.references):
         for prefix, kind in (("refs/heads/", branches), ("refs/tags/", tags)):
             if name.startswith(prefix):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pygit2
 
 from graft.server.errors import EntryNotFoundError
+from graft.server.git.attributes import is_large
 from graft.server.git.history import last_commits, to_commit
 from graft.server.git.pointers import MAX_POINTER_BYTES, parse_pointer
 from graft.server.records import Commit, Entry
@@ -38,7 +39,7 @@ class Snapshot:
         if not isinstance(folder, pygit2.Tree):
             raise self._missing(path, "is a file, not a folder")
         found = list(self._walk(folder, path, recursive))
-        return self._with_commits(found) if last_commits else found
+        return self.with_last_commits(found) if last_commits else found
 
     def entry(self, path: str, *, last_commit: bool = False) -> Entry:
         """The file or folder at `path`.
@@ -47,7 +48,11 @@ class Snapshot:
             EntryNotFoundError: nothing lies there.
         """
         found = self._entry(path, self._object(path))
-        return self._with_commits([found])[0] if last_commit else found
+        return self.with_last_commits([found])[0] if last_commit else found
+
+    def sends_to_store(self, path: str) -> bool:
+        """Whether this commit's `.gitattributes` sends a file of that name to the store."""
+        return is_large(self._repository, self.id, path)
 
     def blob(self, entry: Entry) -> bytes:
         """The bytes that git holds for a file: of the pointer, for a large one."""
@@ -65,15 +70,14 @@ class Snapshot:
             if recursive and isinstance(child, pygit2.Tree):
                 yield from self._walk(child, child_path, recursive)
 
-    def _entry(self, path: str, found: pygit2.Object) -> Entry:
+    def _entry(self, path: str, found: pygit2.Tree | pygit2.Blob) -> Entry:
         if isinstance(found, pygit2.Tree):
             return Entry(path=path, type="directory", oid=str(found.id), size=0)
-        small = found.size <= MAX_POINTER_BYTES
-        lfs = parse_pointer(found.data) if small else None
+        lfs = parse_pointer(found.data) if found.size <= MAX_POINTER_BYTES else None
         size = lfs.size if lfs else found.size
         return Entry(path=path, type="file", oid=str(found.id), size=size, lfs=lfs)
 
-    def _object(self, path: str) -> pygit2.Object:
+    def _object(self, path: str) -> pygit2.Tree | pygit2.Blob:
         if not path:
             return self._commit.tree
         try:
@@ -90,6 +94,7 @@ class Snapshot:
             headers={"X-Repo-Commit": self.id},
         )
 
-    def _with_commits(self, entries: list[Entry]) -> list[Entry]:
+    def with_last_commits(self, entries: list[Entry]) -> list[Entry]:
+        """The same entries, each with the newest commit that touched it."""
         newest = last_commits(self._commit, [entry.path for entry in entries])
         return [Entry(e.path, e.type, e.oid, e.size, e.lfs, newest.get(e.path)) for e in entries]

@@ -11,9 +11,9 @@ from graft.errors import CardError
 from graft.hub.header import parse_card
 from graft.server.errors import EntryNotFoundError
 from graft.server.git.snapshot import Snapshot
+from graft.server.names import CARD_FILE
 from graft.server.records import Card, Entry, Kind
 
-CARD_FILE = "README.md"
 MAX_TAGS = 300
 MAX_TAG_LENGTH = 200
 MAX_SAFETENSORS_HEADER = 16 * 1024**2

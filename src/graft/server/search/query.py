@@ -71,7 +71,7 @@ def facets(session: Session, query: Query, viewer_id: int | None) -> dict[str, l
     return {facet: found[facet] for facet in FACETS}
 
 
-def _matching(query: Query, viewer_id: int | None) -> Select[tuple[int]]:
+def _matching(query: Query, viewer_id: int | None) -> Select[int]:
     """The ids of all repositories that match and that the viewer may see."""
     conditions: list[ColumnElement[bool]] = [
         RepositoryRow.kind == query.kind.value,
@@ -103,7 +103,7 @@ def _has_words(words: str) -> ColumnElement[bool]:
     if not tokens:
         return in_name
     match = " ".join(f'"{token}"*' for token in tokens)
-    in_text = (
+    in_text: Select[int] = (
         select(literal_column("rowid"))
         .select_from(text("repository_search"))
         .where(text("repository_search MATCH :match").bindparams(match=match))

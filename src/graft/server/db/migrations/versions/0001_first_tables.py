@@ -21,6 +21,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
+        "secrets",
         "repository_search",
         "repository_objects",
         "objects",
@@ -113,6 +114,11 @@ def _create_object_tables() -> None:
         sa.Column("sha256", sa.String(64), sa.ForeignKey("objects.sha256"), primary_key=True),
     )
     op.create_index("ix_repository_objects_sha256", "repository_objects", ["sha256"])
+    op.create_table(
+        "secrets",
+        sa.Column("name", sa.String(40), primary_key=True),
+        sa.Column("value", sa.LargeBinary(64), nullable=False),
+    )
 
 
 def _account_id() -> sa.Column[int]:

@@ -1,0 +1,131 @@
+"""Downloads: one file of a repository at a revision, whole or a range of it."""
+
+import mimetypes
+import re
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+
+from graft.server import repos
+from graft.server.auth import CurrentHub, CurrentUser
+from graft.server.errors import EntryNotFoundError, RefusedError
+from graft.server.hub import Hub
+from graft.server.records import Entry, Kind, Repository, User
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+# Types that a browser may show in place. Everything else, HTML above all, is text or a download: it
+# would run in the Hub's own name.
+_SHOWN_TYPES = """
+image/png image/jpeg image/gif image/webp image/svg+xml application/pdf
+audio/mpeg audio/wav audio/x-wav audio/ogg video/mp4 video/webm
+"""
+_SHOWN = frozenset(_SHOWN_TYPES.split())
+_SAFE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class RangeError(RefusedError):
+    """A range that the file does not have."""
+
+    status = 416
+
+
+def routes(kind: Kind) -> APIRouter:
+    """Downloads from the repositories of one kind."""
+    router = APIRouter()
+
+    @router.api_route(
+        f"/{kind.prefix}{{owner}}/{{name}}/resolve/{{rest:path}}", methods=["GET", "HEAD"]
+    )
+    def resolve(
+        request: Request, owner: str, name: str, rest: str, hub: CurrentHub, user: CurrentUser
+    ) -> Response:
+        repository = repos.find(hub, kind, owner, name, user)
+        return _download(request, hub, repository, rest, user)
+
+    return router
+
+
+def _download(
+    request: Request, hub: Hub, repository: Repository, rest: str, user: User | None
+) -> Response:
+    snapshot, path = repos.split_revision(hub, repository, rest)
+    entry = snapshot.entry(path)
+    if not entry.is_file:
+        raise EntryNotFoundError(
+            f"{path!r} is a folder at revision {snapshot.id}: name one of its files.",
+            headers={"X-Repo-Commit": snapshot.id},
+        )
+    headers = _headers(entry, snapshot.id, "download" in request.query_params)
+    if _is_known(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    start, end, status = _range(request, entry.size, headers)
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    if start == 0:
+        address = request.client.host if request.client else ""
+        repos.count_download(hub, repository, user.name if user else f"@{address}")
+    body = repos.stream(hub, repository, entry, start, end)
+    return StreamingResponse(body, status_code=status, headers=headers)
+
+
+def _headers(entry: Entry, commit_id: str, download: bool) -> dict[str, str]:
+    guessed, _ = mimetypes.guess_type(entry.name)
+    kind = guessed if guessed in _SHOWN else _plain_type(entry.name, guessed)
+    place = "attachment" if download else "inline"
+    headers = {
+        **_SAFE,
+        "X-Repo-Commit": commit_id,
+        "ETag": f'"{entry.lfs.sha256 if entry.lfs else entry.oid}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-cache",
+        "Content-Type": kind,
+        "Content-Disposition": f"{place}; filename*=UTF-8''{quote(entry.name, safe='')}",
+    }
+    if entry.lfs is not None:
+        headers["X-Linked-Etag"] = headers["ETag"]
+        headers["X-Linked-Size"] = str(entry.size)
+    return headers
+
+
+def _plain_type(name: str, guessed: str | None) -> str:
+    is_text = (guessed or "").startswith("text/") or name.endswith((".json", ".jsonl", ".yaml"))
+    return "text/plain; charset=utf-8" if is_text else "application/octet-stream"
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    known = [part.strip().removeprefix("W/") for part in _split(request, "if-none-match")]
+    return etag in known or "*" in known
+
+
+def _split(request: Request, name: str) -> list[str]:
+    return request.headers.get(name, "").split(",")
+
+
+def _range(request: Request, size: int, headers: dict[str, str]) -> tuple[int, int, int]:
+    """(start, end, status) of what is asked for; sets `Content-Range` for a part.
+
+    Raises:
+        RangeError: the file ends before it.
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    condition = request.headers.get("if-range")
+    if match is None or match.groups() == ("", "") or condition not in (None, headers["ETag"]):
+        return 0, size, 200  # HTTP lets a server answer a range it does not understand in full
+    first, last = match.groups()
+    if first:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+    else:
+        start, end = max(0, size - int(last)), size
+    if start >= end:
+        raise RangeError(
+            f"The file has {size} bytes; the range {match[0]} is not in it.",
+            headers={"Content-Range": f"bytes */{size}"},
+        )
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return start, end, 206

@@ -1,0 +1,157 @@
+"""Before and during a commit: how each file is to travel, whether a card is sound, the commit."""
+
+import base64
+import binascii
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from graft.errors import CardError
+from graft.hub.header import parse_card
+from graft.server import commits, repos
+from graft.server.api.bodies import spooled
+from graft.server.api.repository import REPOSITORY, PathRepository
+from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.errors import BadRequestError, EntryNotFoundError
+from graft.server.git.snapshot import Snapshot
+from graft.server.hub import Hub
+from graft.server.names import CARD_FILE, check_file_path
+from graft.server.records import Repository
+
+router = APIRouter()
+
+MAX_IGNORE_BYTES = 1024**2
+
+
+class PlannedFile(BaseModel):
+    """A file about to be uploaded: its size in bytes and, in base64, how it begins."""
+
+    path: str
+    size: Annotated[int, Field(ge=0)]
+    sample: str = ""
+
+
+class Plan(BaseModel):
+    """What `preupload` gets; `gitIgnore` is the content of a `.gitignore`."""
+
+    files: Annotated[list[PlannedFile], Field(max_length=1000)]
+    git_ignore: Annotated[str | None, Field(alias="gitIgnore", max_length=MAX_IGNORE_BYTES)] = None
+
+
+class CardText(BaseModel):
+    """A README.md to check."""
+
+    content: str
+    repo_type: Annotated[str, Field(alias="repoType")] = "model"
+
+
+@router.post(f"{REPOSITORY}/preupload/{{revision:path}}")
+def preupload(
+    revision: str, body: Plan, repository: PathRepository, hub: CurrentHub, user: CurrentUser
+) -> dict[str, Any]:
+    """For each file: `lfs` or `regular`, whether to leave it out, and the hash of what is there."""
+    repos.check_may_write(repository, user)
+    snapshot = repos.snapshot(hub, repository, revision)
+    for file in body.files:
+        check_file_path(file.path)
+    ignored = _ignored(hub, repository, snapshot, body)
+    return {
+        "files": [
+            {
+                "path": file.path,
+                "uploadMode": "lfs" if _goes_to_store(hub, snapshot, file) else "regular",
+                "shouldIgnore": file.path in ignored,
+                "oid": _present_hash(snapshot, file.path),
+            }
+            for file in body.files
+        ]
+    }
+
+
+@router.post(f"{REPOSITORY}/commit/{{branch:path}}")
+async def commit(
+    request: Request,
+    branch: str,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+    create_pr: bool = False,
+) -> dict[str, Any]:
+    """Makes one commit from lines of JSON, all of it or nothing."""
+    await run_in_threadpool(repos.check_may_write, repository, user)
+    if create_pr:
+        raise BadRequestError("This Hub has no pull requests: commit to a branch of your own.")
+    async with spooled(request, hub.settings.max_commit_bytes, "commit") as body:
+        made = await run_in_threadpool(commits.commit, hub, repository, branch, body, user)
+    return {
+        "success": True,
+        "commitOid": made.id,
+        "commitUrl": f"{base_url(request)}{repository.path}/commit/{made.id}",
+        "hookOutput": "",
+    }
+
+
+@router.post("/api/validate-yaml")
+def validate_card(body: CardText) -> JSONResponse:
+    """Whether a card's YAML can be read; 400 and the place where not."""
+    try:
+        metadata, _ = parse_card(body.content, CARD_FILE)
+    except CardError as error:
+        message = str(error)
+        content = {"error": message, "errors": [{"message": message}], "warnings": []}
+        return JSONResponse(content, status_code=400)
+    warnings = [] if metadata else [{"message": f"{CARD_FILE} has no YAML metadata."}]
+    return JSONResponse({"errors": [], "warnings": warnings})
+
+
+def _goes_to_store(hub: Hub, snapshot: Snapshot, file: PlannedFile) -> bool:
+    if file.size == 0:
+        return False
+    if file.size > hub.settings.max_inline_bytes or snapshot.sends_to_store(file.path):
+        return True
+    try:
+        sample = base64.b64decode(file.sample)
+    except binascii.Error:
+        raise BadRequestError(f"The sample of {file.path!r} is not base64.") from None
+    return b"\0" in sample
+
+
+def _present_hash(snapshot: Snapshot, path: str) -> str | None:
+    try:
+        entry = snapshot.entry(path)
+    except EntryNotFoundError:
+        return None
+    if not entry.is_file:
+        return None
+    return entry.lfs.sha256 if entry.lfs else entry.oid
+
+
+def _ignored(hub: Hub, repository: Repository, snapshot: Snapshot, body: Plan) -> set[str]:
+    """Which of the files a `.gitignore` leaves out: the one that was sent, or the repository's."""
+    rules = body.git_ignore
+    if rules is None:
+        try:
+            rules_file = snapshot.entry(".gitignore")
+        except EntryNotFoundError:
+            return set()
+        rules = repos.read(hub, repository, rules_file, MAX_IGNORE_BYTES).decode("utf-8", "replace")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, ".gitignore").write_text(rules, encoding="utf-8")
+        paths = "\0".join(file.path for file in body.files)
+        git = ["git", f"--git-dir={repos.repository_path(hub, repository)}"]
+        found = subprocess.run(
+            [*git, f"--work-tree={folder}", "check-ignore", "--no-index", "-z", "--stdin"],
+            input=paths.encode(),
+            capture_output=True,
+            check=False,  # 1 says that none is ignored
+            cwd=folder,
+        )
+    if found.returncode not in (0, 1):
+        raise BadRequestError(f"The .gitignore cannot be used: {found.stderr.decode().strip()}")
+    return set(found.stdout.decode().split("\0")) - {""}

@@ -1,0 +1,61 @@
+"""The Hub as an ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from graft.server.api import (
+    account,
+    git_http,
+    info,
+    lfs,
+    listing,
+    manage,
+    refs,
+    resolve,
+    tree,
+    upload,
+    xet,
+)
+from graft.server.hub import Hub
+from graft.server.inference import api as inference
+from graft.server.records import Kind
+from graft.server.requests import RequestMiddleware
+from graft.server.responses import add_error_handlers
+from graft.server.settings import Settings
+from graft.server.web import pages
+
+# The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
+_API = (account, manage, upload, tree, refs, xet, info, listing)
+_KINDS = (Kind.DATASET, Kind.MODEL)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole Hub: API, git, large files, inference and pages.
+
+    Raises:
+        HubError: settings that cannot be used.
+        OSError: a data folder that cannot be created or written to.
+    """
+    hub = Hub(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        hub.close()
+
+    app = FastAPI(title=settings.name, lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    app.state.hub = hub
+    for module in _API:
+        app.include_router(module.router)
+    for kind in _KINDS:
+        app.include_router(resolve.routes(kind))
+        app.include_router(lfs.routes(kind))
+        app.include_router(git_http.routes(kind))
+    app.include_router(inference.router)
+    pages.mount(app)
+    app.include_router(pages.router)
+    add_error_handlers(app)
+    app.add_middleware(RequestMiddleware)
+    return app

@@ -1,0 +1,44 @@
+"""What happens around every request: an id for it, and a check of where it comes from."""
+
+import re
+import secrets
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graft.server.auth import SAFE_METHODS, check_same_origin
+from graft.server.errors import RefusedError
+from graft.server.responses import refusal
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}")
+
+
+class RequestMiddleware:
+    """Gives each request an id (its own, where it brings one) and sends it back; refuses changes
+    that another site's page makes a browser ask for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(12)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        if scope["method"] not in SAFE_METHODS and "authorization" not in headers:
+            try:
+                check_same_origin(HTTPConnection(scope))
+            except RefusedError as error:
+                await refusal(error)(scope, receive, send_with_id)
+                return
+        await self._app(scope, receive, send_with_id)

@@ -1,0 +1,97 @@
+"""Errors as responses: JSON for programs, a page for people."""
+
+import logging
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from obstore.exceptions import BaseError as StorageError
+from pygit2 import GitError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from graft.server.errors import BadRequestError, RefusedError
+from graft.server.storage.full import is_full, storage_full
+from graft.server.web import pages
+
+logger = logging.getLogger("graft.server")
+
+# Addresses that only programs use, whatever their Accept header says.
+_FOR_PROGRAMS = ("/api/", "/infer/", "/v1/")
+_FOR_PROGRAMS_INSIDE = ("/resolve/", "/info/", "/git-upload-pack", "/git-receive-pack")
+
+
+def refusal(error: RefusedError) -> JSONResponse:
+    """An error as stock clients read it: JSON, and its code and text in headers."""
+    text = str(error)
+    headers = {"X-Error-Message": _header_text(text)} | error.headers
+    if error.code:
+        headers["X-Error-Code"] = error.code
+    return JSONResponse({"error": text}, status_code=error.status, headers=headers)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Makes every error a response of the kind that the asker can read."""
+    app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (OSError, GitError, SQLAlchemyError, StorageError):
+        app.add_exception_handler(kind, _perhaps_full)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    if _wants_page(request):
+        return pages.error_page(request, error.status, str(error))
+    return refusal(error)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()
+    ]
+    return _refused(request, BadRequestError(f"The request cannot be read: {'; '.join(problems)}"))
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    text = f"There is nothing at {path}." if error.status_code == 404 else str(error.detail)
+    if error.status_code == 405:
+        text = f"{path} cannot be asked for with {request.method}."
+    if _wants_page(request):
+        return pages.error_page(request, error.status_code, text)
+    headers = dict(error.headers or {})
+    return JSONResponse({"error": text}, status_code=error.status_code, headers=headers)
+
+
+def _perhaps_full(request: Request, error: Exception) -> Response:
+    if not is_full(error):
+        raise error
+    logger.error("No space left while answering %s: %s", request.url.path, error)
+    return _refused(request, storage_full())
+
+
+def _unexpected(request: Request, _error: Exception) -> Response:
+    # Starlette logs the traceback itself.
+    request_id = getattr(request.state, "request_id", "")
+    text = f"Something went wrong inside the Hub. Its log says what, under the id {request_id}."
+    if _wants_page(request):
+        return pages.error_page(request, 500, text)
+    return JSONResponse({"error": text}, status_code=500)
+
+
+def _wants_page(request: Request) -> bool:
+    path = request.url.path
+    if path.startswith(_FOR_PROGRAMS) or any(part in path for part in _FOR_PROGRAMS_INSIDE):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _header_text(text: str) -> str:
+    """One line of ASCII: all that a header can hold everywhere."""
+    return " ".join(text.encode("ascii", "replace").decode().split())[:1000]

@@ -1,0 +1,50 @@
+"""Addresses that carry their own permission: clients send no token with the bytes of a file."""
+
+import hashlib
+import hmac
+import secrets
+import time
+from urllib.parse import urlencode
+
+from graft.server.db.database import Database
+from graft.server.db.tables import SecretRow
+from graft.server.errors import NotAllowedError
+
+VALID_SECONDS = 24 * 3600
+_KEY_NAME = "signing"
+
+
+class Signer:
+    """Signs what an address permits, and checks that nobody changed it."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def sign(self, *permission: str | int) -> str:
+        """A query string that proves the permission for a day."""
+        expires = int(time.time()) + VALID_SECONDS
+        return urlencode({"expires": expires, "signature": self._digest(expires, permission)})
+
+    def check(self, expires: int, signature: str, *permission: str | int) -> None:
+        """
+        Raises:
+            NotAllowedError: the signature is of something else, or too old.
+        """
+        if not hmac.compare_digest(signature, self._digest(expires, permission)):
+            raise NotAllowedError("The signature in this address is not this Hub's.")
+        if expires < time.time():
+            raise NotAllowedError("This address has expired; ask for the transfer again.")
+
+    def _digest(self, expires: int, permission: tuple[str | int, ...]) -> str:
+        text = "\n".join(str(part) for part in (expires, *permission))
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def shared_key(database: Database) -> bytes:
+    """The key that all processes of this Hub sign with; made at the first start."""
+    with database.writing() as session:
+        row = session.get(SecretRow, _KEY_NAME)
+        if row is None:
+            row = SecretRow(name=_KEY_NAME, value=secrets.token_bytes(32))
+            session.add(row)
+        return row.value
