@@ -20,7 +20,7 @@ from graft.data.features import (
     feature_of,
     features_of,
 )
-from graft.data.labels import cast_column, encode_labels
+from graft.data.labels import Where, cast_column, encode_labels
 from graft.data.roles import Roles, columns_of, infer_roles, is_list
 from graft.data.sampling import groups_of, stratified_sample, with_every_class
 from graft.data.texts import is_blank
@@ -189,7 +189,7 @@ class Dataset:
             column: pa.ChunkedArray = new.column(name)
             feature = self._features.get(name)
             if feature is not None and class_label_in(feature) is not None:
-                column = encode_labels({"": column}, feature, self._where)[0][""]
+                column = encode_labels({"": column}, feature, self._where(name))[0][""]
                 result = result.with_column(name, column, feature)
             else:
                 result = result.with_column(name, column, feature_of(column.type))
@@ -261,12 +261,14 @@ class Dataset:
 
         Raises `DataError` when a value does not fit, naming it.
         """
-        cast = cast_column(self.column(column), self._features[column], feature, self._where)
+        values, old = self.column(column), self._features[column]
+        name = f"{self._source}, column {column!r}"
+        cast = cast_column(values, old, feature, self._where(column), name)
         return self.with_column(column, cast, feature)
 
     def class_encode(self, column: str) -> "Dataset":
         """A column of strings or numbers as classes, named by its sorted values."""
-        encoded, feature = encode_labels({"": self.column(column)}, None, self._where)
+        encoded, feature = encode_labels({"": self.column(column)}, None, self._where(column))
         return self.with_column(column, encoded[""], feature)
 
     def with_roles(
@@ -396,8 +398,8 @@ class Dataset:
                 f"Its columns are: {columns_of(self._table)}."
             )
 
-    def _where(self, _: str, row: int) -> str:
-        return f"{self._source}, row {row} (counted from 0)"
+    def _where(self, column: str) -> Where:
+        return lambda _, row: f"{self._source}, row {row} (counted from 0), column {column!r}"
 
     def _replace(self, table: pa.Table) -> "Dataset":
         return Dataset(table, features=self._features, roles=self._roles, source=self._source)

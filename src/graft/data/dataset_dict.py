@@ -106,7 +106,11 @@ class DatasetDict(dict[str, "Dataset"]):
         Raises `DataError` when another split has a value that "train" lacks.
         """
         columns = {name: dataset.column(column) for name, dataset in self.items()}
-        encoded, feature = encode_labels(columns, None, self._where)
+
+        def where(split: str, row: int) -> str:
+            return f"{self[split].source}, row {row} (counted from 0), column {column!r}"
+
+        encoded, feature = encode_labels(columns, None, where)
         return self._like(
             {name: self[name].with_column(column, encoded[name], feature) for name in self}
         )
@@ -167,6 +171,3 @@ class DatasetDict(dict[str, "Dataset"]):
 
     def _like(self, splits: Mapping[str, "Dataset"]) -> "DatasetDict":
         return DatasetDict(splits, source=self.source, metadata=self.metadata)
-
-    def _where(self, split: str, row: int) -> str:
-        return f"{self[split].source}, row {row} (counted from 0)"

@@ -72,11 +72,11 @@ def encode_labels(
 
 
 def cast_column(
-    column: pa.ChunkedArray, old: Feature, new: Feature, where: Where
+    column: pa.ChunkedArray, old: Feature, new: Feature, where: Where, name: str
 ) -> pa.ChunkedArray:
     """A column of the feature `old` as one of `new`; classes become text by their names.
 
-    Raises `DataError` when a value does not fit; `where` names the row.
+    Raises `DataError` when a value does not fit; `where` names a row, `name` the column.
     """
     old_label = class_label_in(old)
     if old_label is not None and old != new:
@@ -92,9 +92,7 @@ def cast_column(
         return column.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{where('', 0).rpartition(',')[0]}: the column cannot become {wanted} ({reason})."
-        ) from error
+        raise DataError(f"{name}: {column.type} cannot become {wanted} ({reason}).") from error
 
 
 def dictionary_names(column: pa.ChunkedArray) -> list[str] | None:
