@@ -81,10 +81,9 @@ def find_commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
             if reference is not None:
                 return reference.peel(pygit2.Commit)
     if _COMMIT_ID.fullmatch(revision) or _SHORT_COMMIT_ID.fullmatch(revision):
-        with suppress(KeyError, ValueError):  # no such object, or a short id that fits several
-            found = repository[revision]
-            if isinstance(found, pygit2.Commit):
-                return found
+        # No such object, a short id that fits several, or the id of a file or folder.
+        with suppress(KeyError, ValueError, pygit2.InvalidSpecError):
+            return repository[revision].peel(pygit2.Commit)
     raise RevisionNotFoundError(
         f"There is no branch, tag or commit {revision!r} in this repository."
     )
