@@ -65,7 +65,8 @@ def _read(hub: Hub, repository: Repository, entry: Entry) -> tuple[list[str], li
     if kind == "parquet":
         return _parquet(repos.read(hub, repository, entry))
     head = _whole_lines(repos.read(hub, repository, entry, limit=HEAD_BYTES), entry.size)
-    return _json_lines(head) if kind in ("jsonl", "ndjson") else _delimited(head, kind)
+    text = head.decode("utf-8")
+    return _json_lines(text) if kind in ("jsonl", "ndjson") else _delimited(text, kind)
 
 
 def _whole_lines(head: bytes, size: int) -> bytes:
@@ -80,9 +81,9 @@ def _parquet(content: bytes) -> tuple[list[str], list[list[Any]]]:
     return names, _rows(batch.to_pylist() if batch else [], names)
 
 
-def _delimited(head: bytes, kind: str) -> tuple[list[str], list[list[Any]]]:
+def _delimited(text: str, kind: str) -> tuple[list[str], list[list[Any]]]:
     table = pa.csv.read_csv(
-        io.BytesIO(head),
+        io.BytesIO(text.encode()),
         parse_options=pa.csv.ParseOptions(
             delimiter="\t" if kind == "tsv" else ",", newlines_in_values=True
         ),
@@ -90,8 +91,8 @@ def _delimited(head: bytes, kind: str) -> tuple[list[str], list[list[Any]]]:
     return table.column_names, _rows(table.slice(0, ROWS).to_pylist(), table.column_names)
 
 
-def _json_lines(head: bytes) -> tuple[list[str], list[list[Any]]]:
-    lines = (line for line in head.decode("utf-8").splitlines() if line.strip())
+def _json_lines(text: str) -> tuple[list[str], list[list[Any]]]:
+    lines = (line for line in text.splitlines() if line.strip())
     rows = [row for row in map(json.loads, islice(lines, ROWS)) if isinstance(row, dict)]
     names = list(dict.fromkeys(name for row in rows for name in row))
     return names, _rows(rows, names)

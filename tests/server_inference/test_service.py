@@ -1,0 +1,124 @@
+"""What the service keeps in memory, and what it refuses to take on."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graft.server import repos
+from graft.server.errors import BadContentError
+from graft.server.hub import Hub
+from graft.server.inference.questions import Question, Questions
+from graft.server.inference.service import BusyError, InferenceService
+from graft.server.records import Kind, Repository
+from graft.server.settings import Settings
+from hub_samples import OWNER, Garden, contents
+
+ONE = Questions((Question("Who wrote Hamlet?"),))
+
+
+@pytest.fixture
+def hub(garden: Garden) -> Iterator[Hub]:
+    """A second view on the running Hub's data."""
+    hub = Hub(Settings(data_folder=garden.data_folder))
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def models(garden: Garden, hub: Hub) -> list[Repository]:
+    """Three repositories of one small model each."""
+    found = []
+    for number in range(3):
+        garden.push(f"{OWNER}/kept-{number}", contents(garden.model))
+        found.append(repos.find(hub, Kind.MODEL, OWNER, f"kept-{number}", None))
+    return found
+
+
+def ask(service: InferenceService, hub: Hub, *models: Repository) -> None:
+    async def run() -> None:
+        for model in models:
+            await service.scores(hub, model, ONE)
+
+    asyncio.run(run())
+    service.close()
+
+
+def test_the_model_used_longest_ago_leaves(
+    hub: Hub, models: list[Repository], tmp_path: Path
+) -> None:
+    service = InferenceService(tmp_path, max_models=2)
+
+    async def run() -> list[int]:
+        counts = []
+        for model in models:
+            await service.scores(hub, model, ONE)
+            counts.append(service.loaded)
+        return counts
+
+    assert asyncio.run(run()) == [1, 2, 2]
+    service.close()
+
+
+def test_memory_bounds_what_stays(hub: Hub, models: list[Repository], tmp_path: Path) -> None:
+    size = models[0].size
+    service = InferenceService(tmp_path, max_bytes=int(1.5 * size))
+
+    async def run() -> None:
+        for model in models:
+            await service.scores(hub, model, ONE)
+
+    asyncio.run(run())
+    assert service.loaded == 1
+    service.close()
+
+
+def test_a_model_too_large_for_the_hub_is_refused(
+    hub: Hub, models: list[Repository], tmp_path: Path
+) -> None:
+    service = InferenceService(tmp_path, max_bytes=1000)
+    with pytest.raises(BadContentError, match="runs models of up to"):
+        ask(service, hub, models[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_requests_at_once_are_turned_away(
+    hub: Hub, models: list[Repository], tmp_path: Path
+) -> None:
+    service = InferenceService(tmp_path, max_waiting=3)
+
+    async def run() -> list[BaseException | object]:
+        jobs = [service.scores(hub, models[0], ONE) for _ in range(5)]
+        return list(await asyncio.gather(*jobs, return_exceptions=True))
+
+    results = asyncio.run(run())
+    assert sum(isinstance(result, BusyError) for result in results) == 2
+    assert sum(isinstance(result, list) for result in results) == 3
+    service.close()
+
+
+def test_a_request_that_takes_too_long_is_given_up_and_the_next_is_served(
+    hub: Hub, models: list[Repository], tmp_path: Path
+) -> None:
+    service = InferenceService(tmp_path, timeout=0.001)
+
+    async def run() -> int:
+        with pytest.raises(BusyError, match="gave no answer within"):
+            await service.scores(hub, models[0], ONE)
+        service.timeout = 60.0
+        return len(await service.scores(hub, models[0], ONE))
+
+    assert asyncio.run(run()) == 1
+    assert service.loaded == 1
+    service.close()
+
+
+def test_only_whole_checkouts_are_left_behind(
+    hub: Hub, models: list[Repository], tmp_path: Path
+) -> None:
+    service = InferenceService(tmp_path)
+    ask(service, hub, models[0])
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith(f"{models[0].id}-")
+    assert {path.name for path in folder.iterdir()} >= {"config.json", "model.safetensors"}
