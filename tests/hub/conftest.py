@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from graft.server.running import RunningHub
 from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from people import User
+
+from graft.server.running import RunningHub
 
 _numbers = itertools.count()
 

@@ -33,7 +33,7 @@ def test_logging_in_to_a_named_hub(stranger: User) -> None:
 
 def test_a_bad_token_is_refused_and_not_kept(user: User, own_store: Path) -> None:
     for token in ("hf_from_elsewhere", "nonsense"):
-        with pytest.raises(HubError, match=r"does not accept your token: unknown or expired"):
+        with pytest.raises(HubError, match=r"does not accept your token"):
             login(token)
     assert not own_store.exists() or not list(own_store.glob("*token*"))
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import account, dataset, search
+from graft.cli import account, dataset, hub, search
 from graft.cli.output import print_error
 from graft.errors import GraftError
 
@@ -48,6 +48,7 @@ def root(
     """Transfer learning for text, end to end, on a hub of your own."""
 
 
+app.add_typer(hub.hub_app, name="hub")
 app.command()(account.login)
 app.command()(account.whoami)
 app.add_typer(search.search_app, name="search")

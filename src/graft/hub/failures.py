@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
-from huggingface_hub import get_session
+from huggingface_hub import get_session, get_token
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -23,6 +23,9 @@ UNREACHABLE = (httpx2.TransportError, OfflineModeIsEnabled)
 
 # How long to wait for a hub's first answer, in seconds.
 PATIENCE = 10.0
+
+# What a hub says of a bad token so that the client can tell it from a missing repository.
+_FOR_PROGRAMS = "Invalid credentials in Authorization header"
 
 _LOGIN = "Log in with `graft login`, or set HF_TOKEN."
 
@@ -94,7 +97,7 @@ def _why(error: Exception, attempt: Attempt) -> str:
 
 def _why_refused(error: HfHubHTTPError, attempt: Attempt) -> str:
     status = error.response.status_code
-    said = f" ({error.server_message.strip()})" if error.server_message else ""
+    said = _said(error.server_message)
     # An unknown token is told apart from an unknown repository by its own status on our Hub.
     if isinstance(error, RepositoryNotFoundError) and status == 404:
         return (
@@ -102,8 +105,10 @@ def _why_refused(error: HfHubHTTPError, attempt: Attempt) -> str:
             "not see it. Check the name (`graft search`), HF_ENDPOINT and your account "
             "(`graft whoami`)."
         )
+    if status == 401 and get_token() is None:
+        return f"you are not logged in. {_LOGIN}"
     if status == 401:
-        return f"{attempt.endpoint} does not accept your token: unknown or expired{said}. {_LOGIN}"
+        return f"{attempt.endpoint} does not accept your token{said}. {_LOGIN}"
     if status == 403:
         return (
             f"{attempt.endpoint} does not allow it{said}. "
@@ -116,6 +121,13 @@ def _why_refused(error: HfHubHTTPError, attempt: Attempt) -> str:
     if status in (404, 405) and "x-error-code" not in error.response.headers:
         return _no_hub(attempt.endpoint)
     return f"{attempt.endpoint} refused with status {status}{said}."
+
+
+def _said(message: str | None) -> str:
+    """A hub's own words, on one line; the client may report them twice, header and body."""
+    lines = [line.strip().rstrip(".") for line in (message or "").splitlines()]
+    lines = [line for line in dict.fromkeys(lines) if line and not line.startswith(_FOR_PROGRAMS)]
+    return f" ({'; '.join(lines)})" if lines else ""
 
 
 def _no_hub(endpoint: str) -> str:
