@@ -26,7 +26,7 @@ def test_a_model_without_a_head_is_offered_for_fine_tuning(visitor: httpx.Client
     page = visitor.get(f"/{OWNER}/plain-base").text
     assert "graft.Learner(" in page
     assert "widget-form" not in page
-    assert "No card yet" not in page
+    assert "Nothing pushed yet" not in page
 
 
 def test_a_data_sets_page_shows_its_first_rows(visitor: httpx.Client) -> None:

@@ -13,7 +13,7 @@ from graft.server.inference.api import CurrentInference
 from graft.server.inference.questions import Question, Questions, check_text
 from graft.server.inference.service import Score
 from graft.server.inference.widgets import widget_inputs
-from graft.server.records import Card, Commit, Kind, Repository
+from graft.server.records import Card, Kind, Repository
 from graft.server.web.cards import CardLinks, render_card
 from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address
@@ -25,6 +25,8 @@ router = APIRouter(include_in_schema=False)
 
 LABELS_SHOWN = 8
 DEFAULT_EXAMPLE = "How far is it from the earth to the moon?"
+GIT_SETTINGS = ".gitattributes"
+"""All that a repository holds before anything is pushed."""
 SHOWN_AS_LINEAGE = ("base_model:", "dataset:")
 
 
@@ -78,10 +80,12 @@ def _reads_pairs(repository: Repository) -> bool:
 
 def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200) -> Response:
     hub = visit.hub
-    card, commit = Card({}, ""), None
+    card, commit, empty = Card({}, ""), None, True
     if repository.head is not None:
         card = repos.card(hub, repository)
-        commit = repos.snapshot(hub, repository).commit
+        snapshot = repos.snapshot(hub, repository)
+        commit = snapshot.commit
+        empty = all(entry.path == GIT_SETTINGS for entry in snapshot.entries())
     offered = examples(card.metadata)
     links = CardLinks.at(repository.path.strip("/"), "main")
     runnable = bool(widget_inputs(repository))
@@ -92,6 +96,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         card_html=render_card(card.body, links, title=repository.name),
         card_error=card.error,
         commit=commit,
+        empty=empty,
         may_write=repos.may_write(repository, visit.user),
         evaluations=evaluations(card.metadata),
         tags=[tag for tag in repository.tags if not tag.startswith(SHOWN_AS_LINEAGE)],
@@ -101,7 +106,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         examples=offered,
         trial=trial,
         labels_shown=LABELS_SHOWN,
-        preview=_preview(visit, repository, commit),
+        preview=None if empty else _preview(visit, repository),
         snippets=snippets(
             repository,
             visit.hub_url,
@@ -119,10 +124,8 @@ def _short_example(offered: list[Example]) -> str:
     return min(texts, key=len, default=DEFAULT_EXAMPLE)
 
 
-def _preview(visit: Visit, repository: Repository, commit: Commit | None) -> Preview | None:
-    if repository.kind is not Kind.DATASET or commit is None:
-        return None
-    return preview(visit.hub, repository)
+def _preview(visit: Visit, repository: Repository) -> Preview | None:
+    return preview(visit.hub, repository) if repository.kind is Kind.DATASET else None
 
 
 @dataclass(frozen=True)
