@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 import graft as package
+from graft.cli.app import app
 from graft.errors import GraftError
 
 Graft = Callable[..., Any]
@@ -42,13 +45,20 @@ def test_the_installed_command_runs() -> None:
     assert ran.stderr == ""
 
 
-@pytest.mark.parametrize(
-    "command", [["login"], ["whoami"], ["search", "models"], ["search", "datasets"]]
-)
-def test_help_shows_an_example(graft: Graft, command: list[str]) -> None:
+def leaves(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command that does something, as its words."""
+    found = []
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        found += leaves(command, (*path, name)) if inner else [(*path, name)]
+    return found
+
+
+@pytest.mark.parametrize("command", leaves(get_command(app)), ids=" ".join)
+def test_help_shows_an_example(graft: Graft, command: tuple[str, ...]) -> None:
     ran = graft(*command, "--help")
     assert ran.code == 0
-    assert f"graft {' '.join(command)} " in ran.out.split("Examples:")[1]
+    assert f"graft {' '.join(command)}" in re.split("Examples?:", ran.out, maxsplit=1)[1]
 
 
 def test_no_arguments_show_the_help(graft: Graft) -> None:
