@@ -140,9 +140,9 @@ def test_splits_from_the_names_of_files(write, tmp_path, files, splits):
         write(name, ROWS)
     if splits is None:
         with pytest.raises(DataError, match="both the split 'test'"):
-            find_splits(tmp_path, {})
+            find_splits(tmp_path, {}, "here")
     else:
-        assert list(find_splits(tmp_path, {})) == splits
+        assert list(find_splits(tmp_path, {}, "here")) == splits
 
 
 def test_shards_are_joined_by_number(write, tmp_path):

@@ -102,7 +102,7 @@ def _read_folder(folder: Path, name: str, config: str | None) -> RawData:
     chosen = choose_config(metadata, config, name)
     config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
     splits = {}
-    for split, paths in find_splits(folder, chosen).items():
+    for split, paths in find_splits(folder, chosen, name).items():
         files = [read_file(path, f"{name}/{path.relative_to(folder)}") for path in paths]
         splits[split] = _join(files, split)
     return RawData(name, splits, card_features(metadata, config_name), metadata)

@@ -40,16 +40,17 @@ class _Name:
     group: str
 
 
-def find_splits(folder: Path, config: Mapping[str, Any]) -> dict[str, list[Path]]:
+def find_splits(folder: Path, config: Mapping[str, Any], where: str) -> dict[str, list[Path]]:
     """The data files of a folder, by split: train, validation and test first, then by name.
 
     `config` is what `choose_config` gave: its `data_dir` and `data_files` decide where there are
     any; else the names of files and sub-folders do. Shards of one file follow each other by number.
+    `where` names the data set in errors.
 
     Raises `DataError` when there is no data file, when the card names files that are not there, and
     when two files claim the same split.
     """
-    splits = _by_config(folder, config)
+    splits = _by_config(folder, config, where)
     ranked = sorted(splits, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     return {name: splits[name] for name in ranked}
 
@@ -86,7 +87,7 @@ def split_of_file(path: Path) -> str:
     return name.split if name.split in _ORDER else "train"
 
 
-def _data_files(folder: Path) -> list[Path]:
+def _data_files(folder: Path, where: str) -> list[Path]:
     found = [
         path for path in folder.rglob("*") if _is_data(path.relative_to(folder)) and path.is_file()
     ]
@@ -94,11 +95,9 @@ def _data_files(folder: Path) -> list[Path]:
     found = [path for path in found if path.suffix.lower() != ".json"] or found
     if found:
         return sorted(found)
-    there = sorted(path.name for path in folder.iterdir())[:10]
-    raise DataError(
-        f"{folder} has no data files. Graft reads {KINDS}. "
-        f"The folder holds: {', '.join(there) or 'nothing'}."
-    )
+    there = sorted(path.name for path in folder.glob("*"))[:10]
+    held = f" The folder holds: {', '.join(there)}." if there else ""
+    raise DataError(f"{where} has no data files. Graft reads {KINDS}.{held}")
 
 
 def _is_data(path: Path) -> bool:
@@ -106,7 +105,7 @@ def _is_data(path: Path) -> bool:
     return not hidden and path.suffix.lower() in SUFFIXES
 
 
-def _by_name(folder: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
+def _by_name(folder: Path, files: Iterable[Path], where: str) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = {}
     names: dict[str, _Name] = {}
     for path in sorted(files, key=_natural):
@@ -120,7 +119,14 @@ def _by_name(folder: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
     for group, name in names.items():
         split = name.split if name.sure or _only_claim(name, names.values()) else name.own
         if split in splits:
-            raise _same_split(folder, split, splits[split][0], groups[group][0])
+            first, second = (
+                paths[0].relative_to(folder) for paths in (splits[split], groups[group])
+            )
+            raise DataError(
+                f"{where}: {first} and {second} are both the split {split!r}. Name the splits by "
+                "hand, load_dataset({'train': '<file>', ...}), give the sub-folder that is meant, "
+                "or rename or remove one of them."
+            )
         splits[split] = groups[group]
     return splits
 
@@ -161,42 +167,34 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces]
 
 
-def _same_split(folder: Path, split: str, first: Path, second: Path) -> DataError:
-    return DataError(
-        f"{folder}: {first.relative_to(folder)} and {second.relative_to(folder)} are both the "
-        f"split {split!r}. Name the splits by hand, load_dataset({{'train': '<file>', ...}}), give "
-        "the sub-folder that is meant, or rename or remove one of them."
-    )
-
-
-def _by_config(folder: Path, config: Mapping[str, Any]) -> dict[str, list[Path]]:
+def _by_config(folder: Path, config: Mapping[str, Any], where: str) -> dict[str, list[Path]]:
     base = folder / str(config.get("data_dir") or "")
     listed = config.get("data_files")
     if listed is None:
-        return _by_name(base, _data_files(base))
+        return _by_name(base, _data_files(base, where), where)
     entries = listed if isinstance(listed, list) else [listed]
     splits: dict[str, list[Path]] = {}
     unnamed: list[Path] = []
     for entry in entries:
         if not isinstance(entry, dict):
-            unnamed += _matching(base, str(entry))
+            unnamed += _matching(base, str(entry), where)
             continue
         named = {entry["split"]: entry.get("path")} if "split" in entry else entry
         for split, paths in named.items():
             for pattern in paths if isinstance(paths, list) else [paths]:
-                splits.setdefault(str(split), []).extend(_matching(base, str(pattern)))
-    return {**_by_name(base, unnamed), **splits} if unnamed else splits
+                splits.setdefault(str(split), []).extend(_matching(base, str(pattern), where))
+    return {**_by_name(base, unnamed, where), **splits} if unnamed else splits
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
+def _matching(folder: Path, pattern: str, where: str) -> list[Path]:
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise DataError(
-            f"{folder / 'README.md'}: data_files may not point out of the folder: {pattern!r}."
+            f"{where}/README.md: data_files may not point out of the folder: {pattern!r}."
         )
     files = sorted((path for path in folder.glob(pattern) if path.is_file()), key=_natural)
     if not files:
         raise DataError(
-            f"{folder / 'README.md'}: its configs name the data file {pattern!r}, "
+            f"{where}/README.md: its configs name the data file {pattern!r}, "
             "but no file matches. Correct data_files, or add the file."
         )
     return files
