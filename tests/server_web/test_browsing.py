@@ -1,11 +1,13 @@
 """The front page, the lists with their filters, and the profiles."""
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
 from huggingface_hub import HfApi
 
+from graft.server.running import RunningHub
 from hub_samples import OWNER, Garden
 
 
@@ -99,3 +101,26 @@ def test_nobodys_profile_is_a_page_that_says_so(visitor: httpx.Client) -> None:
     assert reply.status_code == 404
     assert "Nothing grows here" in reply.text
     assert "nobody-of-that-name" in reply.text
+
+
+def test_a_new_hub_tells_how_to_fill_it(tmp_path: Path) -> None:
+    with RunningHub(tmp_path, allow_sign_up=True, name="Orchard") as hub:
+        page = httpx.get(hub.url).text
+        assert "No models yet" in page
+        assert f"export HF_ENDPOINT={hub.url}" in page
+        for path in ("/models", "/datasets"):
+            assert "yet</h2>" in httpx.get(hub.url + path).text
+
+
+def test_joining_makes_an_account_and_logs_in(tmp_path: Path) -> None:
+    form = {"name": "rowan", "password": "a long enough password"}
+    with (
+        RunningHub(tmp_path, allow_sign_up=True) as hub,
+        httpx.Client(base_url=hub.url) as client,
+    ):
+        short = client.post("/join", data=form | {"password": "short"})
+        assert short.status_code == 400
+        assert "must have" in short.text
+        assert client.post("/join", data=form).headers["location"] == "/"
+        assert 'href="/rowan"' in client.get("/").text
+        assert client.post("/join", data=form).status_code == 409
