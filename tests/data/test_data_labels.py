@@ -93,6 +93,11 @@ def test_several_labels_in_slices_and_chunks():
     assert encoded["train"].type == pa.list_(pa.int64())
 
 
+def test_a_null_among_several_labels_is_an_error():
+    with pytest.raises(DataError, match="train, row 1: a null stands among the labels"):
+        encode(train=[["a"], ["b", None], None])
+
+
 def test_decimal_fractions_are_a_measure():
     assert encode(train=[0.5, 1.25])[1] == Value("float64")
     scores = [f"{number / 7:.3f}" for number in range(50)]

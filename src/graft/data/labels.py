@@ -52,6 +52,11 @@ def encode_labels(
     def where_value(split: str, position: int) -> str:
         return where(split, _row_of(splits[split], position))
 
+    several = any(is_list(column.type) for column in splits.values())
+    for name, column in values.items():
+        if several and column.null_count:
+            row = where_value(name, _first(pc.is_null(column)) or 0)
+            raise DataError(f"{row}: a null stands among the labels. Leave it out of the list.")
     label = class_label_in(declared)
     if label is None:
         texts = _drop_unlabelled({name: _as_text(column) for name, column in values.items()})
@@ -65,7 +70,7 @@ def encode_labels(
             name: _declared_numbers(name, column, label, where_value)
             for name, column in values.items()
         }
-    if not any(is_list(column.type) for column in splits.values()):
+    if not several:
         return numbers, label
     lists = {name: _as_lists(splits[name], numbers[name]) for name in splits}
     return lists, Sequence(label)
