@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from graft.cli.output import Json, notices, print_json, print_table, results
-from graft.errors import MissingExtraError
+from graft.errors import HubError, MissingExtraError
 
 if TYPE_CHECKING:
     from graft.server.hub import Hub
@@ -89,7 +89,7 @@ def add_user(
     secret = (
         typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
     )
-    hub = _open(data)
+    hub = _open(data, create=True)
     from graft.server import accounts
 
     account = accounts.create_account(hub, name, password=secret, full_name=full_name)
@@ -228,10 +228,15 @@ def _settings(data: Path | None, *, host: str | None = None, port: int | None = 
     return Settings.from_environment(data_folder=data, host=host, port=port)
 
 
-def _open(data: Path | None) -> "Hub":
+def _open(data: Path | None, *, create: bool = False) -> "Hub":
     settings = _settings(data)
     from graft.server.hub import Hub
 
+    folder = settings.data_folder.absolute()
+    if not (folder / "repositories").is_dir():
+        if not create:
+            raise HubError(f"There is no hub in {folder}. Name its data folder with --data.")
+        notices().print(f"This begins a new hub in {folder}.", markup=False)
     return Hub(settings)
 
 

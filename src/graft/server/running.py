@@ -1,6 +1,5 @@
 """A Hub inside this process: for tests, demonstrations and notebooks."""
 
-import socket
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
@@ -14,6 +13,7 @@ from graft.server import accounts
 from graft.server.app import create_app
 from graft.server.hub import Hub
 from graft.server.records import Role
+from graft.server.serving import listen
 from graft.server.settings import Settings
 
 START_SECONDS = 30.0
@@ -29,7 +29,7 @@ class RunningHub:
 
     def __init__(self, data_folder: Path, *, port: int = 0, **settings: Any) -> None:
         """`port` 0 takes a free one; `settings` are fields of `Settings`."""
-        self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = Settings(data_folder=Path(data_folder), port=self.port, **settings)

@@ -36,10 +36,10 @@ async def spooled(request: Request, limit: int, what: str) -> AsyncIterator[IO[b
         yield file
 
 
-async def drain(request: Request) -> None:
+async def drain(chunks: AsyncIterator[bytes]) -> None:
     """Reads what is left of a body that was refused, up to a limit."""
     left = MAX_DRAINED_BYTES
-    async for chunk in request.stream():
+    async for chunk in chunks:
         left -= len(chunk)
         if left < 0:
             return

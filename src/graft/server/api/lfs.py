@@ -162,10 +162,11 @@ def _verify(hub: Hub, repository: Repository, body: LfsObject) -> JSONResponse:
 async def _receive(
     request: Request, hub: Hub, repository_id: int, sha256: str, size: int
 ) -> Response:
+    chunks = request.stream()
     try:
-        await large.receive(hub, repository_id, request.stream(), sha256, size)
+        await large.receive(hub, repository_id, chunks, sha256, size)
     except RefusedError:
-        await drain(request)
+        await drain(chunks)
         raise
     return Response(status_code=200)
 
