@@ -68,7 +68,7 @@ def test_examples_are_texts_or_pairs() -> None:
     )
     assert [(e.text, e.text_pair, e.label) for e in found] == [
         ("Who wrote Hamlet?", None, "A person"),
-        ("A man sleeps.", "Somebody is awake.", "A man sleeps."),
+        ("A man sleeps.", "Somebody is awake.", "A man sleeps. / Somebody is awake."),
     ]
 
 

@@ -1,5 +1,6 @@
 """A repository's page, its files and its history."""
 
+import html
 import re
 
 import httpx
@@ -20,6 +21,12 @@ def test_a_models_page_holds_card_figures_and_facts(visitor: httpx.Client, garde
     assert "Grafted onto elsewhere/some-base" in page  # not on this Hub: no link
     assert "apache-2.0" in page
     assert f'src="{MODEL}/resolve/main/figures/chart.png"' in page
+
+
+def test_a_model_of_pairs_is_used_with_pairs(visitor: httpx.Client) -> None:
+    page = html.unescape(visitor.get(f"/{OWNER}/pairs-tiny").text)
+    assert 'pipe([("A man sleeps.", "Somebody is awake.")])' in page
+    assert '{"inputs": {"text": "A man sleeps.", "text_pair": "Somebody is awake."}}' in page
 
 
 def test_a_model_without_a_head_is_offered_for_fine_tuning(visitor: httpx.Client) -> None:

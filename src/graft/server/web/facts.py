@@ -36,7 +36,7 @@ class Example:
     @property
     def label(self) -> str:
         """What stands on the example's button."""
-        words = self.title or self.text
+        words = self.title or " / ".join(filter(None, (self.text, self.text_pair)))
         return words if len(words) <= 60 else f"{words[:57].rstrip()}…"
 
 

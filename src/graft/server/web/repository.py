@@ -24,7 +24,7 @@ from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 router = APIRouter(include_in_schema=False)
 
 LABELS_SHOWN = 8
-DEFAULT_EXAMPLE = "How far is it from the earth to the moon?"
+DEFAULT_EXAMPLE = Example("How far is it from the earth to the moon?")
 GIT_SETTINGS = ".gitattributes"
 """All that a repository holds before anything is pushed."""
 SHOWN_AS_LINEAGE = ("base_model:", "dataset:")
@@ -57,13 +57,13 @@ async def try_model(
     example: Annotated[int | None, Form()] = None,
 ) -> Response:
     """The page with the model's answer: what the widget does in a browser without scripts."""
-    offered = examples(repository.card)
+    offered, pairs = _examples(repository.card)
     if example is not None and 0 <= example < len(offered):
         text, text_pair = offered[example].text, offered[example].text_pair or ""
     try:
         question = Question(
             check_text(text, "The text"),
-            check_text(text_pair, "The second text") if _reads_pairs(repository) else None,
+            check_text(text_pair, "The second text") if pairs else None,
         )
         asked = Questions((question,), LABELS_SHOWN)
         scores = (await inference.scores(visit.hub, repository, asked))[0]
@@ -73,9 +73,11 @@ async def try_model(
     return await run_in_threadpool(_page, visit, repository, trial, status)
 
 
-def _reads_pairs(repository: Repository) -> bool:
-    """Whether the card's examples are pairs of texts: then the form asks for two."""
-    return any(example.text_pair is not None for example in examples(repository.card))
+def _examples(metadata: dict[str, Any]) -> tuple[list[Example], bool]:
+    """The inputs that the card offers, and whether they are pairs: then the form asks for two."""
+    offered = examples(metadata)
+    pairs = [example for example in offered if example.text_pair is not None]
+    return pairs or offered, bool(pairs)
 
 
 def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200) -> Response:
@@ -86,7 +88,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         snapshot = repos.snapshot(hub, repository)
         commit = snapshot.commit
         empty = all(entry.path == GIT_SETTINGS for entry in snapshot.entries())
-    offered = examples(card.metadata)
+    offered, pairs = _examples(card.metadata)
     links = CardLinks.at(repository.path.strip("/"), "main")
     runnable = bool(widget_inputs(repository))
     return visit.page(
@@ -102,7 +104,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         tags=[tag for tag in repository.tags if not tag.startswith(SHOWN_AS_LINEAGE)],
         lineage=_lineage(visit, repository, card.metadata),
         runnable=runnable,
-        pairs=_reads_pairs(repository),
+        pairs=pairs,
         examples=offered,
         trial=trial,
         labels_shown=LABELS_SHOWN,
@@ -118,10 +120,10 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
     )
 
 
-def _short_example(offered: list[Example]) -> str:
-    """A text for the snippets: the shortest of the card's, where that fits on a line."""
-    texts = [example.text for example in offered if len(example.text) <= 80]
-    return min(texts, key=len, default=DEFAULT_EXAMPLE)
+def _short_example(offered: list[Example]) -> Example:
+    """An input for the snippets: the shortest of the card's, where that fits on a line."""
+    short = [example for example in offered if len(example.text) <= 80]
+    return min(short, key=lambda example: len(example.text), default=DEFAULT_EXAMPLE)
 
 
 def _preview(visit: Visit, repository: Repository) -> Preview | None:

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 
 from graft.server.records import Kind, Repository
+from graft.server.web.facts import Example
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,12 @@ class Snippet:
 
 
 def snippets(
-    repository: Repository, hub_url: str, *, runnable: bool, example: str
+    repository: Repository, hub_url: str, *, runnable: bool, example: Example
 ) -> list[Snippet]:
     """How to use `repository` of the Hub at `hub_url`.
 
-    `runnable` says whether it is a model that answers questions as it is; `example` is a text that
-    it may be asked.
+    `runnable` says whether it is a model that answers questions as it is; `example` is what it
+    may be asked.
     """
     if repository.kind is Kind.DATASET:
         ways = _data_set(repository.full_name)
@@ -33,18 +34,25 @@ def snippets(
     return [*ways, _git(repository, hub_url)]
 
 
-def _model(name: str, task: str, hub_url: str, example: str) -> list[Snippet]:
-    text = json.dumps(example, ensure_ascii=False)
-    graft = f'import graft\n\npipe = graft.pipeline("{name}")\npipe([{text}])'
+def _model(name: str, task: str, hub_url: str, example: Example) -> list[Snippet]:
+    text, pair = _quoted(example.text), _quoted(example.text_pair)
+    ours = f"({text}, {pair})" if example.text_pair else text
+    theirs = f'{{"text": {text}, "text_pair": {pair}}}' if example.text_pair else text
+    graft = f'import graft\n\npipe = graft.pipeline("{name}")\npipe([{ours}])'
     transformers = (
         "from transformers import pipeline\n\n"
-        f'pipe = pipeline("{task}", model="{name}")\npipe({text})'
+        f'pipe = pipeline("{task}", model="{name}")\npipe({theirs})'
     )
     return [
         Snippet("Graft", "python", graft),
         Snippet("transformers", "python", transformers),
-        Snippet("curl", "sh", _curl(f"{hub_url}/infer/models/{name}", example)),
+        Snippet("curl", "sh", _curl(f"{hub_url}/infer/models/{name}", theirs)),
     ]
+
+
+def _quoted(text: str | None) -> str:
+    """`text` in double quotes, as both Python and JSON read it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _base_model(name: str) -> list[Snippet]:
@@ -70,8 +78,8 @@ def _data_set(name: str) -> list[Snippet]:
     return [Snippet("Graft", "python", graft), Snippet("datasets", "python", datasets)]
 
 
-def _curl(address: str, example: str) -> str:
-    body = shlex.quote(json.dumps({"inputs": example}, ensure_ascii=False))
+def _curl(address: str, inputs: str) -> str:
+    body = shlex.quote(f'{{"inputs": {inputs}}}')
     return f"curl {address} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
 
 
