@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from graft.data.dataset import Dataset, DatasetDict
+    from graft.data.dataset import Dataset
+    from graft.data.dataset_dict import DatasetDict
     from graft.data.load import load_dataset
     from graft.errors import GraftError
     from graft.hub.client import login, search_datasets, search_models, whoami
@@ -26,7 +27,7 @@ _HOMES = {
     "Batch": "graft.models.batch",
     "Callback": "graft.train.callbacks",
     "Dataset": "graft.data.dataset",
-    "DatasetDict": "graft.data.dataset",
+    "DatasetDict": "graft.data.dataset_dict",
     "Encoding": "graft.text.encoding",
     "GraftError": "graft.errors",
     "Learner": "graft.train.learner",

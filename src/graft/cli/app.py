@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import account, dataset, hub, search
+from graft.cli import account, dataset, evaluate, hub, predict, search, train
 from graft.cli.output import print_error
 from graft.errors import GraftError
 
@@ -48,6 +48,9 @@ def root(
     """Transfer learning for text, end to end, on a hub of your own."""
 
 
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(predict.predict)
 app.add_typer(hub.hub_app, name="hub")
 app.command()(account.login)
 app.command()(account.whoami)

@@ -1,0 +1,155 @@
+"""The training loop: batches, loss, gradients, updates, with an event before and after each."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from graft.data.batches import Rows, TrainingBatches
+from graft.errors import TaskError
+from graft.models.batch import Batch
+from graft.models.model import Model, Output
+from graft.models.precision import autocast
+from graft.tasks.task import Evaluation
+from graft.train.callbacks import Callback, CancelEpoch, CancelFit, CancelStep
+from graft.train.schedule import Schedule
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From logits and targets to the loss of each sequence, `float32[sequences]`."""
+
+
+@dataclass
+class Fit:
+    """One run of training, and all a callback may want to see of it.
+
+    Attributes:
+        model: What is trained.
+        batches: Where batches come from.
+        optimizer: Its groups carry their peak rate as `peak`.
+        schedule: From the share of steps done to a factor of the peak rates.
+        loss_of: The loss of each sequence of a batch.
+        validate: Evaluates the model after an epoch; None where there is nothing to validate on.
+        epochs: How many passes over the data.
+        callbacks: Called at each event, in this order.
+        clip: The largest norm of the gradient; 0 for no limit.
+        accumulate: Batches whose gradients are summed before the weights are updated.
+        dtype: The format of matrix products.
+        epoch: The epoch under way, from 0.
+        step: Batches trained on so far, in all epochs.
+        updates: Optimizer steps taken so far.
+        total_steps: Batches in all epochs.
+        tokens: Tokens trained on so far.
+        started: When training began, by `time.perf_counter()`.
+        batch: The batch under way.
+        output: What the model answered for it.
+        loss: The mean loss of its sequences, without gradient.
+        evaluation: The last epoch's figures.
+    """
+
+    model: Model
+    batches: TrainingBatches
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    loss_of: Loss
+    validate: Callable[[], Evaluation] | None
+    epochs: int
+    callbacks: Sequence[Callback] = ()
+    clip: float = 1.0
+    accumulate: int = 1
+    dtype: torch.dtype = torch.float32
+    epoch: int = 0
+    step: int = 0
+    updates: int = 0
+    total_steps: int = 0
+    tokens: int = 0
+    started: float = field(default_factory=time.perf_counter)
+    batch: Batch | None = None
+    output: Output | None = None
+    loss: Tensor | None = None
+    evaluation: Evaluation | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long training has taken so far."""
+        return time.perf_counter() - self.started
+
+    def run(self) -> None:
+        """Trains for all epochs."""
+        plans = [self.batches.plan(epoch) for epoch in range(self.epochs)]
+        self.total_steps = sum(len(plan) for plan in plans)
+        self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        self.started = time.perf_counter()
+        self._call("before_fit")
+        try:
+            for self.epoch, plan in enumerate(plans):
+                self._run_epoch(plan)
+        except CancelFit:
+            pass
+        finally:
+            self._call("after_fit")
+            self.model.eval()
+
+    def _run_epoch(self, plan: list[Rows]) -> None:
+        self.model.train()
+        self._call("before_epoch")
+        pending = 0
+        try:
+            for rows in plan:
+                self.batch = self.batches.data.batch(rows).to(self.model.device)
+                pending = (pending + self._run_step(self.batch)) % self.accumulate
+                if not pending:
+                    self._update()
+        except CancelEpoch:
+            pass
+        if pending:
+            self._update()
+        if self.validate is not None:
+            self._call("before_validate")
+            self.evaluation = self.validate()
+            self._call("after_validate")
+        self._call("after_epoch")
+
+    def _run_step(self, batch: Batch) -> int:
+        """Gradients of one batch; how many batches it adds to the sum, 1 or 0 if cancelled."""
+        self.step += 1
+        try:
+            self._call("before_step")
+            with autocast(self.dtype, batch.ids.device):
+                self.output = self.model(batch)
+            if self.output.logits is None or batch.targets is None:
+                raise TaskError("Training needs a model with a head, and rows with labels.")
+            losses = self.loss_of(self.output.logits, batch.targets)
+            self.loss = losses.detach().mean()
+            self._call("after_loss")
+            # Divided by the usual batch and not by this one, so that every sequence weighs alike,
+            # whether it came in a batch of many short ones or of a few long ones.
+            (losses.sum() / (self.batches.batch_size * self.accumulate)).backward()
+            self._call("after_backward")
+        except CancelStep:
+            return 0
+        self.tokens += batch.tokens
+        self._call("after_step")
+        return 1
+
+    def _update(self) -> None:
+        factor = self.schedule(self.step / self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.clip or math.inf)
+        if not math.isfinite(norm):
+            raise TaskError(
+                f"The gradient is {float(norm)} at step {self.step} of epoch {self.epoch + 1}: "
+                "training has diverged. Try a lower learning rate (learn.lr_find() suggests one), "
+                "or precision='fp32'."
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.updates += 1
+        self._call("after_update")
+
+    def _call(self, event: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self)
