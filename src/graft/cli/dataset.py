@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from graft.cli.options import Data, Label, Text, TextPair
 from graft.cli.output import Json, print_json, results
 
 dataset_app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
@@ -16,10 +17,10 @@ def _group() -> None:
 
 @dataset_app.command()
 def show(
-    source: Annotated[str, typer.Argument(help="A file, a folder, or a data set's id on the hub.")],
-    text: Annotated[str | None, typer.Option(help="The column of texts.")] = None,
-    text_pair: Annotated[str | None, typer.Option(help="The column of second texts.")] = None,
-    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    source: Data,
+    text: Text = None,
+    text_pair: TextPair = None,
+    label: Label = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     config: Annotated[str | None, typer.Option(help="A configuration that the card lists.")] = None,
     json: Json = False,

@@ -4,17 +4,18 @@ from typing import Annotated
 
 import typer
 
+from graft.cli.options import Data, Label, Precision, Text, TextPair, TrainedModel
 from graft.cli.output import Json, print_json, results
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A trained model: a folder or an id on the hub.")],
-    data: Annotated[str, typer.Argument(help="A file, a folder, or a data set's id on the hub.")],
+    model: TrainedModel,
+    data: Data,
     split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
-    text: Annotated[str | None, typer.Option(help="The column of texts.")] = None,
-    text_pair: Annotated[str | None, typer.Option(help="The column of second texts.")] = None,
-    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    text: Text = None,
+    text_pair: TextPair = None,
+    label: Label = None,
+    precision: Precision = "auto",
     json: Json = False,
 ) -> None:
     """Evaluate a trained model on a split: accuracy, F1, and figures for each label.

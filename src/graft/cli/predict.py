@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from graft.cli.options import Precision, TrainedModel
 from graft.cli.output import Json, print_json, print_table
 from graft.errors import DataError, TaskError
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A trained model: a folder or an id on the hub.")],
+    model: TrainedModel,
     texts: Annotated[list[str] | None, typer.Argument(help="The texts to answer.")] = None,
     pair: Annotated[
         list[str] | None, typer.Option(help="The second text of each, for models that read pairs.")
@@ -19,7 +20,7 @@ def predict(
     file: Annotated[
         Path | None, typer.Option(help="A file of texts, one a line; '-' is standard input.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Precision = "auto",
     json: Json = False,
 ) -> None:
     """Answer texts with a trained model: the likeliest label and its probability.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graft.cli.options import Data, Label, Precision, Text, TextPair
 from graft.cli.output import Json, notices, print_json, results
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def train(
     task: Annotated[str, typer.Argument(help="The task, such as text-classification.")],
-    data: Annotated[str, typer.Argument(help="A file, a folder, or a data set's id on the hub.")],
+    data: Data,
     base: Annotated[str, typer.Option(help="The pretrained model: a folder or an id.")],
     output: Annotated[Path | None, typer.Option(help="The folder to save the model in.")] = None,
     push: Annotated[str | None, typer.Option(help="The repository to share it in.")] = None,
@@ -26,11 +27,11 @@ def train(
     max_length: Annotated[int | None, typer.Option(help="Cut rows to so many tokens.")] = None,
     subset: Annotated[float | None, typer.Option(help="Train on this share of the rows.")] = None,
     balanced: Annotated[bool, typer.Option(help="Let rare labels weigh as much.")] = False,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Precision = "auto",
     seed: Annotated[int, typer.Option(help="Decides everything that is random.")] = 0,
-    text: Annotated[str | None, typer.Option(help="The column of texts.")] = None,
-    text_pair: Annotated[str | None, typer.Option(help="The column of second texts.")] = None,
-    label: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    text: Text = None,
+    text_pair: TextPair = None,
+    label: Label = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the base.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress display.")] = False,
     json: Json = False,
