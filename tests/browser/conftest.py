@@ -24,9 +24,13 @@ ARGUMENTS = [
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, one for all tests."""
+    """Headless Chromium, one for the tests of a file.
+
+    Not for the whole session: while it is open, an event loop runs in this thread, and tests
+    elsewhere could not run their own.
+    """
     path = CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium")
     if path is None:
         if os.environ.get("CI") == "true":
