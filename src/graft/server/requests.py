@@ -8,9 +8,13 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graft.server.auth import SAFE_METHODS, check_same_origin
-from graft.server.errors import RefusedError
+from graft.server.errors import RefusedError, TooLargeError
 from graft.server.responses import refusal
 
+MAX_SMALL_BODY_BYTES = 32 * 1024**2
+
+# Addresses whose bodies go to a file, and have limits of their own.
+_STREAMED = re.compile(r"/commit/|/info/lfs/objects/\d+/|/git-(upload|receive)-pack$")
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}")
 
 
@@ -41,4 +45,23 @@ class RequestMiddleware:
             except RefusedError as error:
                 await refusal(error)(scope, receive, send_with_id)
                 return
+        if not _STREAMED.search(scope["path"]):
+            receive = _limited(receive)
         await self._app(scope, receive, send_with_id)
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same, but refusing to take in more than a form or a few settings can need."""
+    left = MAX_SMALL_BODY_BYTES
+
+    async def receive_limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise TooLargeError(
+                f"The request is longer than the {MAX_SMALL_BODY_BYTES} bytes allowed here."
+            )
+        return message
+
+    return receive_limited

@@ -1,6 +1,7 @@
 """Errors as responses: JSON for programs, a page for people."""
 
 import logging
+import shutil
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -11,9 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from graft.server.auth import get_hub
 from graft.server.errors import BadRequestError, RefusedError
 from graft.server.storage.full import is_full, storage_full
 from graft.server.web import pages
+
+# Less than this, and git may not even write a commit.
+SMALLEST_SPACE = 1024**2
 
 logger = logging.getLogger("graft.server")
 
@@ -70,10 +75,22 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _perhaps_full(request: Request, error: Exception) -> Response:
-    if not is_full(error):
+    if not (is_full(error) or _is_short(request, error)):
         raise error
     logger.error("No space left while answering %s: %s", request.url.path, error)
     return _refused(request, storage_full())
+
+
+def _is_short(request: Request, error: Exception) -> bool:
+    """Whether there is less space left than the request and what git writes with it may need.
+
+    libgit2 often fails on a full disk without saying why.
+    """
+    if not isinstance(error, GitError):
+        return False
+    length = request.headers.get("content-length", "")
+    needed = SMALLEST_SPACE + (int(length) if length.isdecimal() else 0)
+    return shutil.disk_usage(get_hub(request).settings.data_folder).free < needed
 
 
 def _unexpected(request: Request, _error: Exception) -> Response:

@@ -50,13 +50,6 @@ def routes(kind: Kind) -> APIRouter:
         repository = find_for_git(hub, kind, owner, name, user, writes=writes)
         return _batch(request, hub, repository, body, user)
 
-    @router.post(f"{root}/verify")
-    def verify(
-        owner: str, name: str, body: LfsObject, hub: CurrentHub, user: CurrentUser
-    ) -> JSONResponse:
-        repository = find_for_git(hub, kind, owner, name, user, writes=True)
-        return _verify(hub, repository, body)
-
     @router.put(f"{root}/{{repository_id}}/{{sha256}}")
     async def upload(
         request: Request,
@@ -80,6 +73,18 @@ def routes(kind: Kind) -> APIRouter:
             media_type="application/octet-stream",
             headers={"Content-Length": str(size)},
         )
+
+    @router.post(f"{root}/{{repository_id}}/{{sha256}}/verify")
+    def verify(
+        repository_id: int,
+        sha256: str,
+        body: LfsObject,
+        expires: int,
+        signature: str,
+        hub: CurrentHub,
+    ) -> JSONResponse:
+        hub.signer.check(expires, signature, "verify", repository_id, sha256)
+        return _verify(hub, repository_id, body)
 
     return router
 
@@ -125,13 +130,15 @@ def _actions(
     if operation == "upload" and size is not None:
         return {}
     if operation == "download" and size is None:
-        raise _no_object(repository, wanted.oid)
+        raise NotFoundError(f"{repository.full_name} has no large object {wanted.oid}.")
     large.check_size(hub, wanted.oid, wanted.size)
     permission = hub.signer.sign(operation, repository.id, wanted.oid, wanted.size)
     href = f"{address}/{repository.id}/{wanted.oid}?size={wanted.size}&{permission}"
     actions: dict[str, Any] = {operation: {"href": href, "expires_in": VALID_SECONDS}}
     if operation == "upload":
-        actions["verify"] = {"href": f"{address}/verify", "expires_in": VALID_SECONDS}
+        permission = hub.signer.sign("verify", repository.id, wanted.oid)
+        href = f"{address}/{repository.id}/{wanted.oid}/verify?{permission}"
+        actions["verify"] = {"href": href, "expires_in": VALID_SECONDS}
     return actions
 
 
@@ -149,11 +156,11 @@ def _size_here(hub: Hub, repository: Repository, user: User | None, sha256: str)
     return size
 
 
-def _verify(hub: Hub, repository: Repository, body: LfsObject) -> JSONResponse:
+def _verify(hub: Hub, repository_id: int, body: LfsObject) -> JSONResponse:
     with hub.database.reading() as session:
-        size = links.size_in(session, repository.id, body.oid)
+        size = links.size_in(session, repository_id, body.oid)
     if size is None:
-        raise _no_object(repository, body.oid)
+        raise NotFoundError(f"The object {body.oid} has not arrived; send it again.")
     if size != body.size:
         raise BadContentError(f"The object {body.oid} has {size} bytes, not {body.size}.")
     return JSONResponse({}, media_type=MEDIA_TYPE)
@@ -169,7 +176,3 @@ async def _receive(
         await drain(chunks)
         raise
     return Response(status_code=200)
-
-
-def _no_object(repository: Repository, sha256: str) -> NotFoundError:
-    return NotFoundError(f"{repository.full_name} has no large object {sha256}.")

@@ -1,0 +1,87 @@
+"""Stock clients, unmodified, set up as their users would set them up."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from customer import Customer
+from huggingface_hub import HfApi
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+
+from graft.server.running import RunningHub
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    disable_progress_bars()
+    yield
+    enable_progress_bars()
+
+
+@pytest.fixture
+def new_customer(hub: RunningHub, tmp_path: Path) -> Callable[[], Customer]:
+    """Makes customers."""
+
+    def make() -> Customer:
+        name = f"customer-{next(_numbers)}"
+        token = hub.add_user(name)
+        api = HfApi(endpoint=hub.url, token=token)
+        return Customer(name, token, api, tmp_path / f"cache-{name}")
+
+    return make
+
+
+@pytest.fixture
+def eve(new_customer: Callable[[], Customer]) -> Customer:
+    """Somebody with an account."""
+    return new_customer()
+
+
+@pytest.fixture
+def mallory(new_customer: Callable[[], Customer]) -> Customer:
+    """Somebody else with an account."""
+    return new_customer()
+
+
+@pytest.fixture
+def outside(hub: RunningHub, tmp_path: Path) -> dict[str, str]:
+    """The environment of a program of its own: this hub, and nothing of the tester's settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return kept | {
+        "HOME": str(tmp_path),
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Eve",
+        "GIT_AUTHOR_EMAIL": "eve@example.org",
+        "GIT_COMMITTER_NAME": "Eve",
+        "GIT_COMMITTER_EMAIL": "eve@example.org",
+    }
+
+
+@pytest.fixture
+def python(outside: dict[str, str]) -> Callable[..., str]:
+    """Runs a script in a fresh Python and answers what it prints."""
+
+    def run(script: str, **variables: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=outside | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
