@@ -144,7 +144,11 @@ def test_a_file_cannot_replace_a_folder_nor_lie_below_a_file(ada: Person) -> Non
         refused = ada.commit(repo, file(path, "x"))
         assert refused.status_code == 400
         assert path in refused.json()["error"]
+    both = ada.commit(repo, file("new/a.txt", "a"), file("new", "x"))
+    assert both.status_code == 400
     assert ada.files(repo) == {"folder/a.txt", "flat"}
+    assert ada.commit(repo, deleted("folder/"), file("folder", "f")).status_code == 200
+    assert ada.files(repo) == {"folder", "flat"}
 
 
 LINES = {

@@ -131,6 +131,15 @@ def test_verify_says_whether_the_object_arrived(ada: Person) -> None:
     assert httpx.post(address, json=body | {"size": 12}).status_code == 422
 
 
+def test_an_upload_to_a_repository_deleted_meanwhile(hub: RunningHub, ada: Person) -> None:
+    repo = ada.create("fleeting", private=True)
+    sha256, href = announce(ada, repo, ada.name.encode())
+    ada.http.request("DELETE", "/api/repos/delete", json={"name": "fleeting"})
+    gone = httpx.put(href, content=ada.name.encode())
+    assert gone.headers["X-Error-Code"] == "RepoNotFound"
+    assert kept(hub, sha256) == []
+
+
 def test_only_the_owner_may_upload(ada: Person, bob: Person, anyone: httpx.Client) -> None:
     repo = ada.create("mine")
     body = {"operation": "upload", "objects": [{"oid": "0" * 64, "size": 1}]}

@@ -45,7 +45,14 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         hub.close()
 
-    app = FastAPI(title=settings.name, lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    # FastAPI's own pages of documentation load their scripts from another site.
+    app = FastAPI(
+        title=settings.name,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
     app.state.hub = hub
     for module in _API:
         app.include_router(module.router)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from starlette.concurrency import run_in_threadpool
 
 from graft.server import links
-from graft.server.db.tables import ObjectRow
-from graft.server.errors import TooLargeError
+from graft.server.db.tables import ObjectRow, RepositoryRow
+from graft.server.errors import RepoNotFoundError, TooLargeError
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.records import Entry
@@ -61,6 +61,8 @@ def delete_orphans(hub: Hub, hashes: list[str]) -> None:
 def _publish(hub: Hub, repository_id: int, key: str, sha256: str, size: int) -> None:
     try:
         with hub.database.writing() as session:
+            if session.get(RepositoryRow, repository_id) is None:
+                raise RepoNotFoundError("This repository was deleted during the upload.")
             if session.get(ObjectRow, sha256) is None:
                 session.add(ObjectRow(sha256=sha256, size=size, created_at=datetime.now(UTC)))
                 session.flush()

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -38,7 +39,8 @@ def serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
     config = uvicorn.Config(
         app, log_level="info", proxy_headers=True, timeout_graceful_shutdown=GRACE_SECONDS
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how one stops a Hub, not an accident
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

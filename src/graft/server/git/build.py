@@ -24,6 +24,7 @@ class CommitBuilder:
         self._index = pygit2.Index()
         self._index.read_tree(parent.tree)
         self._large: set[str] = set()
+        self._folders: set[str] | None = None  # of all files; None: to be listed anew
         self.changed: set[str] = set()
         """The paths of files added or replaced so far."""
 
@@ -85,18 +86,18 @@ class CommitBuilder:
 
     def _check_folders(self, path: str) -> None:
         # libgit2 would let a file replace a folder of that name, with all that lies in it.
-        parts = path.split("/")
-        for length in range(1, len(parts)):
-            folder = "/".join(parts[:length])
+        if self._folders is None:
+            self._folders = {folder for entry in self._index for folder in _parents(entry.path)}
+        if path in self._folders:
+            raise BadRequestError(f"{path!r} cannot be added as a file: it is a folder.")
+        parents = _parents(path)
+        for folder in parents:
             if folder in self._index:
                 raise BadRequestError(f"{path!r} cannot be added: {folder!r} is a file.")
-        parent_folder = path in self._parent.tree and isinstance(
-            self._parent.tree[path], pygit2.Tree
-        )
-        if parent_folder and any(e.path.startswith(f"{path}/") for e in self._index):
-            raise BadRequestError(f"{path!r} cannot be added as a file: it is a folder.")
+        self._folders.update(parents)
 
     def _forget(self, gone: Callable[[str], bool]) -> None:
+        self._folders = None
         for known in [self.changed, self._large]:
             known.difference_update({path for path in known if gone(path)})
 
@@ -123,3 +124,9 @@ class CommitBuilder:
             f"A {what} with this name doesn't exist: {path!r}. Nothing was committed.",
             headers={"X-Repo-Commit": str(self._parent.id)},
         )
+
+
+def _parents(path: str) -> list[str]:
+    """All folders that a path lies in."""
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
