@@ -1,4 +1,8 @@
-"""Attention over packed sequences: one interface, several implementations, chosen by device."""
+"""Attention over packed sequences: one interface, several implementations, chosen by device.
+
+`query` may have a row for every token, or one for every sequence: its first token alone, where
+nothing after the layer reads the others.
+"""
 
 from collections.abc import Callable
 
@@ -8,61 +12,85 @@ from torch.nn import functional as F
 
 from graft.models.batch import Batch
 from graft.models.islands import Island
+from graft.models.rectangle import rectangle_attention
 
-Attention = Callable[[Tensor, Batch, float], Tensor]
-"""`(qkv: [tokens, 3, heads, head_size], batch, dropout) -> [tokens, heads, head_size]`."""
+Attention = Callable[[Tensor, Tensor, Tensor, Batch, float], Tensor]
+"""`(query, key, value, batch, dropout) -> output`: see `attend`."""
 
 
-def attend(qkv: Tensor, batch: Batch, dropout: float = 0.0) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float = 0.0) -> Tensor:
     """Scaled dot-product attention in which each token sees the tokens of its own sequence.
 
     Args:
-        qkv: `[tokens, 3, heads, head_size]`, queries, keys and values.
+        query: `[tokens, heads, head_size]`, or `[sequences, heads, head_size]`: first tokens only.
+        key: `[tokens, heads, head_size]`.
+        value: `[tokens, heads, head_size]`.
         batch: Says which tokens belong together.
         dropout: Share of the attention weights to drop.
 
     Returns:
-        `[tokens, heads, head_size]`.
+        The shape of `query`.
     """
-    half = qkv.dtype in (torch.bfloat16, torch.float16)
-    name = "varlen" if qkv.is_cuda and half and dropout == 0 else "islands"
-    return ATTENTION[name](qkv, batch, dropout)
+    half = query.dtype in (torch.bfloat16, torch.float16)
+    name = "varlen" if query.is_cuda and half and dropout == 0 else "islands"
+    return ATTENTION[name](query, key, value, batch, dropout)
 
 
-def islands_attention(qkv: Tensor, batch: Batch, dropout: float) -> Tensor:
+def islands_attention(
+    query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float
+) -> Tensor:
     """Rectangles of sequences of one length, or nearly one: see `graft.models.islands`."""
-    islands = batch.islands
-    if all(island.tokens is None for island in islands):
-        parts = qkv.split([island.stop - island.start for island in islands])
-        outputs = [_island(p, i, dropout) for p, i in zip(parts, islands, strict=True)]
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    order = torch.cat([_members(island) for island in islands]).to(qkv.device)
-    parts = qkv[order].split([len(_members(island)) for island in islands])
-    outputs = [_island(p, i, dropout) for p, i in zip(parts, islands, strict=True)]
-    return _scatter(torch.cat(outputs), order, len(order))
+    firsts_only = len(query) != batch.tokens
+    islands, device = batch.islands, query.device
+    orders = [island.rows if firsts_only else island.tokens for island in islands]
+    in_place = all(order is None for order in orders)
+    order = torch.cat([island.token_index() for island in islands]).to(device)
+    rows = torch.cat([island.rows for island in islands]).to(device) if firsts_only else order
+    if not in_place:
+        query = query[rows]
+    if any(island.tokens is not None for island in islands):
+        key, value = key[order], value[order]
+    sizes = [island.size for island in islands]
+    query_sizes = [island.sequences for island in islands] if firsts_only else sizes
+    parts = zip(
+        query.split(query_sizes), key.split(sizes), value.split(sizes), islands, strict=True
+    )
+    outputs = [_island(q, k, v, island, dropout) for q, k, v, island in parts]
+    output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return output if in_place else _scatter(output, rows, len(rows))
 
 
-def varlen_attention(qkv: Tensor, batch: Batch, dropout: float) -> Tensor:
+def varlen_attention(
+    query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float
+) -> Tensor:
     """Flash attention over cumulative starts, on CUDA."""
     if dropout:
         raise ValueError("variable-length flash attention has no dropout")
     from torch.nn.attention.varlen import varlen_attn
 
     starts = batch.starts.to(torch.int32)
-    query, key, value = qkv.unbind(1)
     longest = batch.max_length
-    output = varlen_attn(query, key, value, starts, starts, longest, longest)
+    query_starts, query_longest = starts, longest
+    if len(query) != batch.tokens:
+        query_starts = torch.arange(len(batch) + 1, dtype=torch.int32, device=query.device)
+        query_longest = 1
+    output = varlen_attn(query, key, value, query_starts, starts, query_longest, longest)
     assert isinstance(output, Tensor)  # a tuple only where the log-sum-exp is asked for
     return output
 
 
-def reference_attention(qkv: Tensor, batch: Batch, dropout: float) -> Tensor:
+def reference_attention(
+    query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float
+) -> Tensor:
     """One sequence after another, by the formula: slow, and easy to be sure of."""
+    lengths = batch.lengths.tolist()
+    query_lengths = lengths if len(query) == batch.tokens else [1] * len(lengths)
     outputs = []
-    for part in qkv.split(batch.lengths.tolist()):
-        query, key, value = part.permute(1, 2, 0, 3)
-        weights = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)
-        outputs.append((F.dropout(weights, dropout) @ value).transpose(0, 1))
+    parts = zip(query.split(query_lengths), key.split(lengths), value.split(lengths), strict=True)
+    for q, k, v in parts:
+        scores = torch.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5
+        weights = F.dropout(torch.softmax(scores, dim=-1), dropout)
+        outputs.append(torch.einsum("hqk,khd->qhd", weights, v))
     return torch.cat(outputs)
 
 
@@ -73,22 +101,19 @@ ATTENTION: dict[str, Attention] = {
 }
 
 
-def _members(island: Island) -> Tensor:
-    return torch.arange(island.start, island.stop) if island.tokens is None else island.tokens
-
-
-def _island(qkv: Tensor, island: Island, dropout: float) -> Tensor:
-    """Attention of one island: `[tokens of the island, 3, heads, head_size]` to the same less 3."""
-    shape = (island.sequences, island.length, *qkv.shape[1:])
-    mask = None
+def _island(query: Tensor, key: Tensor, value: Tensor, island: Island, dropout: float) -> Tensor:
+    """Attention of one island's tokens: in and out `[tokens, heads, head_size]`."""
+    firsts_only = len(query) != len(key)
+    mask = slots = None
     if island.slots is not None and island.mask is not None:
-        slots = island.slots.to(qkv.device)
-        qkv = _scatter(qkv, slots, island.sequences * island.length)
-        mask = island.mask.to(qkv.device)
-    query, key, value = qkv.view(shape).permute(2, 0, 3, 1, 4)
-    output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-    output = output.transpose(1, 2).reshape(-1, *output.shape[1:2], output.shape[-1])
-    return output if mask is None else output[slots]
+        slots, mask = island.slots.to(query.device), island.mask.to(query.device)
+        size = island.sequences * island.length
+        key, value = _scatter(key, slots, size), _scatter(value, slots, size)
+        if not firsts_only:
+            query = _scatter(query, slots, size)
+    q, k, v = (part.unflatten(0, (island.sequences, -1)) for part in (query, key, value))
+    output = rectangle_attention(q, k, v, mask, dropout).flatten(0, 1)
+    return output if slots is None or firsts_only else output[slots]
 
 
 def _scatter(rows: Tensor, places: Tensor, size: int) -> Tensor:

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from graft.models.batch import Batch
 from graft.models.config import Config
-from graft.models.layers import Dropout
+from graft.models.dropout import Dropout
 
 
 class SequenceHead(nn.Module):
@@ -17,10 +16,9 @@ class SequenceHead(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.classify = nn.Linear(config.hidden_size, len(config.labels))
 
-    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Args: hidden `[tokens, hidden]`, batch. Returns: logits `[sequences, labels]`."""
-        first = hidden[batch.starts[:-1]]
-        logits: Tensor = self.classify(self.dropout(torch.tanh(self.pool(first))))
+    def forward(self, firsts: Tensor) -> Tensor:
+        """Args: firsts `[sequences, hidden]`. Returns: logits `[sequences, labels]`."""
+        logits: Tensor = self.classify(self.dropout(torch.tanh(self.pool(firsts))))
         return logits
 
 

@@ -19,7 +19,7 @@ class Island:
     """Sequences that attention handles in one call.
 
     Attributes:
-        sequences: How many there are.
+        rows: `int64[sequences]`, which sequences of the batch they are.
         length: The longest of them, in tokens.
         tokens: `int64[tokens]`, where their tokens stand in the batch; None where the island is the
             range `start:stop` of it.
@@ -30,13 +30,27 @@ class Island:
         mask: `bool[sequences, 1, 1, length]`, true at tokens; None where there is no padding.
     """
 
-    sequences: int
+    rows: Tensor
     length: int
     tokens: Tensor | None
     start: int
     stop: int
     slots: Tensor | None
     mask: Tensor | None
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences there are."""
+        return len(self.rows)
+
+    @property
+    def size(self) -> int:
+        """How many tokens they have together."""
+        return self.stop - self.start if self.tokens is None else len(self.tokens)
+
+    def token_index(self) -> Tensor:
+        """`int64[tokens]`, where their tokens stand in the batch."""
+        return torch.arange(self.start, self.stop) if self.tokens is None else self.tokens
 
 
 def plan_islands(lengths: Tensor) -> list[Island]:
@@ -52,7 +66,7 @@ def plan_islands(lengths: Tensor) -> list[Island]:
     first = 0
     for size in _group_sizes(values.tolist(), counts.tolist()):
         members = order[first : first + size].sort().values
-        islands.append(_island(lengths[members], starts[members]))
+        islands.append(_island(members, lengths[members], starts[members]))
         first += size
     return sorted(islands, key=lambda island: island.start)
 
@@ -71,8 +85,8 @@ def _group_sizes(values: list[int], counts: list[int]) -> list[int]:
     return sizes
 
 
-def _island(lengths: Tensor, starts: Tensor) -> Island:
-    """The island of some sequences, given in the order of the batch."""
+def _island(members: Tensor, lengths: Tensor, starts: Tensor) -> Island:
+    """The island of some sequences, in the order of the batch, with their lengths and starts."""
     sequences, longest, total = len(lengths), int(lengths.max()), int(lengths.sum())
     start = int(starts[0])
     rows = torch.repeat_interleave(torch.arange(sequences), lengths)
@@ -82,7 +96,7 @@ def _island(lengths: Tensor, starts: Tensor) -> Island:
     padded = sequences * longest != total
     mask = torch.arange(longest)[None, :] < lengths[:, None]
     return Island(
-        sequences=sequences,
+        rows=members,
         length=longest,
         tokens=None if side_by_side else starts[rows] + within,
         start=start,

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from graft.models.attention import attend
 from graft.models.batch import Batch
 from graft.models.config import Config
+from graft.models.dropout import Dropout
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -44,16 +45,32 @@ class SelfAttention(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.shape = (3, config.heads, config.head_size)
+        self.heads = config.heads
         self.attention_dropout = config.attention_dropout
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Args: hidden `[tokens, hidden]`, batch. Returns: `[tokens, hidden]`."""
-        qkv = self.qkv(hidden).view(-1, *self.shape)
+        query, key, value = self._split(self.qkv(hidden), 3)
+        return self._attend(query, key, value, batch)
+
+    def firsts(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """The same for the first token of each sequence: `[sequences, hidden]`."""
+        width = hidden.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        firsts = hidden[batch.starts[:-1]]
+        (query,) = self._split(F.linear(firsts, weight[:width], bias[:width]), 1)
+        key, value = self._split(F.linear(hidden, weight[width:], bias[width:]), 2)
+        return self._attend(query, key, value, batch)
+
+    def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        heads: tuple[Tensor, ...] = projected.unflatten(-1, (parts, self.heads, -1)).unbind(1)
+        return heads
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, batch: Batch) -> Tensor:
         dropout = self.attention_dropout if self.training else 0.0
-        output: Tensor = self.output(attend(qkv, batch, dropout).flatten(1))
+        output: Tensor = self.output(attend(query, key, value, batch, dropout).flatten(1))
         return output
 
 
@@ -70,15 +87,3 @@ class FeedForward(nn.Module):
         """Args: hidden `[tokens, hidden]`. Returns: `[tokens, hidden]`."""
         output: Tensor = self.down(self.activation(self.up(hidden)))
         return output
-
-
-class Dropout(nn.Module):
-    """Dropout (Srivastava et al., 2014)."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Args: hidden, any shape. Returns: the same shape."""
-        return F.dropout(hidden, self.share, self.training) if self.share else hidden

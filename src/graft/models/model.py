@@ -40,12 +40,13 @@ class Output:
     """What a model answers.
 
     Attributes:
-        hidden: `[tokens, hidden]`, the last hidden states.
         logits: `[sequences, labels]` for sequence heads; None without a head.
+        hidden: `[tokens, hidden]`, the last hidden states, where there is no head or they were
+            asked for. A sequence head reads first tokens alone, so that the others' are not made.
     """
 
-    hidden: Tensor
     logits: Tensor | None = None
+    hidden: Tensor | None = None
 
 
 class Model(nn.Module):
@@ -69,10 +70,22 @@ class Model(nn.Module):
         self.report: LoadReport | None = None
         self.apply(self._initialize)
 
-    def forward(self, batch: Batch) -> Output:
-        """Args: a batch. Returns: hidden states, and logits where there is a head."""
-        hidden = self.body(batch)
-        return Output(hidden, None if self.head is None else self.head(hidden, batch))
+    def forward(self, batch: Batch, *, hidden: bool = False) -> Output:
+        """Runs the model.
+
+        Args:
+            batch: The sequences.
+            hidden: Whether to give the hidden states of all tokens, next to the head's logits.
+
+        Returns:
+            Logits where there is a head; hidden states where there is none, or they are asked for.
+        """
+        if self.head is None:
+            return Output(hidden=self.body(batch))
+        if not hidden:
+            return Output(self.head(self.body.firsts(batch)))
+        states = self.body(batch)
+        return Output(self.head(states[batch.starts[:-1]]), states)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from torch import Tensor, nn
 
 from graft.models.batch import Batch
 from graft.models.config import Config
-from graft.models.layers import Dropout, Embeddings, FeedForward, SelfAttention
+from graft.models.dropout import Dropout
+from graft.models.layers import Embeddings, FeedForward, SelfAttention
 
 
 class Block(nn.Module):
@@ -20,7 +21,14 @@ class Block(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Args: hidden `[tokens, hidden]`, batch. Returns: `[tokens, hidden]`."""
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, batch)))
+        return self._add(hidden, self.attention(hidden, batch))
+
+    def firsts(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """The same for the first token of each sequence: `[sequences, hidden]`."""
+        return self._add(hidden[batch.starts[:-1]], self.attention.firsts(hidden, batch))
+
+    def _add(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        hidden = self.attention_norm(hidden + self.dropout(attended))
         hidden = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
         return hidden
 
@@ -39,3 +47,15 @@ class Encoder(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, batch)
         return hidden
+
+    def firsts(self, batch: Batch) -> Tensor:
+        """The last hidden states of first tokens alone, `[sequences, hidden]`.
+
+        The last block leaves out what only the other tokens would need: most of its work.
+        """
+        hidden: Tensor = self.embeddings(batch)
+        for block in self.blocks[:-1]:
+            hidden = block(hidden, batch)
+        last = self.blocks[-1]
+        assert isinstance(last, Block)
+        return last.firsts(hidden, batch)
