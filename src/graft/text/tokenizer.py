@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import tokenizers
 
-from graft.errors import ModelError
+from graft.errors import DataError, ModelError
 from graft.files import atomic_folder
 from graft.hub.client import local_folder
 from graft.text.encoding import Encoding, TokenBatch
@@ -82,7 +82,14 @@ class Tokenizer:
         return None if value is None else str(value)
 
     def __call__(self, text: str, pair: str | None = None) -> Encoding:
-        """Encodes one text, or a pair, with everything there is to know of each token."""
+        """Encodes one text, or a pair, with everything there is to know of each token.
+
+        Raises:
+            DataError: A text is not a string, or not valid Unicode.
+        """
+        _check_text(text, "The text")
+        if pair is not None:
+            _check_text(pair, "The second text")
         found = self._engine.encode(text, pair)
         return Encoding(
             ids=found.ids,
@@ -109,10 +116,16 @@ class Tokenizer:
 
         Returns:
             The rows laid end to end, in the order of `texts`.
+
+        Raises:
+            DataError: A text is not a string, or not valid Unicode, or `pairs` are not as many.
         """
-        rows: list[Any] = _strings(texts)
+        rows: list[Any] = _strings(texts, "Text")
         if pairs is not None:
-            rows = list(zip(rows, _strings(pairs), strict=True))
+            seconds = _strings(pairs, "Second text")
+            if len(seconds) != len(rows):
+                raise DataError(f"There are {len(rows)} texts, but {len(seconds)} second texts.")
+            rows = list(zip(rows, seconds, strict=True))
         if max_length is not None:
             self._engine.enable_truncation(max_length)
         try:
@@ -138,10 +151,30 @@ class Tokenizer:
         return f"Tokenizer(vocab_size={self.vocab_size}, max_length={self.max_length})"
 
 
-def _strings(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> list[str]:
+def _strings(texts: Sequence[str] | pa.Array | pa.ChunkedArray, name: str) -> list[str]:
+    if isinstance(texts, str):
+        raise DataError(f"A list of texts is needed, not one text: {texts[:40]!r}.")
     if isinstance(texts, pa.Array | pa.ChunkedArray):
-        return list(texts.to_pylist())
-    return list(texts)
+        texts = texts.to_pylist()
+    rows = list(texts)
+    for row, text in enumerate(rows):
+        _check_text(text, f"{name} {row}")
+    return rows
+
+
+def _check_text(text: object, name: str) -> None:
+    """A Python string may hold half of a UTF-16 pair, which no tokenizer can read."""
+    if not isinstance(text, str):
+        raise DataError(f"{name} is {text!r}, which is not a string.")
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name} is not valid Unicode: character {error.start} is {text[error.start]!a}. "
+            "It was read in a wrong encoding; read it as UTF-8."
+        ) from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -167,9 +200,12 @@ def _wordpiece(path: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
     """BERT's tokenizer from its vocabulary alone, one token a line."""
     from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-    vocabulary = models.WordPiece.read_file(str(path))
+    try:
+        vocabulary = models.WordPiece.read_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ModelError(f"{path} is not a vocabulary Graft can read: {error}") from error
     special = {
-        name: config.get(f"{name}_token", f"[{name.upper()}]")
+        name: _special_token(config.get(f"{name}_token", f"[{name.upper()}]"))
         for name in ("unk", "sep", "pad", "cls", "mask")
     }
     missing = [token for token in special.values() if token not in vocabulary]
@@ -188,3 +224,8 @@ def _wordpiece(path: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
     engine.decoder = decoders.WordPiece()
     engine.add_special_tokens(list(special.values()))
     return engine
+
+
+def _special_token(value: Any) -> str:
+    """A special token's text: files give it alone, or in a table with options of its own."""
+    return str(value["content"] if isinstance(value, dict) and "content" in value else value)
