@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from graft.server.running import RunningHub
-from small import make_model, save_model, write_topics
+
+# The models of the tests are tiny: on busy cores, threads that wait for each other take ten times
+# as long as one. To be set before PyTorch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +24,16 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny random model without a head, and its tokenizer; not to be changed."""
+    from small import make_model, save_model
+
     return save_model(tmp_path_factory.mktemp("base"), make_model())
 
 
 @pytest.fixture(scope="session")
 def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a data set that is easy to learn; not to be changed."""
+    from small import write_topics
+
     return write_topics(tmp_path_factory.mktemp("topics"))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graft.errors import ModelError
 from graft.models.attention import attend
 from graft.models.batch import Batch
 from graft.models.config import Config
@@ -30,7 +31,16 @@ class Embeddings(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Args: batch. Returns: `[tokens, hidden]`."""
+        """Args: batch. Returns: `[tokens, hidden]`.
+
+        Raises:
+            ModelError: A sequence is longer than the model reads.
+        """
+        if batch.max_length > self.positions.num_embeddings:
+            raise ModelError(
+                f"A sequence has {batch.max_length} tokens, but this model reads up to "
+                f"{self.positions.num_embeddings}. Cut it: encode_batch(..., max_length=...)."
+            )
         hidden = self.tokens(batch.ids) + self.positions(batch.positions)
         if batch.type_ids is None:
             hidden = hidden + self.segments.weight[0]
