@@ -73,9 +73,10 @@ def save_model(folder: Path, model: Model) -> Path:
 
 
 def random_ids(lengths: Iterable[int], seed: int = 0) -> list[list[int]]:
-    """Random token ids, one sequence for each length."""
+    """Random ids of ordinary tokens, one sequence for each length."""
     source = random.Random(seed)
-    return [[source.randrange(len(VOCABULARY)) for _ in range(length)] for length in lengths]
+    ordinary = range(len(SPECIAL), len(VOCABULARY))
+    return [source.choices(ordinary, k=length) for length in lengths]
 
 
 def topic_text(topics: Sequence[str], source: random.Random) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,8 +137,9 @@ def _plain_names(names: Any, family: Family) -> dict[str, str]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
+    mapped = zipfile.is_zipfile(path)  # PyTorch before 1.6 wrote a format that cannot be mapped
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} holds more than weights, and reading it could run code: refused. Ask its "
