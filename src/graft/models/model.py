@@ -63,6 +63,9 @@ class Model(nn.Module):
             raise ModelError(f"There is no head for task {task!r}; there is {', '.join(HEADS)}.")
         if task is not None and not config.labels:
             raise ModelError(f"A head for {task} needs the names of its labels: labels=[...].")
+        if len(set(config.labels)) < len(config.labels):
+            twice = next(label for label in config.labels if config.labels.count(label) > 1)
+            raise ModelError(f"Two labels have the name {twice!r}. Give each its own.")
         self.config = config
         self.task = task
         self.body = Encoder(config)
@@ -125,11 +128,17 @@ class Model(nn.Module):
         raw = read_config(folder, str(source))
         family = _family(raw, str(source))
         saved_task = _saved_task(raw, family)
-        saved_labels = _saved_labels(raw) if saved_task else ()
         task = task or saved_task
+        if labels and task is None:
+            raise ModelError(f"{source} has no head for {_spell(labels)}: say which, task=...")
         several = raw.get("problem_type") == "multi_label_classification"
+        try:
+            shape = family.read_config(_without_head(raw))
+            saved_labels = _saved_labels(raw) if saved_task else ()
+        except ModelError as error:
+            raise ModelError(f"{folder / 'config.json'}: {error}") from None
         config = replace(
-            family.read_config(_without_head(raw)),
+            shape,
             labels=tuple(labels or saved_labels) if task else (),
             several_labels=several if several_labels is None else several_labels,
         )
@@ -197,9 +206,11 @@ class Model(nn.Module):
         missing = tuple(name for name in shapes if name not in tensors)
         broken = [name for name in missing if not name.startswith("head.")]
         if broken:
-            wanted = ", ".join(" + ".join(names[name]) for name in broken[:3])
+            wanted = [name for ours in broken for name in names[ours]]
+            absent = [name for name in wanted if name not in checkpoint.names]
             raise ModelError(
-                f"{source} lacks {len(broken)} tensors of a {family.name} model, such as {wanted}."
+                f"{checkpoint.path} lacks {len(absent)} tensors of a {family.name} model, such as "
+                f"{', '.join(absent[:3])}. It is of another model than config.json, or not whole."
             )
         for name in tensors if order and order != list(range(len(order))) else ():
             if name.startswith("head.classify"):
@@ -215,13 +226,13 @@ class Model(nn.Module):
             )
 
     def _fill(self, tensors: dict[str, Tensor], missing: Sequence[str]) -> None:
-        fresh: set[nn.Module] = set()
+        fresh: dict[nn.Module, None] = {}  # in order, so that a seed gives the same weights
         for name in missing:
             owner, _, leaf = name.rpartition(".")
             module = self.get_submodule(owner)
             empty = torch.empty(module.get_parameter(leaf).shape, device="cpu")
             setattr(module, leaf, nn.Parameter(empty))
-            fresh.add(module)
+            fresh[module] = None
         self.load_state_dict(tensors, strict=False, assign=True)
         for parameter in self.parameters():
             parameter.requires_grad_(True)
@@ -257,10 +268,10 @@ def _saved_task(raw: dict[str, Any], family: Family) -> str | None:
 
 def _saved_labels(raw: dict[str, Any]) -> tuple[str, ...]:
     """The labels of the saved head; a head saved without names has placeholders."""
-    named: dict[str, str] = raw.get("id2label") or {}
-    if named:
-        return tuple(str(named[key]) for key in sorted(named, key=int))
-    return tuple(f"LABEL_{index}" for index in range(int(raw.get("num_labels", 2))))
+    named = raw.get("id2label") or {f"{i}": f"LABEL_{i}" for i in range(raw.get("num_labels", 2))}
+    if not isinstance(named, dict) or set(named) != {str(index) for index in range(len(named))}:
+        raise ModelError('id2label does not name the labels by number: {"0": "...", "1": "..."}.')
+    return tuple(str(named[str(index)]) for index in range(len(named)))
 
 
 def _label_order(saved: tuple[str, ...], wanted: tuple[str, ...]) -> list[int] | None:

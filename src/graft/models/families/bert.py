@@ -50,7 +50,7 @@ def _read_config(raw: dict[str, Any]) -> Config:
     activation = raw.get("hidden_act", "gelu")
     if activation not in _ACTIVATIONS:
         raise ModelError(f"hidden_act {activation!r} is not one of {', '.join(_ACTIVATIONS)}.")
-    values = {ours: raw.get(theirs, _DEFAULTS[theirs]) for ours, theirs in _FIELDS.items()}
+    values = {ours: _value(raw, theirs) for ours, theirs in _FIELDS.items()}
     if values["hidden_size"] % values["heads"]:
         raise ModelError(
             f"hidden_size {values['hidden_size']} is not a multiple of "
@@ -63,6 +63,18 @@ def _read_config(raw: dict[str, Any]) -> Config:
         extra={key: value for key, value in raw.items() if key not in known},
         **values,
     )
+
+
+def _value(raw: dict[str, Any], name: str) -> Any:
+    """A size, which is a whole number, or a share: of the kind that the default is."""
+    default = _DEFAULTS[name]
+    value = raw.get(name, default)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(default, int) and not (number and value == int(value) > 0):
+        raise ModelError(f"{name} is {value!r}, not a whole number above zero.")
+    if isinstance(default, float) and not (number and 0 <= value < 1):
+        raise ModelError(f"{name} is {value!r}, not a number from 0 to below 1.")
+    return type(default)(value)
 
 
 def _write_config(config: Config) -> dict[str, Any]:
