@@ -15,6 +15,7 @@ from graft.models.model import Model, Output
 from graft.models.precision import autocast
 from graft.tasks.task import Evaluation
 from graft.train.callbacks import Callback, CancelEpoch, CancelFit, CancelStep
+from graft.train.optim import clip_gradients, sparse_embeddings
 from graft.train.schedule import Schedule
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -84,8 +85,9 @@ class Fit:
         self.started = time.perf_counter()
         self._call("before_fit")
         try:
-            for self.epoch, plan in enumerate(plans):
-                self._run_epoch(plan)
+            with sparse_embeddings(self.model):
+                for self.epoch, plan in enumerate(plans):
+                    self._run_epoch(plan)
         except CancelFit:
             pass
         finally:
@@ -138,10 +140,10 @@ class Fit:
         factor = self.schedule(self.step / self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.clip or math.inf)
+        norm = clip_gradients(self._parameters, self.clip)
         if not math.isfinite(norm):
             raise TaskError(
-                f"The gradient is {float(norm)} at step {self.step} of epoch {self.epoch + 1}: "
+                f"The gradient is {norm} at step {self.step} of epoch {self.epoch + 1}: "
                 "training has diverged. Try a lower learning rate (learn.lr_find() suggests one), "
                 "or precision='fp32'."
             )

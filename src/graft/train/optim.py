@@ -1,12 +1,14 @@
 """The optimizer and its parameter groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from graft.errors import TaskError
 from graft.models.model import Model
+from graft.train.adamw import AdamW
 
 Rate = float | slice
 """One peak rate for all layers, or `slice(lowest, highest)`: the first layers learn slowest."""
@@ -62,4 +64,43 @@ def adamw(
                 settings.append(
                     {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
                 )
-    return torch.optim.AdamW(settings, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    return AdamW(settings)
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], limit: float) -> float:
+    """Scales all gradients down where their norm is above a limit (Pascanu et al., 2013).
+
+    Args:
+        parameters: Dense and sparse gradients count alike.
+        limit: The largest norm; 0 for none.
+
+    Returns:
+        The norm before.
+    """
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is None:
+            continue
+        if parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+            gradients.append(parameter.grad.values())
+        else:
+            gradients.append(parameter.grad)
+    norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+    if limit and norm > limit:
+        torch._foreach_mul_(gradients, limit / norm)
+    return norm
+
+
+@contextmanager
+def sparse_embeddings(model: Model) -> Iterator[None]:
+    """Lets the token embedding give sparse gradients, on the CPU, as long as the block runs.
+
+    A dense gradient has a row for every token there is, nearly all of them zero.
+    """
+    tokens = model.body.embeddings.tokens
+    tokens.sparse = tokens.weight.device.type == "cpu"
+    try:
+        yield
+    finally:
+        tokens.sparse = False
