@@ -4,15 +4,18 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graft.cli.output import Json, notices, print_json, print_table, results
+from graft.cli.output import Json, notices, print_json, results
 
 if TYPE_CHECKING:
     from graft.demo.journey import Journey
+
+_WIDTH = 100  # of what goes into a file, where no terminal says
 
 _FIGURES = {
     "accuracy_before": "accuracy before training",
@@ -48,11 +51,13 @@ def demo(
     from graft.demo.journey import journey
 
     console = notices() if json else results()
+    if not console.is_terminal:
+        console.width = _WIDTH
     with _stoppable(), journey(console, base=base, epochs=epochs, port=port) as walked:
         if json:
-            print_json(_as_json(walked))
+            print_json(asdict(walked))
         else:
-            _print(walked)
+            _print(walked, keep=keep)
         if keep:
             _wait(walked)
 
@@ -69,24 +74,19 @@ def _stoppable() -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-def _as_json(walked: "Journey") -> dict[str, Any]:
-    return {
-        "hub": walked.hub,
-        **walked.figures,
-        "seconds": walked.seconds,
-        "steps": [vars(step) for step in walked.steps],
-        "pages": walked.pages,
-    }
+def _print(walked: "Journey", *, keep: bool) -> None:
+    """The figures, the time of each step, and where to look."""
+    from graft.display import Table
 
-
-def _print(walked: "Journey") -> None:
+    steps = [(step.title, f"{step.seconds:.1f}") for step in walked.steps]
+    figures = [(title, _shown(name, walked.figures[name])) for name, title in _FIGURES.items()]
     out = results()
-    out.print()
-    print_table(["step", "seconds"], [[step.title, f"{step.seconds:.1f}"] for step in walked.steps])
-    out.print()
-    rows = [[title, _shown(name, walked.figures[name])] for name, title in _FIGURES.items()]
-    print_table(["figure", "value"], [*rows, ["seconds for everything", f"{walked.seconds:.0f}"]])
-    out.print()
+    out.print(Table("", ("step", "seconds "), [*steps, ("everything", f"{walked.seconds:.1f}")]))
+    out.print(Table("", ("figure", "value "), figures))
+    for name, address in walked.pages.items():
+        out.print(f"{name:12} {address}", markup=False)
+    if not keep:
+        out.print("The hub of these pages ends here; graft demo --keep leaves it running.")
 
 
 def _shown(name: str, value: float) -> str:

@@ -20,4 +20,4 @@ def announce(console: Console, number: int, title: str, source: str, language: s
     console.print()
     console.print(Rule(Text(f"{number}. {title}", style="bold"), align="left", characters="─"))
     code = Syntax(source, language, theme="ansi_dark", background_color="default", word_wrap=True)
-    console.print(Padding(code, (0, 0, 1, 2)))
+    console.print(Padding(code, (0, 0, 1, 2), expand=False))

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -154,13 +155,14 @@ class _Walk:
             "no_proxy": direct,
             "PYTHONUNBUFFERED": "1",  # output and errors in their order, also into a file
             "COLUMNS": str(self.console.width),
+            # Threads that wait by spinning make training ten times slower on a machine that has
+            # other work to do; on an idle one, sleeping costs next to nothing.
+            "OMP_WAIT_POLICY": kept.get("OMP_WAIT_POLICY", "PASSIVE"),
         }
 
 
 def _interrupt(process: "subprocess.Popen[bytes]") -> None:
     """Ends a process as Ctrl-C does, so that it can put the terminal right; by force if it must."""
-    import signal
-
     process.send_signal(signal.SIGINT)
     try:
         process.wait(_PATIENCE)

@@ -23,7 +23,7 @@ questions = [
 for question, answer in zip(questions, pipe(questions), strict=True):
     print(f"{answer.label:13} {answer.score:.2f}  {question}")
 
-# %% Check that it is as good here as it was where it was trained
+# %% Check that it is as good as it was where it was trained
 test = graft.load_dataset("demo/questions", split="test")
 shared = pipe.evaluate(test)
 print(f"accuracy on {shared.rows} test questions: {shared['accuracy']:.1%}")

@@ -32,18 +32,18 @@ for found in (models[0], datasets[0]):
 data = graft.load_dataset(datasets[0].id)
 show(data)
 
-# %% Load the model by its id, give it a head for the task, and look at a batch
+# %% Load the model by its id, with a new head, and look at a batch
 learn = graft.Learner("text-classification", data, base=models[0].id)
 learn.show_batch(rows=4)
 
-# %% Measure it before training: the new head only guesses
+# %% Measure it before training, when its head only guesses
 before = learn.evaluate("test")
 print(f"accuracy on {before.rows} test questions: {before['accuracy']:.1%}")
 
 # %% Fine-tune it
 learn.fit_one_cycle(epochs, 2e-4)
 
-# %% Measure it after training, on questions it was not trained on
+# %% Measure it on questions that it was not trained on
 after = learn.evaluate("test")
 show(after)
 
