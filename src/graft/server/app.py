@@ -41,8 +41,9 @@ def create_app(settings: Settings) -> FastAPI:
     hub = Hub(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        inference.close(app)
         hub.close()
 
     # FastAPI's own pages of documentation load their scripts from another site.

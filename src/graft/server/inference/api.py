@@ -6,7 +6,7 @@ The request and the answer are those of the stock `InferenceClient(model=<this a
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 
 from graft.server import repos
 from graft.server.auth import CurrentHub, CurrentUser
@@ -25,6 +25,12 @@ async def _inference(request: Request, hub: CurrentHub) -> InferenceService:
         state.inference = InferenceService(hub.settings.data_folder / "cache" / "inference")
     service: InferenceService = state.inference
     return service
+
+
+def close(app: FastAPI) -> None:
+    """Lets go of the models that run in this process, where any were asked for."""
+    if hasattr(app.state, "inference"):
+        app.state.inference.close()
 
 
 CurrentInference = Annotated[InferenceService, Depends(_inference)]

@@ -4,16 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form
+from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
 from graft.server import accounts, auth, repos
 from graft.server.errors import NotFoundError, RefusedError
 from graft.server.records import Account, Kind, Role
 from graft.server.web.rendering import with_query
+from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentVisit, Visit
 
-router = APIRouter(include_in_schema=False)
+router = page_router()
 
 Text = Annotated[str, Form()]
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, get_args
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from graft.server import accounts, repos
@@ -11,9 +11,10 @@ from graft.server.records import FacetValue, Kind, Repository, Sort
 from graft.server.records import Query as ListQuery
 from graft.server.web.facts import headline
 from graft.server.web.rendering import human_figure, with_query
+from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentVisit, Visit
 
-router = APIRouter(include_in_schema=False)
+router = page_router()
 
 KIND_NAMES = {Kind.MODEL: "models", Kind.DATASET: "data sets"}
 FACET_TITLES = {

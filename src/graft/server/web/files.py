@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import RedirectResponse, Response
 
 from graft.server import repos
 from graft.server.records import Entry, Repository
+from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
-router = APIRouter(include_in_schema=False)
+router = page_router()
 
 MAX_SHOWN_BYTES = 500_000
 COMMITS_PER_PAGE = 50

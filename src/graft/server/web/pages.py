@@ -2,7 +2,7 @@
 
 import mimetypes
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graft.server.errors import NotFoundError
 from graft.server.web import account, browse, files, repository
 from graft.server.web.rendering import STATIC_FOLDER, render
+from graft.server.web.routing import page_router
 
-router = APIRouter(include_in_schema=False)
+router = page_router()
 
 OTHER_POLICY = "default-src 'none'; sandbox; base-uri 'none'; frame-ancestors 'none'"
 """For all that is no page of ours: a file somebody uploaded must not act in the Hub's name."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import Form
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
@@ -18,10 +18,11 @@ from graft.server.web.cards import CardLinks, render_card
 from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address
 from graft.server.web.preview import Preview, preview
+from graft.server.web.routing import page_router
 from graft.server.web.snippets import snippets
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
-router = APIRouter(include_in_schema=False)
+router = page_router()
 
 LABELS_SHOWN = 8
 DEFAULT_EXAMPLE = Example("How far is it from the earth to the moon?")

@@ -1,0 +1,23 @@
+"""The router of the Hub's pages."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+
+class PageRoute(APIRoute):
+    """A route that answers HEAD wherever it answers GET, as HTTP asks of every page.
+
+    The server leaves out the body. Clients use it to see whether a hub is there.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        methods = self.methods or set()
+        self.methods = methods | {"HEAD"} if "GET" in methods else methods
+
+
+def page_router() -> APIRouter:
+    """A router for pages: they are for people, so the API's description leaves them out."""
+    return APIRouter(include_in_schema=False, route_class=PageRoute)
