@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from graft.server.running import RunningHub
+
 Graft = Callable[..., Any]
 
 
@@ -36,10 +38,21 @@ def test_adding_a_user_prints_a_token_and_nothing_else_on_standard_output(
     assert "graft login" in ran.err
 
 
+def test_a_new_account_can_log_in_on_the_pages(graft: Graft, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    ran = graft("hub", "user", "add", "grace", "--data", str(folder))
+    password = re.search(r"log in with on the pages: (\S+)", ran.err)
+    assert password is not None
+    with RunningHub(folder) as hub:
+        form = {"name": "grace", "password": password[1]}
+        assert httpx.post(f"{hub.url}/login", data=form).status_code == 303
+
+
 def test_json_is_for_programs(graft: Graft, data: str) -> None:
     made = json.loads(graft("hub", "user", "add", "bob", "--data", data, "--json").out)
     assert made["name"] == "bob"
     assert made["role"] == "write"
+    assert len(made["password"]) >= 12
     users = json.loads(graft("hub", "user", "list", "--data", data, "--json").out)
     assert [user["name"] for user in users] == ["ada", "bob"]
 

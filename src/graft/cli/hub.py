@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -73,12 +74,14 @@ def add_user(
     name: Name,
     data: Data = None,
     password: Annotated[
-        bool, typer.Option("--password", help="Ask for a password, to log in on the pages with.")
+        bool, typer.Option("--password", help="Ask for a password, instead of making one.")
     ] = False,
     full_name: Annotated[str, typer.Option(help="The name to show beside the account's.")] = "",
     json: Json = False,
 ) -> None:
-    """Make an account, and print a token for it that may write. It is shown only now.
+    """Make an account, and print its password for the pages and a token that may write.
+
+    Both are shown only now; the token alone goes to standard output.
 
     Examples:
 
@@ -87,7 +90,9 @@ def add_user(
     [bold]graft hub user add ada --password --full-name "Ada Lovelace"[/]
     """
     secret = (
-        typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
+        typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        if password
+        else token_urlsafe(12)
     )
     hub = _open(data, create=True)
     from graft.server import accounts
@@ -95,9 +100,12 @@ def add_user(
     account = accounts.create_account(hub, name, password=secret, full_name=full_name)
     _, token = accounts.create_token(hub, account, name="first token", role="write")
     hub.close()
+    made = {} if password else {"password": secret}
     if json:
-        print_json({"name": account.name, "token": token, "role": "write"})
+        print_json({"name": account.name, "token": token, "role": "write"} | made)
         return
+    if made:
+        notices().print(f"The password to log in with on the pages: {secret}", markup=False)
     _print_secret(f"Made the account {account.name}. Its token, shown only now:", token)
 
 
