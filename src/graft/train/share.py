@@ -75,6 +75,8 @@ def model_card(learn: Learner, *, title: str, **stated: Any) -> ModelCard:
         fields = ", ".join(sorted(ModelCard.__dataclass_fields__))
         raise TaskError(f"A card has no {', '.join(sorted(unknown))}. Its fields are: {fields}.")
     data = learn.data
+    # The test split first: lists of models show the first figure.
+    evaluations = sorted(learn.evaluations.values(), key=lambda found: found.split != "test")
     known: dict[str, Any] = {
         "title": title,
         "task": learn.task.name,
@@ -84,7 +86,7 @@ def model_card(learn: Learner, *, title: str, **stated: Any) -> ModelCard:
         "languages": _as_list(data.metadata.get("language")),
         "base_model": None if learn.base is None else str(learn.base),
         "datasets": [data.source],
-        "results": [_results(data.source, found) for found in learn.evaluations.values()],
+        "results": [_results(data.source, found) for found in evaluations],
         "training": learn.record.training(),
         "sizes": {"parameters": sum(p.numel() for p in learn.model.parameters())},
         "environment": TrainingRecord.environment(),
