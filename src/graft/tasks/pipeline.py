@@ -7,7 +7,7 @@ from typing import Any, overload
 import torch
 
 from graft.data.dataset import Dataset
-from graft.errors import TaskError
+from graft.errors import ModelError, TaskError
 from graft.hub.client import local_folder
 from graft.models.model import Model
 from graft.models.precision import Precision, compute_dtype, default_device
@@ -24,6 +24,9 @@ class Pipeline:
         model: What answers.
         tokenizer: What reads.
         precision: The format of matrix products: "fp32", "bf16", or "auto".
+
+    Raises:
+        ModelError: The tokenizer is of another model.
     """
 
     def __init__(
@@ -33,8 +36,7 @@ class Pipeline:
         self.tokenizer = tokenizer
         self.dtype = compute_dtype(precision, model.device)
         self.model = model.to(self.dtype)
-        limits = (tokenizer.max_length, model.config.max_positions)
-        self.max_length = min(limit for limit in limits if limit is not None)
+        self.max_length = longest_input(tokenizer, model)
 
     @overload
     def __call__(self, inputs: str) -> Any: ...
@@ -71,6 +73,21 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({self.task.name!r}, labels={list(self.model.labels)})"
+
+
+def longest_input(tokenizer: Tokenizer, model: Model) -> int:
+    """How many tokens both can take.
+
+    Raises:
+        ModelError: The tokenizer has tokens that the model does not know.
+    """
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise ModelError(
+            f"The tokenizer has {tokenizer.vocab_size} tokens, but the model knows "
+            f"{model.config.vocab_size}: they do not belong together. Use the model's own."
+        )
+    limits = (tokenizer.max_length, model.config.max_positions)
+    return min(limit for limit in limits if limit is not None)
 
 
 def pipeline(

@@ -29,7 +29,10 @@ EVENTS = (
 
 
 class CancelStep(Exception):
-    """Raised by a callback to skip the rest of this step."""
+    """Raised by a callback to skip the rest of this step.
+
+    After `backward`, that drops the gradients, and those of batches before that they were added to.
+    """
 
 
 class CancelEpoch(Exception):
@@ -62,7 +65,7 @@ class Callback:
         """After an optimizer step."""
 
     def after_step(self, fit: Fit) -> None:
-        """After each batch, whether or not the weights were updated."""
+        """After each batch, whether or not the weights were updated; not after a cancelled one."""
 
     def before_validate(self, fit: Fit) -> None:
         """After an epoch's steps."""

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from graft.tasks.task import Evaluation
 from graft.train.callbacks import Callback, CancelFit
 from graft.train.loop import Fit
 
@@ -17,6 +18,7 @@ class KeepBest(Callback):
         self.metric = metric
         self.best: float | None = None
         self.epoch: int | None = None
+        self.evaluation: Evaluation | None = None
         self._weights: dict[str, Tensor] = {}
 
     def after_validate(self, fit: Fit) -> None:
@@ -25,16 +27,17 @@ class KeepBest(Callback):
             return
         value = fit.evaluation[self.metric]
         if self.best is None or value > self.best:
-            self.best, self.epoch = value, fit.epoch
+            self.best, self.epoch, self.evaluation = value, fit.epoch, fit.evaluation
             self._weights = {
                 name: tensor.detach().cpu().clone()
                 for name, tensor in fit.model.state_dict().items()
             }
 
     def after_fit(self, fit: Fit) -> None:
-        """Puts the best weights back."""
+        """Puts the best weights back, and with them their figures."""
         if self._weights and self.epoch != fit.epoch:
             fit.model.load_state_dict(self._weights)
+            fit.evaluation = self.evaluation
         self._weights = {}
 
 

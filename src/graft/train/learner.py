@@ -1,8 +1,9 @@
 """The Learner: a task, a data set and a pretrained model, trained in a few lines."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from graft.display import show
 from graft.errors import TaskError
 from graft.models.model import Model
 from graft.models.precision import Precision, compute_dtype, default_device
-from graft.tasks.pipeline import Pipeline
+from graft.tasks.pipeline import Pipeline, longest_input
 from graft.tasks.predict import evaluate, predict_logits
 from graft.tasks.task import Evaluation, Task, find_task
 from graft.text.tokenizer import Tokenizer
@@ -26,7 +27,7 @@ from graft.train.lr_find import LearningRates, RangeTest
 from graft.train.optim import Rate, adamw, layer_groups, layer_rates
 from graft.train.progress import ShowProgress
 from graft.train.record import Recorder, TrainingRecord
-from graft.train.schedule import SCHEDULES, Schedule, constant
+from graft.train.schedule import Schedule, constant, find_schedule
 from graft.train.show import show_batch, show_results, show_top_losses
 from graft.train.validation import with_validation
 from graft.train.weights import ClassWeights, label_weights
@@ -189,7 +190,7 @@ class Learner:
         fit = self._new_fit(
             epochs,
             rate,
-            _schedule(schedule),
+            find_schedule(schedule),
             callbacks=[*built_in, *self.callbacks, *callbacks],
             weight_decay=weight_decay,
             clip=clip,
@@ -197,7 +198,11 @@ class Learner:
         )
         self._rehearse()
         self.evaluations.clear()
-        fit.run()
+        try:
+            fit.run()
+        finally:
+            if fit.evaluation is not None:
+                self.evaluations[fit.evaluation.split] = fit.evaluation
 
     def fit_one_cycle(self, epochs: int, rate: Rate = 1e-4, **settings: Any) -> None:
         """`fit` with a rate that rises and falls along two half cosines (Smith, 2018)."""
@@ -248,6 +253,10 @@ class Learner:
 
         Returns:
             The rates, the losses and a suggestion; shown as a small chart, too.
+
+        Raises:
+            TaskError: The rates do not rise, there are fewer than 2 steps, or the loss is never
+                finite.
         """
         kept = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         test = RangeTest(lowest, highest, steps)
@@ -255,6 +264,10 @@ class Learner:
         fit = self._new_fit(epochs, highest, constant(), callbacks=[test], validate=False)
         try:
             fit.run()
+        except TaskError:
+            if not test.rates:
+                raise
+            # The gradient exploded before the loss did: that, too, is the end of the test.
         finally:
             self.model.load_state_dict(kept)
         found = test.result()
@@ -272,14 +285,21 @@ class Learner:
         self.evaluations[split] = figures
         return figures
 
-    def predict(self, inputs: Sequence[Any]) -> list[Any]:
-        """What the model answers for texts, or pairs of texts, in their order."""
+    @overload
+    def predict(self, inputs: str) -> Any: ...
+    @overload
+    def predict(self, inputs: Sequence[Any]) -> list[Any]: ...
+    def predict(self, inputs: str | Sequence[Any]) -> Any:
+        """What the model answers for one text, or for texts or pairs of texts, in their order."""
+        if isinstance(inputs, str):
+            return self.predict([inputs])[0]
         data = self.task.encode_inputs(self.tokenizer, inputs, self.max_length)
         return self.task.decode(predict_logits(self.model, data, dtype=self.dtype))
 
     def pipeline(self) -> Pipeline:
-        """The trained model as others will use it."""
-        return Pipeline(self.task, self.model, self.tokenizer)
+        """A copy of the trained model, as others will use it."""
+        precision: Precision = "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        return Pipeline(self.task, deepcopy(self.model), self.tokenizer, precision)
 
     def show_batch(self, rows: int = 6) -> None:
         """Shows rows of the training split as the model reads them."""
@@ -352,13 +372,18 @@ class Learner:
         few = self.encoded("validation").first(2)
         if few.targets is not None:
             logits = predict_logits(self.model, few, dtype=self.dtype)
+            losses = self._loss(logits.to(self.model.device), few.targets.to(self.model.device))
+            if losses.shape != (len(few),):
+                raise TaskError(
+                    f"loss= gives a tensor of shape {list(losses.shape)} for {len(few)} rows: it "
+                    "must give one loss a row (in PyTorch: reduction='none')."
+                )
             self.task.figures(logits, few.targets)
             for metric in self.metrics.values():
                 metric(logits, few.targets)
 
     def _max_length(self, wanted: int | None) -> int:
-        readable = [self.model.config.max_positions, self.tokenizer.max_length]
-        limit = min(length for length in readable if length is not None)
+        limit = longest_input(self.tokenizer, self.model)
         if wanted is not None and not 3 <= wanted <= limit:
             raise TaskError(f"max_length is {wanted}; this model reads 3 to {limit} tokens.")
         return wanted or limit
@@ -367,11 +392,3 @@ class Learner:
         if wanted is None:
             return None
         return label_weights(wanted, self.task.labels, self.data["train"]).to(self.model.device)
-
-
-def _schedule(schedule: str | Schedule) -> Schedule:
-    if not isinstance(schedule, str):
-        return schedule
-    if schedule not in SCHEDULES:
-        raise TaskError(f"There is no schedule {schedule!r}; there is {', '.join(SCHEDULES)}.")
-    return SCHEDULES[schedule]()

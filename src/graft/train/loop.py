@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -82,6 +83,7 @@ class Fit:
         plans = [self.batches.plan(epoch) for epoch in range(self.epochs)]
         self.total_steps = sum(len(plan) for plan in plans)
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        self.optimizer.zero_grad(set_to_none=True)  # an earlier fit may have been cut short
         self.started = time.perf_counter()
         self._call("before_fit")
         try:
@@ -96,27 +98,25 @@ class Fit:
 
     def _run_epoch(self, plan: list[Rows]) -> None:
         self.model.train()
-        self._call("before_epoch")
-        pending = 0
-        try:
+        self._pending = 0
+        with suppress(CancelEpoch):
+            self._call("before_epoch")
             for rows in plan:
-                self.batch = self.batches.data.batch(rows).to(self.model.device)
-                pending = (pending + self._run_step(self.batch)) % self.accumulate
-                if not pending:
-                    self._update()
-        except CancelEpoch:
-            pass
-        if pending:
-            self._update()
+                self._run_step(self.batches.data.batch(rows).to(self.model.device))
+        with suppress(CancelEpoch):
+            if self._pending:
+                self._update()
         if self.validate is not None:
             self._call("before_validate")
             self.evaluation = self.validate()
             self._call("after_validate")
         self._call("after_epoch")
 
-    def _run_step(self, batch: Batch) -> int:
-        """Gradients of one batch; how many batches it adds to the sum, 1 or 0 if cancelled."""
+    def _run_step(self, batch: Batch) -> None:
+        """Adds the gradients of one batch to the sum, and updates where that is complete."""
         self.step += 1
+        self.batch = batch
+        pending = self._pending
         try:
             self._call("before_step")
             with autocast(self.dtype, batch.ids.device):
@@ -129,15 +129,19 @@ class Fit:
             # Divided by the usual batch and not by this one, so that every sequence weighs alike,
             # whether it came in a batch of many short ones or of a few long ones.
             (losses.sum() / (self.batches.batch_size * self.accumulate)).backward()
+            self._pending += 1
+            self.tokens += batch.tokens
             self._call("after_backward")
+            if self._pending == self.accumulate:
+                self._update()
+            self._call("after_step")
         except CancelStep:
-            return 0
-        self.tokens += batch.tokens
-        self._call("after_step")
-        return 1
+            if self._pending > pending:  # gradients are summed: one batch's cannot be taken out
+                self._forget()
 
     def _update(self) -> None:
-        factor = self.schedule(self.step / self.total_steps)
+        # Half a step back, so that the last update of a falling schedule is not one by nothing.
+        factor = self.schedule((self.step - 0.5) / self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         norm = clip_gradients(self._parameters, self.clip)
@@ -148,9 +152,13 @@ class Fit:
                 "or precision='fp32'."
             )
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget()
         self.updates += 1
         self._call("after_update")
+
+    def _forget(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self._pending = 0
 
     def _call(self, event: str) -> None:
         for callback in self.callbacks:

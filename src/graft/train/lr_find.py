@@ -7,6 +7,7 @@ from itertools import pairwise
 from rich.table import Table as RichTable
 
 from graft.display import Table
+from graft.errors import TaskError
 from graft.train.callbacks import Callback, CancelFit
 from graft.train.loop import Fit
 
@@ -52,9 +53,17 @@ class RangeTest(Callback):
         lowest: The first rate.
         highest: The last rate.
         steps: How many steps to take between them.
+
+    Raises:
+        TaskError: The rates do not rise, or there are fewer than 2 steps.
     """
 
     def __init__(self, lowest: float, highest: float, steps: int) -> None:
+        if not 0 < lowest < highest or steps < 2:
+            raise TaskError(
+                f"lr_find needs 0 < lowest < highest and 2 steps or more: got {lowest}, {highest} "
+                f"and {steps} steps."
+            )
         self.lowest = lowest
         self.highest = highest
         self.steps = steps
@@ -82,9 +91,17 @@ class RangeTest(Callback):
         self.losses.append(smoothed)
 
     def result(self) -> LearningRates:
-        """The rates and losses, and the rate at the steepest fall."""
+        """The rates and losses, and the rate at the steepest fall.
+
+        Raises:
+            TaskError: The loss was not finite from the start.
+        """
+        if not self.rates:
+            raise TaskError(
+                f"The loss is not finite, even at the lowest rate ({self.lowest}). Look at the "
+                "loss and the data, or try precision='fp32'."
+            )
         falls = [after - before for before, after in pairwise(self.losses)]
         start = min(len(falls) // 10, 10)  # the first averages are of a few batches only
         steepest = min(range(start, len(falls)), key=falls.__getitem__, default=0)
-        suggestion = self.rates[steepest] if self.rates else math.nan
-        return LearningRates(self.rates, self.losses, suggestion)
+        return LearningRates(self.rates, self.losses, self.rates[steepest])

@@ -75,7 +75,7 @@ class ShowProgress(Callback):
             f"{speed:,.0f} tokens/s",
             f"{seconds:.0f} s",
         ]
-        self.progress.console.print("  ".join(parts), highlight=False)
+        self.progress.console.print("  ".join(parts), highlight=False, soft_wrap=True)
 
     def after_fit(self, fit: Fit) -> None:
         """Takes the bar away."""

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+from graft.errors import TaskError
+
 Schedule = Callable[[float], float]
 """From the share of all steps that are done, 0 to 1, to a factor of the peak rate."""
 
@@ -48,6 +50,19 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "constant": constant,
 }
 """The schedules by name, with their usual settings."""
+
+
+def find_schedule(schedule: str | Schedule) -> Schedule:
+    """The schedule of a name, or the one given.
+
+    Raises:
+        TaskError: There is no schedule of that name.
+    """
+    if not isinstance(schedule, str):
+        return schedule
+    if schedule not in SCHEDULES:
+        raise TaskError(f"There is no schedule {schedule!r}; there is {', '.join(SCHEDULES)}.")
+    return SCHEDULES[schedule]()
 
 
 def _cosine(first: float, last: float, share: float) -> float:

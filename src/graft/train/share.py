@@ -14,6 +14,7 @@ from graft.hub.client import push_folder
 from graft.models.model import Model
 from graft.tasks.task import Evaluation
 from graft.train.record import TrainingRecord
+from graft.train.validation import split_to_report
 
 if TYPE_CHECKING:
     from graft.train.learner import Learner
@@ -23,7 +24,9 @@ _RECORD = "training.json"
 
 def save(learn: Learner, folder: Path) -> None:
     """Writes model, tokenizer, card and training record into a folder, all or nothing."""
-    _write(learn, folder, model_card(learn, title=folder.name))
+    if folder.exists() and not folder.is_dir():
+        raise TaskError(f"{folder} is a file. Give a folder to save in.")
+    _write(learn, folder, model_card(learn, title=folder.resolve().name))
 
 
 def load(learn: Learner, folder: Path) -> None:
@@ -43,15 +46,16 @@ def load(learn: Learner, folder: Path) -> None:
     if shapes != {name: tensor.shape for name, tensor in ours.state_dict().items()}:
         raise ModelError(f"{folder} holds a model of another size than this Learner's.")
     ours.load_state_dict(saved.state_dict())
+    learn.evaluations.clear()
 
 
 def push(learn: Learner, repo_id: str, *, private: bool, card: dict[str, Any]) -> str:
     """Uploads what `save` writes in one commit; returns the address of the page.
 
-    The figures in the card are of the test split where there is one, else of the validation split;
+    The figures in the card are of the test split where it has labels, else of the validation split;
     they are measured now if they have not been.
     """
-    split = "test" if "test" in learn.data else "validation"
+    split = split_to_report(learn.data)
     if split not in learn.evaluations:
         learn.evaluate(split)
     title = repo_id.rpartition("/")[2]

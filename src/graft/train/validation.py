@@ -3,8 +3,7 @@
 import logging
 
 from graft.data.dataset_dict import DatasetDict
-from graft.data.features import Sequence
-from graft.errors import TaskError
+from graft.errors import DataError, TaskError
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ def with_validation(data: DatasetDict, seed: int, subset: float | None = None) -
         subset: Keep this share of the training rows, stratified.
 
     Raises:
-        TaskError: There is no split named "train".
+        TaskError: There is no split named "train", or it is too small to hold rows out.
     """
     if "train" not in data:
         raise TaskError(
@@ -30,9 +29,14 @@ def with_validation(data: DatasetDict, seed: int, subset: float | None = None) -
     splits = dict(data)
     if "validation" not in splits:
         train = splits["train"]
-        label = train.roles.label
-        several = label is not None and isinstance(train.features[label], Sequence)
-        parts = train.train_test_split(_HELD_OUT, seed, None if several else label)
+        try:
+            parts = train.train_test_split(_HELD_OUT, seed, train.roles.label)
+        except DataError:
+            raise TaskError(
+                f"{data.source} has no validation split, and its {len(train)} training rows are "
+                "too few to hold some out for it. Add rows, or a file named validation.csv "
+                "(or .tsv, .jsonl, .parquet)."
+            ) from None
         splits |= {"train": parts["train"], "validation": parts["test"]}
         log.warning(
             "%s has no validation split: %d of the %d training rows are held out for it.",
@@ -43,3 +47,11 @@ def with_validation(data: DatasetDict, seed: int, subset: float | None = None) -
     if subset is not None:
         splits["train"] = splits["train"].subset(subset, seed)
     return DatasetDict(splits, source=data.source, metadata=data.metadata)
+
+
+def split_to_report(data: DatasetDict) -> str:
+    """The split that says how good a model is: "test" where it has labels, else "validation"."""
+    test = data.get("test")
+    if test is None or test.roles.label is None:
+        return "validation"
+    return "test" if test.column(test.roles.label).null_count < len(test) else "validation"
