@@ -1,16 +1,12 @@
 """Learners of tiny models that learn their data in a second."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from learners import NewLearner
 
-import graft
 from graft.train.learner import Learner
-
-NewLearner = Callable[..., Learner]
 
 
 @pytest.fixture
@@ -27,10 +23,6 @@ def new_learner(base: Path, topics: Path) -> NewLearner:
 @pytest.fixture(scope="module")
 def trained(base: Path, topics: Path) -> Learner:
     """A Learner that has learned the topics; not to be changed."""
-    learn = graft.Learner("text-classification", topics, base, batch_size=8, progress=False)
+    learn = Learner("text-classification", topics, base, batch_size=8, progress=False)
     learn.fit(8, 5e-3)
     return learn
-
-
-def weights_of(learn: Learner) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in learn.model.state_dict().items()}
