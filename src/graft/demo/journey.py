@@ -81,12 +81,13 @@ def journey(
     password = secrets.token_urlsafe(9)
     with tempfile.TemporaryDirectory(prefix="graft-demo-") as temporary:
         folder = Path(temporary)
+        (folder / "temporary").mkdir()
         copy_model(base or packaged_model(), folder / "base")
-        announce(console, 1, "Start a hub of your own, and make an account", _COMMANDS, "shell")
+        announce(console, 1, _START, _COMMANDS, "shell")
         with RunningHub(folder / "hub", port=port, name="Graft demo") as hub:
             token = hub.add_user(OWNER, password=password)
             console.print(f"The hub is at {hub.url}", markup=False)
-            steps = [Timing("Start a hub of your own", time.perf_counter() - started)]
+            steps = [Timing(_START, time.perf_counter() - started)]
             walk = _Walk(folder, hub.url, token, console)
             arguments = (str(folder / "base"), base_id, str(QUESTIONS), str(epochs))
             learned = walk.run("fine_tune.py", 2, *arguments)
@@ -108,6 +109,7 @@ def journey(
             )
 
 
+_START = "Start a hub of your own, and make an account"
 _COMMANDS = f"""graft hub user add {OWNER}
 graft hub serve
 export HF_ENDPOINT=...  # the address that it prints
@@ -146,6 +148,7 @@ class _Walk:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         direct = ",".join(filter(None, ["127.0.0.1", kept.get("NO_PROXY", "")]))
         return kept | {
+            "TMPDIR": str(self.folder / "temporary"),
             "HF_HOME": str(self.folder / "home"),
             "HF_ENDPOINT": self.url,
             "HF_TOKEN": self.token,

@@ -17,8 +17,8 @@ questions = [
     "how tall was the tallest wave anyone ever surfed",
     "Where should I change trains if I go from Oslo to Vienna?",
     "What do the letters RSVP on an invitation mean?",
-    "Why does bread go stale faster in the fridge?",
-    "Which spice gives paella its yellow colour?",
+    "How come my glasses fog up when I put on a mask?",
+    "Which musical instrument has 47 strings and seven pedals?",
 ]
 for question, answer in zip(questions, pipe(questions), strict=True):
     print(f"{answer.label:13} {answer.score:.2f}  {question}")

@@ -3,7 +3,7 @@
 `graft demo` shows each cell and runs it. The script runs by itself, too, where `HF_ENDPOINT` and
 `HF_TOKEN` are those of an account named demo:
 
-    python fine_tune.py BASE_FOLDER BASE_ID QUESTIONS_FOLDER EPOCHS
+    python fine_tune.py BASE_FOLDER BASE_ID DATA_FOLDER EPOCHS
 """
 
 import sys
@@ -12,7 +12,7 @@ import graft
 from graft.display import show
 from graft.hub.client import push_folder
 
-base_folder, base_id, questions_folder = sys.argv[1:4]
+base_folder, base_id, data_folder = sys.argv[1:4]
 epochs = int(sys.argv[4])
 
 # %% See who you are on this hub
@@ -20,7 +20,7 @@ print(graft.whoami())
 
 # %% Put a pretrained model and a data set on the hub
 print(push_folder(base_folder, base_id, message="Add a base model"))
-print(push_folder(questions_folder, "demo/questions", repo_type="dataset", message="Add questions"))
+print(push_folder(data_folder, "demo/questions", repo_type="dataset", message="Add questions"))
 
 # %% Find a model and a data set, by search
 models = graft.search_models(base_id.removeprefix("demo/"))
