@@ -1,5 +1,6 @@
 """Learners of tiny models that learn their data in a second."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from learners import NewLearner
 
 from graft.train.learner import Learner
+from small import TOPICS, topic_text, write_json_lines
 
 
 @pytest.fixture
@@ -26,3 +28,16 @@ def trained(base: Path, topics: Path) -> Learner:
     learn = Learner("text-classification", topics, base, batch_size=8, progress=False)
     learn.fit(8, 5e-3)
     return learn
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts about any number of topics."""
+    folder, source = tmp_path_factory.mktemp("several"), random.Random(0)
+    for split, count in (("train", 200), ("test", 40)):
+        rows = []
+        for _ in range(count):
+            named = [topic for topic in TOPICS if source.random() < 0.4]
+            rows.append({"text": topic_text(named, source), "labels": named})
+        write_json_lines(folder / f"{split}.jsonl", rows)
+    return folder

@@ -173,6 +173,8 @@ class Learner:
         """
         if epochs < 1 or accumulate < 1:
             raise TaskError(f"epochs ({epochs}) and accumulate ({accumulate}) must be 1 or more.")
+        if clip < 0 or weight_decay < 0:
+            raise TaskError(f"clip ({clip}) and weight_decay ({weight_decay}) must be 0 or more.")
         named = schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom")
         settings = {
             "epochs": epochs,

@@ -20,7 +20,7 @@ from graft.train.optim import clip_gradients, sparse_embeddings
 from graft.train.schedule import Schedule
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits and targets to the loss of each sequence, `float32[sequences]`."""
+"""From `float32` logits and targets to the loss of each sequence, `float32[sequences]`."""
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Fit:
                 self.output = self.model(batch)
             if self.output.logits is None or batch.targets is None:
                 raise TaskError("Training needs a model with a head, and rows with labels.")
-            losses = self.loss_of(self.output.logits, batch.targets)
+            losses = self.loss_of(self.output.logits.float(), batch.targets)
             self.loss = losses.detach().mean()
             self._call("after_loss")
             # Divided by the usual batch and not by this one, so that every sequence weighs alike,
