@@ -71,6 +71,8 @@ def _lines(file: Path) -> list[str]:
         lines = content.decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise DataError(f"There is no file {file}.") from None
+    except IsADirectoryError:
+        raise DataError(f"{file} is a folder. Give a file with one text a line.") from None
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file} is not UTF-8: byte {error.start} is {content[error.start]:#04x}. "

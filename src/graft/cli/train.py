@@ -1,5 +1,6 @@
 """`graft train`: from a data set and a pretrained model to a trained one."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +39,7 @@ def train(
 ) -> None:
     """Fine-tune a pretrained model, evaluate it, and save or share it.
 
-    The figures are of the test split where there is one, else of the validation split.
+    The figures are of the test split where it has labels, else of the validation split.
 
     Examples:
 
@@ -47,15 +48,10 @@ def train(
     [bold]graft train text-classification me/questions --base me/minilm --push me/answers --json[/]
     """
     from graft.data.load import load_dataset
-    from graft.errors import TaskError
     from graft.train.learner import Learner
+    from graft.train.validation import split_to_report
 
-    if output is None and push is None:
-        raise TaskError(
-            "Where should the model go? Give --output FOLDER, --push OWNER/NAME, or both."
-        )
-    if output is not None and output.exists() and not output.is_dir():
-        raise TaskError(f"--output {output} is a file. Give a folder.")
+    _check_places(output, push)
     dataset = load_dataset(data, text=text, text_pair=text_pair, label=label)
     if not (quiet or json):
         notices().print(dataset)
@@ -72,10 +68,33 @@ def train(
         revision=revision,
         progress=not quiet,
     )
+    split = split_to_report(learn.data)
+    learn.encoded(split)  # so that rows that cannot be evaluated are found before training
     learn.fit(epochs, rate, schedule=schedule, accumulate=accumulate)
-    split = "test" if "test" in learn.data else "validation"
     learn.evaluate(split)
     _finish(learn, split, output, push, private=private, json=json)
+
+
+def _check_places(output: Path | None, push: str | None) -> None:
+    """Finds out before training what would stand in the way of saving or sharing after it."""
+    from graft.errors import TaskError
+
+    if output is None and push is None:
+        raise TaskError(
+            "Where should the model go? Give --output FOLDER, --push OWNER/NAME, or both."
+        )
+    if output is not None:
+        place = next(p for p in (output.absolute(), *output.absolute().parents) if p.exists())
+        if not place.is_dir():
+            raise TaskError(f"--output {output}: {place} is a file. Give a folder.")
+        if not os.access(place, os.W_OK):
+            raise TaskError(f"--output {output}: you may not write in {place}. Give another one.")
+    if push is not None:
+        from graft.hub.client import whoami
+        from graft.hub.names import check_repo_id
+
+        check_repo_id(push)
+        whoami()
 
 
 def _finish(
