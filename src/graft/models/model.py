@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from graft.errors import ModelError
 from graft.files import atomic_folder
-from graft.hub.client import local_folder
+from graft.hub.client import local_folder, push_folder
 from graft.models.batch import Batch
 from graft.models.checkpoint import (
     WEIGHTS,
@@ -157,6 +158,23 @@ class Model(nn.Module):
                 encoding="utf-8",
             )
             save_tensors(self.state_dict(), self._names(family), temporary / WEIGHTS[0])
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, message: str = "") -> str:
+        """Uploads `config.json` and `model.safetensors` in one commit.
+
+        Args:
+            repo_id: `owner/name`; made if it is not there.
+            private: Whether a new repository is private.
+            message: Of the commit.
+
+        Returns:
+            The address of the repository's page.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push_folder(
+                folder, repo_id, private=private, message=message or "Upload a model"
+            )
 
     def _raw_config(self, family: Family) -> dict[str, Any]:
         raw = {

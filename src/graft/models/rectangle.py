@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from graft.models.dropout import keep_factors
 
-_SCORES = 1 << 21  # elements of a piece
+_SCORES = 1 << 20  # elements of a piece
 
 
 def rectangle_attention(

@@ -1,6 +1,7 @@
 """The tokenizer: strings to token ids and back, loaded from a folder or a hub."""
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,7 @@ import tokenizers
 
 from graft.errors import DataError, ModelError
 from graft.files import atomic_folder
-from graft.hub.client import local_folder
+from graft.hub.client import local_folder, push_folder
 from graft.text.encoding import Encoding, TokenBatch
 
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -58,6 +59,20 @@ class Tokenizer:
             config = {"tokenizer_class": "PreTrainedTokenizerFast", **self.config}
             (temporary / "tokenizer_config.json").write_text(
                 json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, message: str = "") -> str:
+        """Uploads what `save_pretrained` writes in one commit; returns the page's address.
+
+        Args:
+            repo_id: `owner/name`; made if it is not there.
+            private: Whether a new repository is private.
+            message: Of the commit.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push_folder(
+                folder, repo_id, private=private, message=message or "Upload a tokenizer"
             )
 
     @property
