@@ -21,6 +21,7 @@ MIXES = [
     [5, 9, 5, 9, 5],
     [3, 200, 1, 64, 64, 2, 65, 130, 7],
     [512, 1, 2, 33],
+    [512, 512, 511],
 ]
 """Lengths of sequences: alone, equal, mixed, from the shortest to the longest."""
 
