@@ -77,7 +77,8 @@ def _group_sizes(values: list[int], counts: list[int]) -> list[int]:
     longest = 0
     for value, count in zip(values, counts, strict=True):
         padding = count * (longest * longest - value * value)
-        if sizes and padding <= _CALL_COST:
+        masking = (sizes[-1] + count) * longest * longest // 4 if sizes else 0
+        if sizes and padding + masking <= _CALL_COST:
             sizes[-1] += count
         else:
             sizes.append(count)
