@@ -83,6 +83,8 @@ def test_links_of_a_data_set_and_another_revision() -> None:
         "https://evil.example/pixel.png",
         "//evil.example/pixel.png",
         "/\\evil.example/pixel.png",
+        "///evil.example/pixel.png",
+        "/\\/evil.example/pixel.png",
         "data:image/png;base64,AAAA",
         "../../../../api/whoami-v2",
     ],

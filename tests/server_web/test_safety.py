@@ -1,8 +1,13 @@
 """What a browser is told not to do, and who may change what."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
+from graft.server import accounts
+from graft.server.records import Role
+from graft.server.running import RunningHub
 from hub_samples import OWNER, PASSWORD, Garden
 
 PAGES = ["/", "/models", f"/{OWNER}/questions-tiny", "/login", "/nobody/nothing"]
@@ -71,6 +76,9 @@ def test_another_site_cannot_log_a_visitor_in(visitor: httpx.Client) -> None:
         ("https://evil.example/", "/"),
         ("//evil.example/", "/"),
         ("/\\evil.example/", "/"),
+        ("///evil.example/x", "/"),
+        ("/\\/evil.example/x", "/"),
+        ("/\t/evil.example/x", "/"),
         ("javascript:alert(1)", "/"),
     ],
 )
@@ -104,6 +112,46 @@ def test_the_session_cookie_is_out_of_reach_of_scripts(visitor: httpx.Client) ->
     cookie = reply.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
+
+
+def test_the_session_cookie_stays_on_encrypted_connections_where_the_hub_has_them(
+    visitor: httpx.Client, tmp_path: Path
+) -> None:
+    form = {"name": OWNER, "password": PASSWORD}
+    assert "secure" not in visitor.post("/login", data=form).headers["set-cookie"].lower()
+    with RunningHub(tmp_path, public_url="https://hub.example") as hub:
+        hub.add_user(OWNER, password=PASSWORD)
+        reply = httpx.post(f"{hub.url}/login", data=form)
+    assert "secure" in reply.headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize("role", ["read", "write"])
+def test_a_token_cannot_make_another_or_change_the_account(
+    visitor: httpx.Client, owner: httpx.Client, garden: Garden, role: Role
+) -> None:
+    secret = accounts.create_token(
+        garden.hub.hub, accounts.find_account(garden.hub.hub, OWNER), name=f"t-{role}", role=role
+    )[1]
+    visitor.headers["Authorization"] = f"Bearer {secret}"
+    before = owner.get("/settings/tokens").text
+    for path, form in [
+        ("/settings/tokens", {"name": "minted", "role": "write", "days": ""}),
+        ("/settings/tokens/1/delete", {}),
+        ("/new", {"name": "minted"}),
+    ]:
+        reply = visitor.post(path, data=form)
+        assert reply.status_code == 303
+        assert reply.headers["location"].startswith("/login")
+    assert visitor.get("/settings/tokens").status_code == 303
+    assert owner.get("/settings/tokens").text == before
+    assert owner.get(f"/{OWNER}/minted").status_code == 404
+
+
+def test_a_token_beside_the_session_opens_no_way_for_another_site(owner: httpx.Client) -> None:
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Authorization": "Basic bWFyZW46eA=="}
+    forged = owner.post("/settings/tokens", data={"name": "forged"}, headers=elsewhere)
+    assert forged.status_code == 403
+    assert "forged" not in owner.get("/settings/tokens").text
 
 
 def test_tokens_and_new_need_an_account(visitor: httpx.Client) -> None:

@@ -46,8 +46,13 @@ def current_user(request: Request) -> User | None:
     header = request.headers.get("authorization")
     if header is not None:
         return _user_of_token(hub, _secret_in(header))
+    return session_user(request)
+
+
+def session_user(request: Request) -> User | None:
+    """Who logged in on the login page, or None; a token in the request counts for nothing."""
     cookie = request.cookies.get(SESSION_COOKIE)
-    return _user_of_session(hub, cookie) if cookie else None
+    return _user_of_session(get_hub(request), cookie) if cookie else None
 
 
 def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:
@@ -66,10 +71,11 @@ def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:
 
 CurrentHub = Annotated[Hub, Depends(get_hub)]
 CurrentUser = Annotated[User | None, Depends(current_user)]
+SessionUser = Annotated[User | None, Depends(session_user)]
 LoggedInUser = Annotated[User, Depends(require_user)]
 
 
-def start_session(hub: Hub, response: Response, account: Account) -> None:
+def start_session(hub: Hub, request: Request, response: Response, account: Account) -> None:
     """Logs the browser in: sets a cookie of which the database keeps only the hash."""
     secret = secrets.token_urlsafe(32)
     now = datetime.now(UTC)
@@ -90,7 +96,7 @@ def start_session(hub: Hub, response: Response, account: Account) -> None:
         max_age=seconds,
         httponly=True,
         samesite="lax",
-        secure=hub.settings.public_url.startswith("https:"),
+        secure=base_url(request).startswith("https:"),
     )
 
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
@@ -10,9 +9,10 @@ from fastapi.responses import RedirectResponse, Response
 from graft.server import accounts, auth, repos
 from graft.server.errors import NotFoundError, RefusedError
 from graft.server.records import Account, Kind, Role
+from graft.server.web.addresses import is_local
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentVisit, Visit
+from graft.server.web.visit import OwnVisit, Visit
 
 router = page_router()
 
@@ -23,14 +23,14 @@ LIFETIMES = {"30": "30 days", "90": "90 days", "365": "a year", "": "until delet
 
 
 @router.get("/login")
-def login_page(visit: CurrentVisit, next_page: str = "/") -> Response:
+def login_page(visit: OwnVisit, next_page: str = "/") -> Response:
     """The form to log in with."""
     return visit.page("login.html", next_page=_safe(next_page), name="", wrong="")
 
 
 @router.post("/login")
 def log_in(
-    visit: CurrentVisit, name: Text = "", password: Text = "", next_page: Text = "/"
+    visit: OwnVisit, name: Text = "", password: Text = "", next_page: Text = "/"
 ) -> Response:
     """Starts a session, or shows the form again and says why not."""
     account = accounts.check_password(visit.hub, name.strip(), password)
@@ -42,7 +42,7 @@ def log_in(
 
 
 @router.post("/logout")
-def log_out(visit: CurrentVisit) -> Response:
+def log_out(visit: OwnVisit) -> Response:
     """Ends the session."""
     response = RedirectResponse("/", status_code=303)
     auth.end_session(visit.hub, visit.request, response)
@@ -50,14 +50,14 @@ def log_out(visit: CurrentVisit) -> Response:
 
 
 @router.get("/join")
-def join_page(visit: CurrentVisit) -> Response:
+def join_page(visit: OwnVisit) -> Response:
     """The form to make an account with, where this Hub allows that."""
     _require_sign_up(visit)
     return visit.page("join.html", name="", wrong="")
 
 
 @router.post("/join")
-def join(visit: CurrentVisit, name: Text = "", password: Text = "") -> Response:
+def join(visit: OwnVisit, name: Text = "", password: Text = "") -> Response:
     """Makes an account and logs in to it."""
     _require_sign_up(visit)
     try:
@@ -74,15 +74,14 @@ def _require_sign_up(visit: Visit) -> None:
 
 def _welcomed(visit: Visit, account: Account, address: str) -> Response:
     response = RedirectResponse(address, status_code=303)
-    auth.start_session(visit.hub, response, account)
+    auth.start_session(visit.hub, visit.request, response, account)
     return response
 
 
 def _safe(address: str) -> str:
     """Only pages of this Hub may be gone to after logging in."""
-    parts = urlsplit(address.replace("\\", "/"))
-    local = address.startswith("/") and not parts.netloc and not parts.scheme
-    return address if local and address.isprintable() else "/"
+    local = address.startswith("/") and is_local(address) and address.isprintable()
+    return address if local else "/"
 
 
 def _to_login(visit: Visit) -> Response:
@@ -91,7 +90,7 @@ def _to_login(visit: Visit) -> Response:
 
 
 @router.get("/settings/tokens")
-def tokens_page(visit: CurrentVisit) -> Response:
+def tokens_page(visit: OwnVisit) -> Response:
     """The account's access tokens."""
     if visit.user is None:
         return _to_login(visit)
@@ -100,7 +99,7 @@ def tokens_page(visit: CurrentVisit) -> Response:
 
 @router.post("/settings/tokens")
 def create_token(
-    visit: CurrentVisit, name: Text = "", role: Text = "read", days: Text = "90"
+    visit: OwnVisit, name: Text = "", role: Text = "read", days: Text = "90"
 ) -> Response:
     """Makes a token, and shows it this once."""
     if visit.user is None:
@@ -119,7 +118,7 @@ def create_token(
 
 
 @router.post("/settings/tokens/{token_id}/delete")
-def delete_token(visit: CurrentVisit, token_id: int) -> Response:
+def delete_token(visit: OwnVisit, token_id: int) -> Response:
     """Deletes a token of the account."""
     if visit.user is None:
         return _to_login(visit)
@@ -144,7 +143,7 @@ def _tokens(
 
 
 @router.get("/new")
-def new_page(visit: CurrentVisit, kind: str = "model") -> Response:
+def new_page(visit: OwnVisit, kind: str = "model") -> Response:
     """The form to create a repository with."""
     if visit.user is None:
         return _to_login(visit)
@@ -153,7 +152,7 @@ def new_page(visit: CurrentVisit, kind: str = "model") -> Response:
 
 @router.post("/new")
 def create_repository(
-    visit: CurrentVisit, name: Text = "", kind: Text = "model", visibility: Text = "public"
+    visit: OwnVisit, name: Text = "", kind: Text = "model", visibility: Text = "public"
 ) -> Response:
     """Creates a repository of the account, and shows it."""
     if visit.user is None:

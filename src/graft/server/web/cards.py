@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 import nh3
 from markdown_it import MarkdownIt
@@ -17,6 +17,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
+
+from graft.server.web.addresses import is_local
 
 ID_PREFIX = "card-"
 MAX_CHARACTERS = 400_000
@@ -109,20 +111,12 @@ def _link(address: str, links: CardLinks) -> str | None:
     if address.startswith("#"):
         name = address[1:]
         return address if name.startswith(ID_PREFIX) else f"#{ID_PREFIX}{name}"
-    return _resolved(address, links.pages) if _is_local(address) else address
+    return _resolved(address, links.pages) if is_local(address) else address
 
 
 def _image(address: str, links: CardLinks) -> str | None:
     """Images of the repository and of this Hub stay; others would tell strangers who reads what."""
-    return _resolved(address, links.files) if _is_local(address) else None
-
-
-def _is_local(address: str) -> bool:
-    try:
-        parts = urlsplit(address.replace("\\", "/").strip())
-    except ValueError:
-        return False
-    return not parts.scheme and not parts.netloc
+    return _resolved(address, links.files) if is_local(address) else None
 
 
 def _resolved(address: str, folder: str) -> str | None:

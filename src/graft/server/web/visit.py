@@ -7,7 +7,14 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from graft.server import repos
-from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.auth import (
+    SAFE_METHODS,
+    CurrentHub,
+    CurrentUser,
+    SessionUser,
+    base_url,
+    check_same_origin,
+)
 from graft.server.hub import Hub
 from graft.server.records import Kind, Repository, User
 from graft.server.web.rendering import render
@@ -42,6 +49,17 @@ def _visit(request: Request, hub: CurrentHub, user: CurrentUser) -> Visit:
 
 
 CurrentVisit = Annotated[Visit, Depends(_visit)]
+
+
+def _own_visit(request: Request, hub: CurrentHub, user: SessionUser) -> Visit:
+    if request.method not in SAFE_METHODS:
+        check_same_origin(request)
+    return Visit(request, hub, user)
+
+
+OwnVisit = Annotated[Visit, Depends(_own_visit)]
+"""A visit to a page that changes the account or creates something: only the session of the login
+page counts there, so that a token that may only read cannot make one that may write."""
 
 
 def _repository(visit: CurrentVisit, owner: str, name: str) -> Repository:
