@@ -1,6 +1,7 @@
 """The bricks: embeddings, attention, feed-forward. All work on `[tokens, hidden]`."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Args: hidden `[tokens, hidden]`, batch. Returns: `[tokens, hidden]`."""
-        query, key, value = self._split(self.qkv(hidden), 3)
+        query, key, value = self._split(linear(hidden, self.qkv), 3)
         return self._attend(query, key, value, batch)
 
     def firsts(self, hidden: Tensor, batch: Batch) -> Tensor:
@@ -81,8 +82,7 @@ class SelfAttention(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, batch: Batch) -> Tensor:
         dropout = self.attention_dropout if self.training else 0.0
-        output: Tensor = self.output(attend(query, key, value, batch, dropout).flatten(1))
-        return output
+        return linear(attend(query, key, value, batch, dropout).flatten(1), self.output)
 
 
 class FeedForward(nn.Module):
@@ -96,22 +96,34 @@ class FeedForward(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Args: hidden `[tokens, hidden]`. Returns: `[tokens, hidden]`."""
-        if self.activation is F.gelu and _can_fuse(hidden, self.up.weight):
-            wide = torch.ops.mkldnn._linear_pointwise(
-                hidden, self.up.weight, self.up.bias, "gelu", [], "none"
-            )
+        if self.activation is F.gelu:
+            wide = linear(hidden, self.up, "gelu")
         else:
-            wide = self.activation(self.up(hidden))
-        output: Tensor = self.down(wide)
-        return output
+            wide = self.activation(linear(hidden, self.up))
+        return linear(wide, self.down)
+
+
+def linear(
+    hidden: Tensor, layer: nn.Linear, activation: Literal["none", "gelu"] = "none"
+) -> Tensor:
+    """A linear layer and an activation: `[tokens, inputs]` to `[tokens, outputs]`.
+
+    On a CPU a pass over memory costs nearly as much as the product itself, so that bias and
+    activation are done with it where they can be: by the operator of PyTorch's own compiler, which
+    has no gradient and no autocast.
+    """
+    if _can_fuse(hidden, layer.weight):
+        algorithm = "none" if activation == "gelu" else ""
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise(
+            hidden, layer.weight, layer.bias, activation, [], algorithm
+        )
+        return fused
+    output: Tensor = layer(hidden)
+    return F.gelu(output) if activation == "gelu" else output
 
 
 def _can_fuse(hidden: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN can do a linear layer and its activation in one pass over memory.
-
-    On a CPU a pass over the widest activations costs nearly as much as the product itself. The
-    operator is the one that PyTorch's own compiler uses; it has no gradient, and no autocast.
-    """
+    """Whether that operator is there, and takes these."""
     return (
         hidden.device.type == "cpu"
         and hidden.dtype == weight.dtype

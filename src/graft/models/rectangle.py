@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from graft.models.dropout import keep_factors
 
 _SCORES = 1 << 20  # elements of a piece
+_SAFE_EXPONENT = 64.0  # a sum of 10^10 such exponentials is still a number
 
 
 def rectangle_attention(
@@ -41,7 +42,8 @@ def rectangle_attention(
     if mask is not None:
         bias = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
         bias = bias.expand(-1, heads, -1, -1).reshape(sequences * heads, 1, -1)
-    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+    tracked = torch.is_grad_enabled() and any(part.requires_grad for part in (q, k, v))
+    if tracked or dropout:
         output = _Training.apply(q, k, v, bias, dropout)  # type: ignore[no-untyped-call]
     else:
         output = _inference(q, k, v, bias)
@@ -62,20 +64,34 @@ def _pieces(query: Tensor, key: Tensor) -> list[slice]:
 def _inference(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     pieces = _pieces(query, key)
     buffer = query.new_empty(pieces[0].stop, query.shape[1], key.shape[1])
-    output = torch.empty_like(query)
+    # No product of a query and a key exceeds that of their norms. Where that is small, exponentials
+    # cannot overflow: the softmax needs no maximum, and a column of ones sums its weights, so that
+    # the scores are passed over once and not three times.
+    largest = query.norm(dim=-1).amax() * key.norm(dim=-1).amax()
+    small = float(largest) < _SAFE_EXPONENT
+    if small:
+        value = torch.cat([value, value.new_ones(*value.shape[:-1], 1)], -1)
+    output = query.new_empty(*query.shape[:-1], value.shape[-1])
     for piece in pieces:
         scores = buffer[: piece.stop - piece.start]
-        _weights(query[piece], key[piece], None if bias is None else bias[piece], scores)
+        piece_bias = None if bias is None else bias[piece]
+        if small:
+            _scores(query[piece], key[piece], piece_bias, scores).exp_()
+        else:
+            _weights(query[piece], key[piece], piece_bias, scores)
         torch.bmm(scores, value[piece], out=output[piece])
-    return output
+    return output[..., :-1] / output[..., -1:] if small else output
+
+
+def _scores(query: Tensor, key: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
+    """The products of queries and keys, into `out`."""
+    torch.bmm(query, key.mT, out=out)
+    return out if bias is None else out.add_(bias)
 
 
 def _weights(query: Tensor, key: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """The softmax of the scaled products of queries and keys, into `out`."""
-    torch.bmm(query, key.mT, out=out)
-    if bias is not None:
-        out += bias
-    torch.softmax(out, -1, out=out)
+    """The softmax of the products of queries and keys, into `out`."""
+    torch.softmax(_scores(query, key, bias, out), -1, out=out)
 
 
 class _Training(torch.autograd.Function):
