@@ -49,7 +49,7 @@ def compare(name: str, batch_size: int, epochs: int, repeats: int) -> list[Row]:
         side: statistics.mean(accuracy for _, accuracy in results)
         for side, (_, results) in found.items()
     }
-    setting = f"batch size {batch_size}, {epochs} epochs"
+    setting = f"batch size {batch_size}, epochs {epochs}"
     return [
         faster(f"{name}: training, {setting}", times["peer"], times["graft"]),
         Row(
