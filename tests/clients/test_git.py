@@ -189,6 +189,70 @@ def test_a_pointer_does_not_open_anothers_private_file(
     assert "was not uploaded" in git.refused("push", "--no-verify")
 
 
+@pytest.mark.parametrize("private_first", [True, False])
+def test_no_version_of_a_file_opens_anothers_private_file(
+    hub: RunningHub,
+    eve: Customer,
+    mallory: Customer,
+    clone: Callable[..., Git],
+    private_first: bool,
+) -> None:
+    secret = os.urandom(20_000)
+    eve.api.create_repo(f"{eve.name}/vault", private=True)
+    eve.api.upload_file(
+        path_or_fileobj=io.BytesIO(secret), path_in_repo="w.bin", repo_id=f"{eve.name}/vault"
+    )
+    vault = clone(eve.address(hub, f"{eve.name}/vault"), lfs=False)
+    hidden = (vault.folder / "w.bin").read_bytes()
+    repo = publish(mallory)
+    git = clone(mallory.address(hub, repo), lfs=False)
+    own = (git.folder / "deep/er/model.safetensors").read_bytes()
+    (git.folder / ".gitattributes").write_text("")
+    for pointer in (hidden, own) if private_first else (own, hidden):
+        git.commit(w__bin=pointer)
+    before = mallory.api.model_info(repo).sha
+    assert "was not uploaded" in git.refused("push", "--no-verify")
+    assert mallory.api.model_info(repo).sha == before
+
+
+def test_a_push_of_many_small_files_and_versions_arrives(
+    hub: RunningHub, eve: Customer, clone: Callable[..., Git]
+) -> None:
+    repo = publish(eve)
+    git = clone(eve.address(hub, repo))
+    for version in range(3):
+        git.commit(**{f"f{n}__txt": f"{version} {n}\n\n".encode() for n in range(40)})
+    git.commit(empty__txt=b"")
+    git("push", "--quiet")
+    assert {"f0.txt", "f39.txt", "empty.txt"} <= set(eve.api.list_repo_files(repo))
+
+
+def test_a_folder_with_the_cards_name_is_only_a_folder(
+    hub: RunningHub, eve: Customer, clone: Callable[..., Git]
+) -> None:
+    repo = publish(eve)
+    git = clone(eve.address(hub, repo))
+    (git.folder / "README.md").unlink()
+    (git.folder / "README.md").mkdir()
+    (git.folder / "README.md" / "part.txt").write_text("x")
+    git.commit()
+    git("push", "--quiet")
+    assert "README.md/part.txt" in eve.api.list_repo_files(repo)
+
+
+@pytest.mark.parametrize("what", ["HEAD^{tree}", "HEAD:README.md"])
+def test_tags_name_commits(
+    hub: RunningHub, eve: Customer, clone: Callable[..., Git], what: str
+) -> None:
+    repo = publish(eve)
+    git = clone(eve.address(hub, repo))
+    git("tag", "odd", what)
+    git("tag", "--annotate", "--message", "m", "odder", what)
+    for name in ("odd", "odder"):
+        assert f"{name}: a branch or tag must name a commit" in git.refused("push", "origin", name)
+    assert not eve.api.list_repo_refs(repo).tags
+
+
 def test_a_card_with_broken_yaml_is_refused(
     hub: RunningHub, eve: Customer, clone: Callable[..., Git]
 ) -> None:

@@ -20,7 +20,8 @@ class Settings:
     """
 
     data_folder: Path = Path(DEFAULT_DATA_FOLDER)
-    """Everything the Hub keeps lies below this folder, unless the two URLs say otherwise."""
+    """Everything the Hub keeps lies below this folder, unless the two URLs say otherwise. Made
+    absolute."""
 
     database_url: str = ""
     """An SQLAlchemy URL; empty: SQLite in the data folder."""
@@ -51,8 +52,10 @@ class Settings:
     session_seconds: int = 30 * 24 * 3600
 
     def __post_init__(self) -> None:
+        # Git runs in other folders than this process does.
+        object.__setattr__(self, "data_folder", self.data_folder.absolute())
         if not self.database_url:
-            path = self.data_folder.absolute() / "hub.sqlite3"
+            path = self.data_folder / "hub.sqlite3"
             object.__setattr__(self, "database_url", f"sqlite:///{path}")
         object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
 

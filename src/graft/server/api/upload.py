@@ -1,10 +1,6 @@
 """Before and during a commit: how each file is to travel, whether a card is sound, the commit."""
 
 import base64
-import binascii
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -19,10 +15,12 @@ from graft.server.api.bodies import spooled
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import BadRequestError, EntryNotFoundError
+from graft.server.git.ignore import find_ignored
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.names import CARD_FILE, check_file_path
 from graft.server.records import Repository
+from graft.server.search.describe import MAX_CARD_BYTES
 
 router = APIRouter()
 
@@ -47,7 +45,7 @@ class Plan(BaseModel):
 class CardText(BaseModel):
     """A README.md to check."""
 
-    content: str
+    content: Annotated[str, Field(max_length=MAX_CARD_BYTES)]
     repo_type: Annotated[str, Field(alias="repoType")] = "model"
 
 
@@ -92,7 +90,7 @@ async def commit(
     return {
         "success": True,
         "commitOid": made.id,
-        "commitUrl": f"{base_url(request)}{repository.path}/commit/{made.id}",
+        "commitUrl": f"{base_url(request)}{repository.path}/tree/{made.id}",
         "hookOutput": "",
     }
 
@@ -117,7 +115,7 @@ def _goes_to_store(hub: Hub, snapshot: Snapshot, file: PlannedFile) -> bool:
         return True
     try:
         sample = base64.b64decode(file.sample)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         raise BadRequestError(f"The sample of {file.path!r} is not base64.") from None
     return b"\0" in sample
 
@@ -140,18 +138,8 @@ def _ignored(hub: Hub, repository: Repository, snapshot: Snapshot, body: Plan) -
             rules_file = snapshot.entry(".gitignore")
         except EntryNotFoundError:
             return set()
+        if not rules_file.is_file:
+            return set()
         rules = repos.read(hub, repository, rules_file, MAX_IGNORE_BYTES).decode("utf-8", "replace")
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, ".gitignore").write_text(rules, encoding="utf-8")
-        paths = "\0".join(file.path for file in body.files)
-        git = ["git", f"--git-dir={repos.repository_path(hub, repository)}"]
-        found = subprocess.run(
-            [*git, f"--work-tree={folder}", "check-ignore", "--no-index", "-z", "--stdin"],
-            input=paths.encode(),
-            capture_output=True,
-            check=False,  # 1 says that none is ignored
-            cwd=folder,
-        )
-    if found.returncode not in (0, 1):
-        raise BadRequestError(f"The .gitignore cannot be used: {found.stderr.decode().strip()}")
-    return set(found.stdout.decode().split("\0")) - {""}
+    path = repos.repository_path(hub, repository)
+    return find_ignored(path, rules, (file.path for file in body.files))

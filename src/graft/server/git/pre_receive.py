@@ -25,6 +25,7 @@ def main() -> int:
     changes = [line.split() for line in sys.stdin if line.strip()]
     new = [commit for _, commit, _ in changes if commit != NO_COMMIT]
     problems = [f"{ref}: only branches and tags can be pushed" for ref in _foreign_refs(changes)]
+    problems += [f"{ref}: a branch or tag must name a commit" for ref in _no_commits(changes)]
     if new and not problems:
         problems += _problems_in_files(new)
         problems += _problems_in_cards(changes)
@@ -41,9 +42,17 @@ def _foreign_refs(changes: list[list[str]]) -> list[str]:
     return [ref for _, _, ref in changes if not ref.startswith(("refs/heads/", "refs/tags/"))]
 
 
+def _no_commits(changes: list[list[str]]) -> list[str]:
+    """The refs that would name a file or a folder."""
+    named = [(new, ref) for _, new, ref in changes if new != NO_COMMIT]
+    asked = "".join(f"{new}^{{commit}}\n" for new, _ in named)
+    answers = _git("cat-file", "--batch-check=%(objecttype)", stdin=asked.encode()).splitlines()
+    return [ref for (_, ref), kind in zip(named, answers, strict=True) if kind != b"commit"]
+
+
 def _problems_in_files(new: list[str]) -> Iterator[str]:
     most = int(os.environ["GRAFT_PUSH_MAX_INLINE_BYTES"])
-    small: dict[str, str] = {}
+    small: list[tuple[str, str]] = []
     for oid, size, path in _new_files(new):
         if size > most:
             yield (
@@ -51,24 +60,28 @@ def _problems_in_files(new: list[str]) -> Iterator[str]:
                 f"track the file with `git lfs track` and commit it again"
             )
         elif size <= MAX_POINTER_BYTES:
-            small[oid] = path
+            small.append((oid, path))
     yield from _missing_objects(small)
 
 
-def _missing_objects(small: dict[str, str]) -> Iterator[str]:
-    """Problems with pointers among small files; gives the repository the objects they name."""
-    pointers = {
-        path: pointer
-        for oid, path in small.items()
-        if (pointer := parse_pointer(_git("cat-file", "blob", oid))) is not None
-    }
+def _missing_objects(small: list[tuple[str, str]]) -> Iterator[str]:
+    """Problems with pointers among small files; gives the repository the objects they name.
+
+    Every version of a file counts, also one that a later commit of the same push replaces.
+    """
+    contents = _blobs([oid for oid, _ in small])
+    pointers = [
+        (path, pointer)
+        for (_, path), content in zip(small, contents, strict=True)
+        if (pointer := parse_pointer(content)) is not None
+    ]
     if not pointers:
         return
     repository_id = int(os.environ["GRAFT_PUSH_REPOSITORY"])
     account_id = int(os.environ["GRAFT_PUSH_ACCOUNT"])
     database = Database(os.environ["GRAFT_PUSH_DATABASE_URL"])
     with database.writing() as session:
-        for path, pointer in pointers.items():
+        for path, pointer in pointers:
             size = links.size_for(session, account_id, pointer.sha256)
             if size is None:
                 yield (
@@ -85,7 +98,8 @@ def _problems_in_cards(changes: list[list[str]]) -> Iterator[str]:
     for _, commit, ref in changes:
         if commit == NO_COMMIT or not ref.startswith("refs/heads/"):
             continue
-        if _git("ls-tree", commit, "--", CARD_FILE):
+        _, kind, *_ = [*_git("ls-tree", commit, "--", CARD_FILE).split(), b"", b""]
+        if kind == b"blob":  # a folder of that name is no card
             try:
                 parse_card(_git("cat-file", "blob", f"{commit}:{CARD_FILE}"), CARD_FILE)
             except CardError as error:
@@ -102,6 +116,17 @@ def _new_files(new: list[str]) -> Iterator[tuple[str, int, str]]:
         kind, oid, size, path = [*line.split(" ", 3), ""][:4]
         if kind == "blob":
             yield oid, int(size), path
+
+
+def _blobs(oids: list[str]) -> Iterator[bytes]:
+    """The content of each blob, all from one process."""
+    output = _git("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in oids).encode())
+    position = 0
+    for _ in oids:
+        head_end = output.index(b"\n", position)
+        size = int(output[position:head_end].rsplit(b" ", 1)[1])
+        yield output[head_end + 1 : head_end + 1 + size]
+        position = head_end + size + 2  # a line break follows each content
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> bytes:

@@ -20,6 +20,12 @@ _PUSH_CONFIG = (
 )
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment, without what would change how git behaves."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    return environment | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+
+
 async def advertise(path: Path, service: str, protocol: str) -> bytes:
     """What the repository has, as `service` tells it to a client that begins to talk."""
     child = await _start(path, service, protocol, "--advertise-refs", stdin=DEVNULL)
@@ -55,8 +61,7 @@ async def _start(
     config: tuple[str, ...] = _FETCH_CONFIG,
     variables: dict[str, str] | None = None,
 ) -> Process:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = clean_environment()
     if protocol:
         environment["GIT_PROTOCOL"] = protocol
     options = [part for setting in ("safe.directory=*", *config) for part in ("-c", setting)]

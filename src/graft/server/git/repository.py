@@ -78,8 +78,9 @@ def find_commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
     for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
         if name.startswith("refs/") and pygit2.reference_is_valid_name(name):
             reference = repository.references.get(name)
-            if reference is not None:
-                return reference.peel(pygit2.Commit)
+            commit = _commit_of(reference) if reference is not None else None
+            if commit is not None:
+                return commit
     if _COMMIT_ID.fullmatch(revision) or _SHORT_COMMIT_ID.fullmatch(revision):
         # No such object, a short id that fits several, or the id of a file or folder.
         with suppress(KeyError, ValueError, pygit2.InvalidSpecError):
@@ -87,6 +88,14 @@ def find_commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
     raise RevisionNotFoundError(
         f"There is no branch, tag or commit {revision!r} in this repository."
     )
+
+
+def _commit_of(reference: pygit2.Reference) -> pygit2.Commit | None:
+    """The commit that a branch or tag names; None for the tag of a file or folder."""
+    try:
+        return reference.peel(pygit2.Commit)
+    except (pygit2.InvalidSpecError, pygit2.GitError, ValueError, KeyError):
+        return None
 
 
 def split_revision(repository: pygit2.Repository, rest: str) -> tuple[pygit2.Commit, str]:
@@ -122,14 +131,15 @@ def read_blob(repository: pygit2.Repository, oid: str) -> bytes:
 
 
 def list_refs(repository: pygit2.Repository) -> Refs:
-    """All branches and tags, by name."""
+    """All branches and tags that name commits, by name."""
     branches: list[Ref] = []
     tags: list[Ref] = []
     for name in sorted(repository.references):
         for prefix, kind in (("refs/heads/", branches), ("refs/tags/", tags)):
             if name.startswith(prefix):
-                target = repository.references[name].peel(pygit2.Commit)
-                kind.append(Ref(name.removeprefix(prefix), name, str(target.id)))
+                target = _commit_of(repository.references[name])
+                if target is not None:
+                    kind.append(Ref(name.removeprefix(prefix), name, str(target.id)))
     return Refs(tuple(branches), tuple(tags))
 
 
@@ -183,12 +193,15 @@ def create_tag(
     """
     target = find_commit(repository, revision).id
     ref = f"refs/tags/{name}"
-    if message:
-        _check_ref(repository, "tag", ref)
-        kind = pygit2.enums.ObjectType.COMMIT
-        repository.create_tag(name, target, kind, signature(author), message)
-    else:
+    if not message:
         _create_ref(repository, "tag", ref, target)
+        return
+    _check_ref(repository, "tag", ref)
+    kind = pygit2.enums.ObjectType.COMMIT
+    try:
+        repository.create_tag(name, target, kind, signature(author), message)
+    except (pygit2.GitError, ValueError) as error:
+        raise _cannot_exist("tag", name, error) from error
 
 
 def delete_tag(repository: pygit2.Repository, name: str) -> None:
@@ -212,7 +225,11 @@ def _create_ref(repository: pygit2.Repository, what: str, ref: str, target: pygi
     try:
         repository.references.create(ref, target)
     except (pygit2.GitError, ValueError) as error:  # `a` beside `a/b`, or made just now
-        raise ConflictError(f"The {what} {ref.split('/', 2)[2]!r} cannot exist: {error}") from error
+        raise _cannot_exist(what, ref.split("/", 2)[2], error) from error
+
+
+def _cannot_exist(what: str, name: str, error: Exception) -> ConflictError:
+    return ConflictError(f"The {what} {name!r} cannot exist: {error}")
 
 
 def _delete_ref(repository: pygit2.Repository, what: str, ref: str) -> None:
