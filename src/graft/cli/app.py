@@ -65,6 +65,9 @@ def main() -> None:
     Exit codes: 0 done; 1 a bug in Graft; 2 input or a request that was refused; 130 interrupted.
     `GRAFT_DEBUG=1` adds the traceback to any error.
     """
+    # Threads that wait by spinning bring training to a crawl where another program wants a core;
+    # to be said before PyTorch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     as_json = "--json" in sys.argv[1:]
     try:
         sys.exit(app(prog_name="graft", standalone_mode=False) or 0)
