@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from full_disk import full_disk
 from graft.server.running import RunningHub
 from small import make_classifier, save_model, topic_rows, write_csv, write_json_lines
 
@@ -161,16 +162,11 @@ class TestTrainingRefusals:
         monkeypatch.setattr(os, "access", lambda *_: False)
         refused(train(output=tmp_path / "model"), "--output", "you may not write in")
 
-    def test_a_full_disk(
-        self, train: Graft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def full(*arguments: Any, **options: Any) -> None:
-            raise OSError(28, "No space left on device", str(tmp_path / "model"))
-
-        monkeypatch.setattr("safetensors.torch.save_file", full)
-        ran = train("--quiet")
+    def test_a_full_disk(self, train: Graft, tmp_path: Path) -> None:
+        with full_disk(20_000):
+            ran = train("--quiet")
         assert ran.code == 2
-        assert "No space left on device. Free some space" in ran.err
+        assert "model.safetensors: File too large. Free some space" in ran.err
         assert not (tmp_path / "model").exists()
 
     def test_a_name_that_cannot_be(self, train: Graft) -> None:

@@ -1,5 +1,6 @@
 """Loading and saving models: damaged files, other labels, and what a file may not do."""
 
+import errno
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import safetensors.torch
 import torch
 
 import graft
+from full_disk import full_disk
 from graft.errors import HubError, ModelError
 from small import make_classifier, make_model, random_ids
 
@@ -323,13 +325,10 @@ class TestSaving:
         assert logits is not None
         logits.sum().backward()
 
-    def test_a_failure_leaves_nothing(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def fail(*arguments: Any, **options: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(safetensors.torch, "save_file", fail)
-        with pytest.raises(OSError, match="No space left"):
-            make_classifier(LABELS).save_pretrained(tmp_path / "saved")
+    def test_a_full_disk_leaves_nothing(self, tmp_path: Path) -> None:
+        model = make_classifier(LABELS)
+        with full_disk(20_000), pytest.raises(OSError, match="File too large") as failed:
+            model.save_pretrained(tmp_path / "saved")
+        assert failed.value.errno == errno.EFBIG
+        assert str(failed.value.filename).endswith("model.safetensors")
         assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graft
+from full_disk import full_disk
 from graft.errors import DataError, HubError, ModelError
 from graft.text.encoding import TokenBatch
 from small import VOCABULARY, write_vocabulary
@@ -125,6 +126,11 @@ class TestFiles:
             "tokenizer.json",
             "tokenizer_config.json",
         }
+
+    def test_a_full_disk_leaves_nothing(self, tokenizer: graft.Tokenizer, tmp_path: Path) -> None:
+        with full_disk(100), pytest.raises(OSError, match="File too large"):
+            tokenizer.save_pretrained(tmp_path / "saved")
+        assert list(tmp_path.iterdir()) == []
 
     def test_casing_follows_the_settings(self, tmp_path: Path) -> None:
         write_vocabulary(tmp_path)

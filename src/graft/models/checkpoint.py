@@ -1,7 +1,9 @@
 """Weights on disk: reading what the ecosystem saved, writing what it loads."""
 
 import json
+import os
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -98,12 +100,24 @@ def load_tensors(
 
 
 def save_tensors(state: Mapping[str, Tensor], names: TensorNames, path: Path) -> None:
-    """Writes tensors under the family's names; stacked ones are taken apart again."""
+    """Writes tensors under the family's names; stacked ones are taken apart again.
+
+    Raises:
+        OSError: The file cannot be written, as on a full disk.
+    """
     tensors: dict[str, Tensor] = {}
     for ours, theirs in names.items():
         parts = state[ours].detach().cpu().chunk(len(theirs))
         tensors |= {name: part.contiguous() for name, part in zip(theirs, parts, strict=True)}
-    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+    try:
+        safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+    except safetensors.SafetensorError as error:
+        # The system's error comes as words alone; its number tells a full disk from a bug.
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def read_config(folder: Path, source: str) -> dict[str, Any]:

@@ -55,7 +55,10 @@ class Tokenizer:
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as the ecosystem reads them."""
         with atomic_folder(Path(folder)) as temporary:
-            self._engine.save(str(temporary / "tokenizer.json"))
+            # Written from Python: the engine's own `save` has no OSError for a full disk.
+            (temporary / "tokenizer.json").write_text(
+                self._engine.to_str(pretty=True), encoding="utf-8"
+            )
             config = {"tokenizer_class": "PreTrainedTokenizerFast", **self.config}
             (temporary / "tokenizer_config.json").write_text(
                 json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
