@@ -7,6 +7,10 @@ import httpx
 import pytest
 from person import Person, large
 
+from graft.server import repos
+from graft.server.git import repository as git
+from graft.server.git.build import CommitBuilder
+from graft.server.records import Kind
 from graft.server.running import RunningHub
 
 
@@ -157,3 +161,28 @@ def test_an_object_over_the_limit_is_refused_before_it_is_sent(
     answer = ada.lfs(repo, "upload", "0" * 64, hub.settings.max_object_bytes + 1)
     assert answer["error"]["code"] == 413
     assert "GRAFT_MAX_OBJECT_BYTES" in answer["error"]["message"]
+
+
+def test_a_pointer_that_came_past_the_checks_opens_nothing(
+    hub: RunningHub, ada: Person, bob: Person
+) -> None:
+    secret = b"nobody else's" * 100
+    vault = ada.create("vault", private=True)
+    sha256 = ada.upload(vault, secret)
+    ada.commit(vault, large("w.safetensors", sha256, len(secret)))
+    repo = bob.create("open")
+    found = repos.find(hub.hub, Kind.MODEL, *repo.split("/"), None)
+    opened = repos.open_git(hub.hub, found)
+    builder = CommitBuilder(opened, git.find_commit(opened, "main"))
+    for path in ("w.safetensors", "README.md", "config.json"):
+        builder.add_large_file(path, sha256, len(secret))
+    opened.references["refs/heads/main"].set_target(builder.commit(bob.name, "Pointers"))
+    repos.reindex(hub.hub, found)
+    refused = bob.http.get(f"/{repo}/resolve/main/w.safetensors")
+    assert refused.status_code == 404
+    assert "does not hold" in refused.json()["error"]
+    for page in (f"/{repo}", f"/{repo}/tree/main", f"/api/models/{repo}"):
+        shown = bob.http.get(page)
+        assert shown.status_code == 200
+        assert "nobody else" not in shown.text
+    assert bob.http.get(f"/{repo}/blob/main/README.md").status_code == 404

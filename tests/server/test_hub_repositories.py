@@ -1,12 +1,15 @@
 """Repositories: creating, naming, hiding, renaming, deleting; branches, tags, history."""
 
 import re
+import shutil
 from pathlib import Path
 
 import httpx
 import pytest
 from person import CARD, Person, deleted, file, large
 
+from graft.server import links, repos
+from graft.server.records import Kind
 from graft.server.running import RunningHub
 
 
@@ -120,6 +123,53 @@ def test_objects_of_a_deleted_repository_leave_the_disk(hub: RunningHub, ada: Pe
     assert sha256 not in object_files(hub)
 
 
+def delete_once(hub: RunningHub, person: Person, name: str) -> httpx.Response:
+    """Asks over a connection of its own: the server closes one on which it failed."""
+    with httpx.Client(base_url=hub.url, headers=person.http.headers) as client:
+        return client.request("DELETE", "/api/repos/delete", json={"name": name})
+
+
+def test_a_deletion_cut_short_leaves_no_repository_that_cannot_be_read(
+    hub: RunningHub, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = ada.create("cut-short")
+
+    def fail(path: Path, target: Path) -> Path:
+        raise OSError("the machine stopped here")
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Path, "rename", fail)
+        delete_once(hub, ada, "cut-short")
+    assert ada.http.get(f"/api/models/{repo}").headers["X-Error-Code"] == "RepoNotFound"
+    assert ada.files(ada.create("cut-short")) == set()
+
+
+def test_a_deletion_that_the_database_refuses_changes_nothing(
+    hub: RunningHub, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = ada.create("stays")
+    ada.commit(repo, file("a.txt", "a"))
+
+    def fail(session: object) -> list[str]:
+        raise OSError("the machine stopped here")
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(links, "forget_orphans", fail)
+        gone = delete_once(hub, ada, "stays")
+    assert gone.status_code == 500
+    assert ada.files(repo) == {"a.txt"}
+
+
+def test_a_repository_that_vanishes_does_not_take_the_list_along(
+    hub: RunningHub, ada: Person
+) -> None:
+    stays, goes = ada.create("stays-listed"), ada.create("goes")
+    found = repos.find(hub.hub, Kind.MODEL, *goes.split("/"), None)
+    shutil.rmtree(repos.repository_path(hub.hub, found))
+    listed = ada.http.get("/api/models", params={"author": ada.name, "full": True})
+    assert [item["id"] for item in listed.json()] == [stays]
+
+
 def test_deleting_what_is_not_there_is_404(ada: Person) -> None:
     answer = ada.http.request("DELETE", "/api/repos/delete", json={"name": "never-was"})
     assert answer.status_code == 404
@@ -170,6 +220,27 @@ def test_tags_stay_where_they_are(ada: Person) -> None:
     assert ada.read(repo, "v.txt", "light") == b"one"
     assert ada.http.delete(f"{root}/tag/v1").status_code == 200
     assert ada.http.delete(f"{root}/tag/v1").status_code == 404
+
+
+@pytest.mark.parametrize("message", ["", "with words"])
+def test_a_tag_cannot_lie_below_another(ada: Person, message: str) -> None:
+    repo = ada.create("tag-in-tag")
+    tag = {"tag": "a", "message": message}
+    assert ada.http.post(f"/api/models/{repo}/tag/main", json=tag).status_code == 200
+    below = ada.http.post(f"/api/models/{repo}/tag/main", json={**tag, "tag": "a/b"})
+    assert below.status_code == 409
+    assert "'a/b'" in below.json()["error"]
+
+
+def test_a_tag_of_a_folder_is_no_revision(hub: RunningHub, ada: Person) -> None:
+    repo = ada.create("tagged-folder")
+    found = repos.find(hub.hub, Kind.MODEL, *repo.split("/"), None)
+    opened = repos.open_git(hub.hub, found)
+    opened.references.create("refs/tags/folder", opened.revparse_single("main^{tree}").id)
+    assert ada.http.get(f"/api/models/{repo}/refs").json()["tags"] == []
+    assert ada.http.get(f"/{repo}/tree/main").status_code == 200
+    missing = ada.http.get(f"/api/models/{repo}/tree/folder")
+    assert missing.headers["X-Error-Code"] == "RevisionNotFound"
 
 
 def test_history_comes_newest_first_in_pages(ada: Person) -> None:

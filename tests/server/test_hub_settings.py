@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from person import Person
 
 from graft.errors import HubError
 from graft.server.hub import Hub
@@ -63,6 +64,34 @@ def test_addresses_in_answers_are_the_public_ones(tmp_path: Path) -> None:
 def test_objects_may_lie_elsewhere(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    hub = Hub(Settings(data_folder=tmp_path / "data", storage_url=elsewhere.as_uri()))
-    assert hub.objects.size("0" * 64) is None
-    hub.close()
+    data = b"kept elsewhere" * 10
+    with RunningHub(tmp_path / "data", storage_url=elsewhere.as_uri()) as hub:
+        token = hub.add_user("ada")
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=hub.url, headers=headers) as client:
+            ada = Person("ada", token, client)
+            sha256 = ada.upload(ada.create("a"), data)
+    assert [path.name for path in elsewhere.rglob("*") if path.is_file()] == [sha256]
+    assert not (tmp_path / "data/objects").exists()
+
+
+def test_a_data_folder_may_be_named_from_where_the_hub_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_DIR", "/nowhere")  # as in the hook of another repository
+    with RunningHub(Path("here")) as hub:
+        assert hub.settings.data_folder == tmp_path / "here"
+        headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+        with httpx.Client(base_url=hub.url, headers=headers) as ada:
+            ada.post("/api/repos/create", json={"name": "a"})
+            plan = {
+                "files": [{"path": path, "size": 1} for path in ("a.log", "a.txt")],
+                "gitIgnore": "*.log\n",
+            }
+            answer = ada.post("/api/models/ada/a/preupload/main", json=plan)
+    assert answer.status_code == 200
+    assert {f["path"]: f["shouldIgnore"] for f in answer.json()["files"]} == {
+        "a.log": True,
+        "a.txt": False,
+    }

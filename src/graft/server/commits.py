@@ -64,7 +64,9 @@ def _publish(
     description = None
     if branch == git.DEFAULT_BRANCH:
         found = Snapshot(opened, made)
-        description = describe(repository.kind, found, large.reader(hub, found))
+        description = describe(
+            repository.kind, found, large.reader(hub, repository.id, found, objects)
+        )
     ref = f"refs/heads/{branch}"
     moved = False
     try:

@@ -1,28 +1,51 @@
 """Large objects: taking them in, reading them, and deleting those that nobody uses any more."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
 from graft.server import links
 from graft.server.db.tables import ObjectRow, RepositoryRow
-from graft.server.errors import RepoNotFoundError, TooLargeError
+from graft.server.errors import EntryNotFoundError, RepoNotFoundError, TooLargeError
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.records import Entry
 from graft.server.search.describe import Read
 
 
-def reader(hub: Hub, snapshot: Snapshot) -> Read:
-    """Reads parts of a snapshot's files, whether git or the store holds them."""
+def reader(hub: Hub, repository_id: int, snapshot: Snapshot, checked: Collection[str] = ()) -> Read:
+    """Reads parts of a snapshot's files, whether git or the store holds them.
+
+    `checked` are the objects that the repository is about to be given. What reads raises
+    EntryNotFoundError for a file whose large object the repository does not hold.
+    """
 
     def read(entry: Entry, start: int, length: int) -> bytes:
-        if entry.lfs is not None:
-            return hub.objects.read(entry.lfs.sha256, start, length)
-        return snapshot.blob(entry)[start : start + length]
+        if entry.lfs is None:
+            return snapshot.blob(entry)[start : start + length]
+        if entry.lfs.sha256 not in checked:
+            check_held(hub, repository_id, entry)
+        return hub.objects.read(entry.lfs.sha256, start, length)
 
     return read
+
+
+def check_held(hub: Hub, repository_id: int, entry: Entry) -> None:
+    """That a large file's object is the repository's to give: knowing a hash is not having a file.
+
+    Raises:
+        EntryNotFoundError: it is not.
+    """
+    if entry.lfs is None:
+        return
+    with hub.database.reading() as session:
+        size = links.size_in(session, repository_id, entry.lfs.sha256)
+    if size is None or size != entry.lfs.size:
+        raise EntryNotFoundError(
+            f"{entry.path!r} names the large object {entry.lfs.sha256} of {entry.lfs.size} bytes, "
+            "which this repository does not hold. Upload the file again."
+        )
 
 
 def check_size(hub: Hub, sha256: str, size: int) -> None:

@@ -2,10 +2,9 @@
 
 Who may see what is decided in this file: a private repository answers exactly as a missing one does
 to all but its owner. All functions here block (database, git, disk), so async code calls them in a
-worker thread; `stream` is the one exception.
+worker thread; only the pieces that `stream` answers come without blocking.
 """
 
-import json
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -43,9 +42,10 @@ from graft.server.records import (
     Repository,
     User,
 )
+from graft.server.rows import to_record
 from graft.server.search import index
 from graft.server.search import query as search_query
-from graft.server.search.describe import describe, read_card
+from graft.server.search.describe import Description, describe, read_card
 
 # --- finding -------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
                 f"There is no {_noun(kind)} {owner}/{name} on this Hub, or it is private and you "
                 "may not see it. Check the name, and log in if the repository is yours."
             )
-        return _to_record(row)
+        return to_record(row)
 
 
 def search(hub: Hub, query: Query, user: User | None) -> Page:
@@ -76,7 +76,7 @@ def search(hub: Hub, query: Query, user: User | None) -> Page:
     """
     with hub.database.reading() as session:
         rows, total, cursor = search_query.find(session, query, _viewer_id(user))
-        return Page(tuple(_to_record(row) for row in rows), total, cursor)
+        return Page(tuple(to_record(row) for row in rows), total, cursor)
 
 
 def facets(hub: Hub, query: Query, user: User | None) -> dict[str, list[FacetValue]]:
@@ -132,8 +132,8 @@ def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: 
         with hub.database.writing() as session:
             row = _insert(session, kind, name, folder, private, user)
             found = git.snapshot(git.open_repository(path), git.DEFAULT_BRANCH)
-            index.write(session, row, describe(kind, found, large.reader(hub, found)))
-            return _to_record(row)
+            index.write(session, row, describe(kind, found, large.reader(hub, row.id, found)))
+            return to_record(row)
     except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, IntegrityError):
@@ -150,7 +150,7 @@ def set_private(hub: Hub, repository: Repository, private: bool, user: User | No
     with hub.database.writing() as session:
         row = get_row(session, repository)
         row.private = private
-        return _to_record(row)
+        return to_record(row)
 
 
 def rename(hub: Hub, repository: Repository, name: str, user: User | None) -> Repository:
@@ -164,14 +164,15 @@ def rename(hub: Hub, repository: Repository, name: str, user: User | None) -> Re
     check_may_write(repository, user)
     check_repository_name(name)
     try:
-        with hub.database.writing() as session:
-            row = get_row(session, repository)
-            row.name = name
-            row.key = f"{row.owner.name}/{name}".lower()
-            session.flush()
-            found = snapshot(hub, repository)
-            index.write(session, row, describe(repository.kind, found, large.reader(hub, found)))
-            return _to_record(row)
+        with git.locked(repository_path(hub, repository)):
+            description = _describe(hub, repository)
+            with hub.database.writing() as session:
+                row = get_row(session, repository)
+                row.name = name
+                row.key = f"{row.owner.name}/{name}".lower()
+                session.flush()
+                index.write(session, row, description)
+                return to_record(row)
     except IntegrityError as error:
         raise ConflictError(f"{repository.owner}/{name} exists already.") from error
 
@@ -184,20 +185,18 @@ def delete(hub: Hub, repository: Repository, user: User | None) -> None:
     """
     check_may_write(repository, user)
     path = repository_path(hub, repository)
-    trash = path.with_name(f".deleted-{repository.folder.rpartition('/')[2]}")
     with git.locked(path):
-        path.rename(trash)
-        try:
-            with hub.database.writing() as session:
-                index.remove(session, repository.id)
-                session.delete(get_row(session, repository))
-                session.flush()
-                orphans = links.forget_orphans(session)
-        except BaseException:
-            trash.rename(path)
-            raise
+        with hub.database.writing() as session:
+            index.remove(session, repository.id)
+            session.delete(get_row(session, repository))
+            session.flush()
+            orphans = links.forget_orphans(session)
+        # Nothing leads here any more: what a crash leaves behind takes up space, and harms nobody.
+        trash = path.rename(
+            path.with_name(f".deleted-{path.name}")
+        )  # whole, for who reads just now
+    shutil.rmtree(trash, ignore_errors=True)
     large.delete_orphans(hub, orphans)
-    shutil.rmtree(trash)
 
 
 def count_download(hub: Hub, repository: Repository, who: str) -> None:
@@ -235,23 +234,37 @@ def split_revision(hub: Hub, repository: Repository, rest: str) -> tuple[Snapsho
 
 
 def read(hub: Hub, repository: Repository, entry: Entry, limit: int | None = None) -> bytes:
-    """The file's bytes, large ones included; at most `limit` of them."""
+    """The file's bytes, large ones included; at most `limit` of them.
+
+    Raises:
+        EntryNotFoundError: the repository does not hold the large object that the file names.
+    """
     length = entry.size if limit is None else min(limit, entry.size)
     if entry.lfs is not None:
+        large.check_held(hub, repository.id, entry)
         return hub.objects.read(entry.lfs.sha256, 0, length)
     return git.read_blob(open_git(hub, repository), entry.oid)[:length]
 
 
-async def stream(
+def stream(
     hub: Hub, repository: Repository, entry: Entry, start: int = 0, end: int | None = None
 ) -> AsyncIterator[bytes]:
-    """The file's bytes from `start` up to, not including, `end`, a piece at a time."""
+    """The file's bytes from `start` up to, not including, `end`, a piece at a time.
+
+    Raises:
+        EntryNotFoundError: the repository does not hold the large object that the file names;
+            raised at once, not with the first piece.
+    """
     end = entry.size if end is None else end
     if entry.lfs is not None:
-        async for chunk in hub.objects.stream(entry.lfs.sha256, start, end):
-            yield chunk
-    elif start < end:
-        yield git.read_blob(open_git(hub, repository), entry.oid)[start:end]
+        large.check_held(hub, repository.id, entry)
+        return hub.objects.stream(entry.lfs.sha256, start, end)
+    return _piece(git.read_blob(open_git(hub, repository), entry.oid)[start:end])
+
+
+async def _piece(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content
 
 
 def card(hub: Hub, repository: Repository, revision: str = git.DEFAULT_BRANCH) -> Card:
@@ -261,7 +274,7 @@ def card(hub: Hub, repository: Repository, revision: str = git.DEFAULT_BRANCH) -
         RevisionNotFoundError: no such revision.
     """
     found = snapshot(hub, repository, revision)
-    return read_card(found, large.reader(hub, found))
+    return read_card(found, large.reader(hub, repository.id, found))
 
 
 def history(
@@ -322,10 +335,14 @@ def reindex(hub: Hub, repository: Repository) -> None:
         RepoNotFoundError: it has just been deleted.
     """
     with git.locked(repository_path(hub, repository)):
-        found = snapshot(hub, repository)
-        description = describe(repository.kind, found, large.reader(hub, found))
+        description = _describe(hub, repository)
         with hub.database.writing() as session:
             index.write(session, get_row(session, repository), description)
+
+
+def _describe(hub: Hub, repository: Repository) -> Description:
+    found = snapshot(hub, repository)
+    return describe(repository.kind, found, large.reader(hub, repository.id, found))
 
 
 def _insert(
@@ -356,33 +373,6 @@ def _check_role(user: User) -> User:
             f"The token {user.token_name!r} may only read; this needs one with the role 'write'."
         )
     return user
-
-
-def _to_record(row: RepositoryRow) -> Repository:
-    by_facet: dict[str, list[str]] = {}
-    for tag in row.tags:
-        by_facet.setdefault(tag.facet, []).append(tag.tag.partition(":")[2])
-    return Repository(
-        id=row.id,
-        kind=Kind(row.kind),
-        owner=row.owner.name,
-        name=row.name,
-        folder=row.folder,
-        private=row.private,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        head=row.head,
-        downloads=row.downloads,
-        tags=tuple(tag.tag for tag in row.tags),
-        task=row.task,
-        library=row.library,
-        license=row.license,
-        languages=tuple(by_facet.get("language", ())),
-        datasets=tuple(by_facet.get("dataset", ())),
-        weights=json.loads(row.weights),
-        size=row.size,
-        card=json.loads(row.card),
-    )
 
 
 def _viewer_id(user: User | None) -> int | None:

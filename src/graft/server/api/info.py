@@ -1,22 +1,21 @@
 """Everything about one repository at one revision."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from graft.server import repos
+from graft.server import large, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.auth import CurrentHub
 from graft.server.errors import EntryNotFoundError
 from graft.server.git.repository import DEFAULT_BRANCH
+from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.records import Repository
+from graft.server.search.describe import read_config
 
 router = APIRouter()
-
-MAX_CONFIG_BYTES = 2 * 1024**2
 
 Expand = Annotated[list[str] | None, Query()]
 
@@ -41,15 +40,13 @@ def info_at_revision(
     return _info(hub, repository, revision, blobs, expand)
 
 
-def read_config(hub: Hub, repository: Repository, revision: str) -> dict[str, Any]:
+def brief_config(hub: Hub, repository: Repository, snapshot: Snapshot) -> dict[str, Any]:
     """The model's `config.json`, as far as clients ask for it; empty where there is none."""
     try:
-        entry = repos.snapshot(hub, repository, revision).entry("config.json")
-        config = json.loads(repos.read(hub, repository, entry, MAX_CONFIG_BYTES))
-    except (EntryNotFoundError, ValueError):
+        entry = snapshot.entry("config.json")
+    except EntryNotFoundError:
         return {}
-    if not isinstance(config, dict):
-        return {}
+    config = read_config(entry, large.reader(hub, repository.id, snapshot))
     return {key: config[key] for key in ("architectures", "model_type") if key in config}
 
 
@@ -65,7 +62,7 @@ def _info(
     if wanted is None or "siblings" in wanted:
         fields["siblings"] = wire.siblings(snapshot.entries(recursive=True), blobs=blobs)
     if wanted is None or "config" in wanted:
-        fields["config"] = read_config(hub, repository, snapshot.id)
+        fields["config"] = brief_config(hub, repository, snapshot)
     if wanted is None:
         return fields
     return {key: value for key, value in fields.items() if key in wanted | {"_id", "id"}}

@@ -1,6 +1,7 @@
 """Lists of repositories: words, filters, order, pages; and the tags that there are."""
 
 import re
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -8,11 +9,10 @@ from fastapi.responses import JSONResponse
 
 from graft.server import records, repos
 from graft.server.api import wire
-from graft.server.api.info import read_config
+from graft.server.api.info import brief_config
 from graft.server.api.repository import find_kind, next_link
 from graft.server.auth import CurrentHub, CurrentUser
-from graft.server.errors import BadRequestError
-from graft.server.git.repository import DEFAULT_BRANCH
+from graft.server.errors import BadRequestError, RepoNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Kind, Repository, Sort
 
@@ -90,7 +90,10 @@ def list_repositories(
         cursor=cursor,
     )
     page = repos.search(hub, query, user)
-    items = [_item(request, hub, repository) for repository in page.repositories]
+    items = []
+    for repository in page.repositories:
+        with suppress(RepoNotFoundError):  # deleted since the list was read
+            items.append(_item(request, hub, repository))
     headers = {"X-Total-Count": str(page.total)}
     if page.next_cursor:
         headers |= next_link(request, cursor=page.next_cursor)
@@ -114,7 +117,7 @@ def _item(request: Request, hub: Hub, repository: Repository) -> dict[str, Any]:
         entries = repos.snapshot(hub, repository).entries(recursive=True)
         fields["siblings"] = wire.siblings(entries)
     if _is_on(asked.get("config")) or "config" in expand:
-        fields["config"] = read_config(hub, repository, DEFAULT_BRANCH)
+        fields["config"] = brief_config(hub, repository, repos.snapshot(hub, repository))
     if expand:
         return {key: value for key, value in fields.items() if key in expand | {"_id", "id"}}
     if not _is_on(asked.get("cardData")):

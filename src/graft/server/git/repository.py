@@ -218,13 +218,17 @@ def _check_ref(repository: pygit2.Repository, what: str, ref: str) -> None:
         raise BadRequestError(f"{name!r} is not a name that a {what} can have in git.")
     if ref in repository.references:
         raise ConflictError(f"The {what} {name!r} exists already.")
+    for known in repository.references:  # git keeps refs as files: none can be a folder too
+        if known.startswith(f"{ref}/") or ref.startswith(f"{known}/"):
+            other = known.split("/", 2)[2]
+            raise ConflictError(f"The {what} {name!r} cannot exist beside {other!r}.")
 
 
 def _create_ref(repository: pygit2.Repository, what: str, ref: str, target: pygit2.Oid) -> None:
     _check_ref(repository, what, ref)
     try:
         repository.references.create(ref, target)
-    except (pygit2.GitError, ValueError) as error:  # `a` beside `a/b`, or made just now
+    except (pygit2.GitError, ValueError) as error:  # somebody made it just now
         raise _cannot_exist(what, ref.split("/", 2)[2], error) from error
 
 

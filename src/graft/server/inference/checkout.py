@@ -59,8 +59,9 @@ async def materialise(hub: Hub, repository: Repository, files: ModelFiles, cache
     unfinished = Path(tempfile.mkdtemp(dir=cache, prefix=".unfinished-"))
     try:
         for entry in files.entries:
+            chunks = await asyncio.to_thread(repos.stream, hub, repository, entry)
             with (unfinished / entry.name).open("wb") as file:
-                async for chunk in repos.stream(hub, repository, entry):
+                async for chunk in chunks:
                     await asyncio.to_thread(file.write, chunk)
         _move(unfinished, folder)
     finally:

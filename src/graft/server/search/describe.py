@@ -19,9 +19,14 @@ MAX_TAG_LENGTH = 200
 MAX_SAFETENSORS_HEADER = 16 * 1024**2
 MAX_CARD_BYTES = 2 * 1024**2
 MAX_CONFIG_BYTES = 2 * 1024**2
+MAX_COUNT = 2**63 - 1
+"""The most that the database can count to."""
+MAX_INTEGER_BITS = 1024
 
 Read = Callable[[Entry, int, int], bytes]
-"""(entry, start, length) -> that part of the file, large files included."""
+"""(entry, start, length) -> that part of the file, large files included.
+
+Raises EntryNotFoundError where the repository does not hold the file's bytes."""
 
 # Endings of class names in `config.json`, and the task that such a model does.
 _TASK_OF_ARCHITECTURE = {
@@ -63,10 +68,13 @@ class Description:
 
 
 def describe(kind: Kind, snapshot: Snapshot, read: Read) -> Description:
-    """Reads the card, `config.json` and the heads of safetensors files."""
+    """Reads the card, `config.json` and the heads of safetensors files.
+
+    A push is there before it is read: whatever its files hold, nothing here fails because of it.
+    """
     files = {e.path: e for e in snapshot.entries(recursive=True) if e.is_file}
     card = read_card(snapshot, read)
-    config = _read_config(files.get("config.json"), read) if kind is Kind.MODEL else {}
+    config = read_config(files.get("config.json"), read) if kind is Kind.MODEL else {}
     metadata = card.metadata
     task = _text(metadata.get("pipeline_tag")) or _task_of(config)
     library = _text(metadata.get("library_name")) or _library_of(files, config)
@@ -81,7 +89,7 @@ def describe(kind: Kind, snapshot: Snapshot, read: Read) -> Description:
         task=task,
         library=library,
         license=license_name,
-        size=sum(entry.size for entry in files.values()),
+        size=min(sum(entry.size for entry in files.values()), MAX_COUNT),
         weights=_weights(files.values(), read),
     )
 
@@ -94,25 +102,41 @@ def read_card(snapshot: Snapshot, read: Read) -> Card:
         return Card({}, "")
     if not entry.is_file:
         return Card({}, "")
-    data = read(entry, 0, min(entry.size, MAX_CARD_BYTES))
+    try:
+        data = read(entry, 0, min(entry.size, MAX_CARD_BYTES))
+    except EntryNotFoundError as error:
+        return Card({}, "", str(error))
     try:
         metadata, body = parse_card(data, CARD_FILE)
-    except CardError as error:
+        return Card(plain(metadata), body)
+    except (CardError, ValueError, RecursionError) as error:
         return Card({}, data.decode("utf-8", "replace"), str(error))
-    return Card(plain(metadata), body)
+
+
+def read_config(entry: Entry | None, read: Read) -> dict[str, Any]:
+    """A model's `config.json`; empty where there is none that can be read."""
+    if entry is None or not entry.is_file or entry.size > MAX_CONFIG_BYTES:
+        return {}
+    try:
+        config = plain(json.loads(read(entry, 0, entry.size)))
+    except (ValueError, RecursionError, EntryNotFoundError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def plain(value: Any) -> Any:
-    """`value` with nothing in it that JSON cannot say."""
+    """`value` with nothing in it that JSON, UTF-8 or the database cannot say."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= MAX_INTEGER_BITS else hex(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    return str(value)
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _tags(
@@ -155,16 +179,6 @@ def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _read_config(entry: Entry | None, read: Read) -> dict[str, Any]:
-    if entry is None or entry.size > MAX_CONFIG_BYTES:
-        return {}
-    try:
-        config = json.loads(read(entry, 0, entry.size))
-    except ValueError:
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
 def _task_of(config: dict[str, Any]) -> str | None:
     for architecture in _texts(config.get("architectures")):
         for ending, task in _TASK_OF_ARCHITECTURE.items():
@@ -185,21 +199,31 @@ def _weights(files: Iterable[Entry], read: Read) -> dict[str, int]:
     for entry in files:
         if entry.path.endswith(".safetensors") and "/" not in entry.path:
             counts.update(_count_weights(entry, read))
-    return dict(counts)
+    return {dtype: min(count, MAX_COUNT) for dtype, count in counts.items()}
 
 
 def _count_weights(entry: Entry, read: Read) -> Counter[str]:
     counts: Counter[str] = Counter()
     if entry.size < 8:
         return counts
-    length = int.from_bytes(read(entry, 0, 8), "little")
-    if length > min(entry.size - 8, MAX_SAFETENSORS_HEADER):
-        return counts
     try:
+        length = int.from_bytes(read(entry, 0, 8), "little")
+        if length > min(entry.size - 8, MAX_SAFETENSORS_HEADER):
+            return counts
         tensors = json.loads(read(entry, 8, length))
         for name, tensor in tensors.items():
             if name != "__metadata__":
-                counts[str(tensor["dtype"])] += math.prod(int(n) for n in tensor["shape"])
-    except (ValueError, TypeError, KeyError, AttributeError):
+                counts[plain(str(tensor["dtype"]))] += _count_numbers(tensor["shape"])
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return Counter()  # not a safetensors file, whatever its name: a hub keeps any file
+    except EntryNotFoundError:
+        return Counter()
     return counts
+
+
+def _count_numbers(shape: list[Any]) -> int:
+    """How many numbers a tensor holds. What is more than anybody has is not worth multiplying."""
+    count = 1
+    for length in shape:
+        count = min(count * int(length), MAX_COUNT)
+    return max(count, 0)

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from graft.server.db.tables import RepositoryRow, TagRow
-from graft.server.search.describe import Description
+from graft.server.search.describe import MAX_COUNT, Description
 
 MAX_BODY_CHARACTERS = 200_000
 
@@ -23,7 +23,7 @@ def write(session: Session, row: RepositoryRow, description: Description) -> Non
     row.license = description.license
     row.size = description.size
     row.weights = json.dumps(description.weights)
-    row.parameters = sum(description.weights.values()) or None
+    row.parameters = min(sum(description.weights.values()), MAX_COUNT) or None
     row.tags = []
     session.flush()  # the old tags go before the same ones come back
     row.tags = [TagRow(tag=tag, facet=facet) for tag, facet in description.tags.items()]

@@ -63,13 +63,6 @@ class ObjectStore:
         """Removes an object that nothing refers to any more."""
         obstore.delete(self._backend, _key(sha256))
 
-    def size(self, sha256: str) -> int | None:
-        """The object's size in bytes, or None where there is no such object."""
-        try:
-            return obstore.head(self._backend, _key(sha256))["size"]
-        except FileNotFoundError:
-            return None
-
     def read(self, sha256: str, start: int = 0, length: int | None = None) -> bytes:
         """`length` bytes from `start` on; all that follow where it is None."""
         if length == 0:
