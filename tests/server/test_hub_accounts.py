@@ -56,9 +56,11 @@ def test_a_foreign_token_is_refused_even_for_public_things(
         assert "does not know the token" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Basic %%%", "Digest abc", "Basic /w=="])
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Basic %%%", "Digest abc", "Basic /w==", "Basic \xe9"]
+)
 def test_an_unreadable_authorization_header_is_refused(header: str, anyone: httpx.Client) -> None:
-    answer = anyone.get("/api/models", headers={"Authorization": header})
+    answer = anyone.get("/api/models", headers={"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
     assert "Authorization" in answer.json()["error"]
 
@@ -123,7 +125,8 @@ def test_account_names_differ_by_more_than_case(hub: RunningHub) -> None:
 def log_in(hub: RunningHub, person: Person) -> dict[str, str]:
     response = Response()
     account = accounts.find_account(hub.hub, person.name)
-    auth.start_session(hub.hub, response, account)
+    request = Request({"type": "http", "app": hub.app, "headers": [(b"host", b"h")], "path": "/"})
+    auth.start_session(hub.hub, request, response, account)
     header = response.headers["set-cookie"]
     assert "HttpOnly" in header
     assert "SameSite=lax" in header

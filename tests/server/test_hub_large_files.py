@@ -163,6 +163,19 @@ def test_an_object_over_the_limit_is_refused_before_it_is_sent(
     assert "GRAFT_MAX_OBJECT_BYTES" in answer["error"]["message"]
 
 
+def test_an_object_is_verified_at_its_own_address_only(ada: Person) -> None:
+    repo = ada.create("verified")
+    first, second = b"first" * 100, b"second" * 100
+    other = ada.upload(repo, first)
+    sha256 = hashlib.sha256(second).hexdigest()
+    href = ada.lfs(repo, "upload", sha256, len(second))["actions"]["verify"]["href"]
+    refused = httpx.post(href, json={"oid": other, "size": len(first)})
+    assert refused.status_code == 422
+    assert httpx.post(href, json={"oid": sha256, "size": len(second)}).status_code == 404
+    strange = href.replace("signature=", "signature=%C3%A9")
+    assert httpx.post(strange, json={"oid": sha256, "size": 1}).status_code == 403
+
+
 def test_a_pointer_that_came_past_the_checks_opens_nothing(
     hub: RunningHub, ada: Person, bob: Person
 ) -> None:

@@ -1,10 +1,13 @@
 """What every answer has in common: an id, and errors that programs and people can read."""
 
 import json
+from typing import NoReturn
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from person import Person, file
+from sqlalchemy.exc import OperationalError
 
 from graft.server.running import RunningHub
 
@@ -69,8 +72,25 @@ def test_a_commit_over_the_limit_is_refused(tmp_path_factory: pytest.TempPathFac
 def test_a_long_request_is_not_taken_into_memory(anyone: httpx.Client) -> None:
     body = b'{"content": "' + b"x" * 33 * 1024**2 + b'"}'
     headers = {"Content-Type": "application/json"}
-    refused = anyone.post("/api/validate-yaml", content=body, headers=headers)
-    assert 400 <= refused.status_code < 500
+    for path in (
+        "/api/validate-yaml",
+        "/api/validate-yaml?x=/commit/main",
+        "/login",
+        "/a/commit/b",
+    ):
+        refused = anyone.post(path, content=body, headers=headers)
+        if path == "/a/commit/b":  # no such address, and the body is not even read
+            assert refused.status_code in (404, 405, 413)
+        else:
+            assert refused.status_code == 413
+            assert "bytes allowed" in refused.json()["error"]
+
+
+def test_a_card_to_check_may_be_as_long_as_cards_may(anyone: httpx.Client) -> None:
+    card = {"content": "x" * (2 * 1024**2 + 1)}
+    assert anyone.post("/api/validate-yaml", json=card).status_code == 400
+    card["content"] = card["content"][1:]
+    assert anyone.post("/api/validate-yaml", json=card).status_code == 200
 
 
 def test_xet_is_refused_with_the_way_around_it(ada: Person) -> None:
@@ -79,3 +99,84 @@ def test_xet_is_refused_with_the_way_around_it(ada: Person) -> None:
         refused = ada.http.get(f"/api/models/{repo}/xet-{kind}-token/main")
         assert refused.status_code == 404
         assert "HF_HUB_DISABLE_XET=1" in refused.json()["error"]
+
+
+def commit_of(value: str) -> bytes:
+    return b'{"key": "header", "value": {"summary": "s"}}\n' + value.encode()
+
+
+FILE = '{"key": "file", "value": {"path": "%s", "content": "%s", "encoding": "%s"}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("commit/main", commit_of(FILE % ("a.txt", "é", "base64"))),
+        ("commit/main", commit_of(FILE % ("a.txt", "\\ud800", "utf-8"))),
+        ("commit/main", commit_of(FILE % ("\\udc00.txt", "YQ==", "base64"))),
+        ("commit/main", b'{"key": "header", "value": {"summary": "\\ud800"}}'),
+        ("commit/main", b'{"key": "header", "value": {"summary": "\xed\xa0\x80"}}'),
+        ("commit/main", commit_of('{"key": "deletedFile", "value": {"path": "\\uD800"}}')),
+        ("preupload/main", b'{"files": [{"path": "a", "size": 1, "sample": "\xc3\xa9"}]}'),
+        ("preupload/main", b'{"files": [{"path": "\\ud800", "size": 1}]}'),
+        ("paths-info/main", b'["a"]'),
+        ("paths-info/main", b'{"paths": [3]}'),
+        ("paths-info/main", b'{"paths": ["\\ud800"]}'),
+        ("paths-info/main", b'{"paths": '),
+        ("paths-info/main", b"\xff"),
+        ("paths-info/main", b"[" * 100_000),
+    ],
+)
+def test_input_that_makes_no_sense_is_the_askers_to_mend(
+    ada: Person, path: str, body: bytes
+) -> None:
+    repo = ada.create("careful")
+    before = ada.head(repo)
+    headers = {"Content-Type": "application/json"}
+    refused = ada.http.post(f"/api/models/{repo}/{path}", content=body, headers=headers)
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["error"]
+    assert ada.head(repo) == before
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"inputs": "\\ud800"}', b"\xff"])
+def test_questions_that_make_no_sense(ada: Person, body: bytes) -> None:
+    refused = ada.http.post(f"/infer/models/{ada.create('asked')}", content=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]
+
+
+def test_paths_may_be_asked_for_in_json(ada: Person) -> None:
+    repo = ada.create("in-json")
+    for paths in (".gitattributes", [".gitattributes", "none"]):
+        found = ada.http.post(f"/api/models/{repo}/paths-info/main", json={"paths": paths})
+        assert [entry["path"] for entry in found.json()] == [".gitattributes"]
+
+
+def test_a_pair_of_surrogates_is_one_character(ada: Person) -> None:
+    repo = ada.create("smiling")
+    body = commit_of(FILE % ("a.txt", "\\ud83d\\ude00", "utf-8"))
+    made = ada.http.post(f"/api/models/{repo}/commit/main", content=body)
+    assert made.status_code == 200
+    assert ada.read(repo, "a.txt").decode() == "\U0001f600"
+    address = urlsplit(made.json()["commitUrl"]).path
+    assert ada.http.get(address, headers={"Accept": "text/html"}).status_code == 200
+
+
+def test_reading_goes_on_where_the_database_cannot_be_written_to(
+    hub: RunningHub, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = ada.create("readable")
+    ada.commit(repo, file("a.txt", "a"))
+    reader = httpx.Client(base_url=hub.url)
+    token = hub.add_user(f"{ada.name}-reader")
+
+    def refuse() -> NoReturn:
+        raise OperationalError("BEGIN IMMEDIATE", None, Exception("readonly database"))
+
+    with monkeypatch.context() as readonly, reader:
+        readonly.setattr(hub.hub.database, "writing", refuse)
+        headers = {"Authorization": f"Bearer {token}"}
+        assert reader.get(f"/{repo}/resolve/main/a.txt", headers=headers).text == "a"
+        fetched = reader.get(f"/{repo}/info/refs?service=git-upload-pack", headers=headers)
+        assert fetched.status_code == 200

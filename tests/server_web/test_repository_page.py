@@ -1,9 +1,12 @@
 """A repository's page, its files and its history."""
 
 import html
+import io
 import re
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hub_samples import OWNER, ROWS, Garden
@@ -42,6 +45,18 @@ def test_a_data_sets_page_shows_its_first_rows(visitor: httpx.Client) -> None:
     assert "<td>How far, &lt;b&gt;really&lt;/b&gt;, is it?</td>" in page
 
 
+def _damaged_parquet() -> bytes:
+    """A file whose end is sound, and whose pages are not."""
+    whole = io.BytesIO()
+    pq.write_table(pa.table({"text": [f"row {n}" for n in range(1000)]}), whole)
+    content = bytearray(whole.getvalue())
+    content[4:2000] = b"\xff" * 1996
+    return bytes(content)
+
+
+DAMAGED_PARQUET = _damaged_parquet()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "shown"),
     [
@@ -50,6 +65,10 @@ def test_a_data_sets_page_shows_its_first_rows(visitor: httpx.Client) -> None:
         ("rows.csv", b"a,b\n1,2,3\n", "cannot be read as a table"),
         ("rows.jsonl", b"{broken\n", "cannot be read as a table"),
         ("rows.parquet", b"PAR1 but no more", "cannot be read as a table"),
+        ("rows.parquet", DAMAGED_PARQUET, "cannot be read as a table"),
+        ("rows.jsonl", b"[" * 100_000, "cannot be read as a table"),
+        ("rows.jsonl", b'{"a": "\\ud800", "\\udfff": 1}\n', "<td>?</td>"),
+        ("rows.jsonl", '{"a": "one\u2028two"}\n'.encode(), "<td>one\u2028two</td>"),
         ("rows.csv", b"", "cannot be read as a table"),
         ("rows.csv", b"a,b\n\xff\xfe,2\n", "cannot be read as a table"),
     ],

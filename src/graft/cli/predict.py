@@ -68,7 +68,9 @@ def _inputs(texts: list[str], pairs: list[str], file: Path | None) -> list[Any]:
 def _lines(file: Path) -> list[str]:
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        lines = content.decode("utf-8-sig").splitlines()
+        text = content.decode("utf-8-sig").removesuffix("\n")
+        # Not splitlines, which also breaks at characters that a text may hold, such as U+2028.
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
     except FileNotFoundError:
         raise DataError(f"There is no file {file}.") from None
     except IsADirectoryError:

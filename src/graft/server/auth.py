@@ -1,7 +1,7 @@
 """Who is asking: a token in the Authorization header, or a session cookie from the login page."""
 
 import base64
-import binascii
+import logging
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends
 from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -18,6 +19,8 @@ from graft.server.db.tables import SessionRow, TokenRow
 from graft.server.errors import NotAllowedError, NotLoggedInError
 from graft.server.hub import Hub
 from graft.server.records import Account, Role, User
+
+logger = logging.getLogger("graft.server")
 
 SESSION_COOKIE = "graft_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -146,7 +149,7 @@ def _secret_in(header: str) -> str:
     if scheme.lower() == "basic":
         try:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not even ASCII, or not UTF-8 inside
             raise _bad_credentials("The Authorization header cannot be read.") from None
         return password or name
     raise _bad_credentials("The Authorization header must be `Bearer TOKEN`.")
@@ -169,11 +172,19 @@ def _user_of_token(hub: Hub, secret: str) -> User:
         user = User(to_account(row.account), role, row.name)
         used = row.last_used_at
     if used is None or now - used > _LAST_USED_PRECISION:
+        _note_use(hub, secret, now)
+    return user
+
+
+def _note_use(hub: Hub, secret: str, now: datetime) -> None:
+    """Writes when the token was last used; a database that cannot be written to stops no reader."""
+    try:
         with hub.database.writing() as session:
             row = _find_token(session, secret)
             if row is not None:
                 row.last_used_at = now
-    return user
+    except SQLAlchemyError as error:
+        logger.warning("The use of a token could not be noted: %s", error)
 
 
 def _find_token(session: Session, secret: str) -> TokenRow | None:

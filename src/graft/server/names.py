@@ -72,7 +72,7 @@ def check_file_path(path: str) -> str:
     """
     parts = path.split("/")
     bad = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
-    if bad or "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path):
+    if bad or "\\" in path or any(_is_no_text(c) for c in path):
         raise BadRequestError(
             f"The file path {path!r} is not one a repository can hold: use forward slashes, "
             "no empty, '.', '..' or '.git' parts, and no control characters."
@@ -80,3 +80,8 @@ def check_file_path(path: str) -> str:
     if len(path.encode()) > 1024:
         raise BadRequestError(f"The file path {path[:60]!r}... is longer than 1024 bytes.")
     return path
+
+
+def _is_no_text(character: str) -> bool:
+    """Control characters, and halves of surrogate pairs."""
+    return character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff"

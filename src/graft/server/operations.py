@@ -1,7 +1,6 @@
 """The lines of a commit as clients send it: a header, then one operation a line."""
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -47,7 +46,10 @@ def parse(lines: Iterable[bytes]) -> Iterator[Operation]:
         if not line.strip():
             continue
         try:
-            item = json.loads(line)
+            text = line.decode("utf-8")
+            item = json.loads(text)
+            if "\\ud" in text or "\\uD" in text:
+                json.dumps(item, ensure_ascii=False).encode()  # fails at half of a surrogate pair
         except (ValueError, RecursionError) as error:
             raise BadRequestError(
                 f"Line {number} of the commit is not JSON ({error}). Nothing was committed."
@@ -151,7 +153,7 @@ class Draft:
         if encoding == "base64":
             try:
                 data = base64.b64decode(content, validate=True)
-            except binascii.Error as error:
+            except ValueError as error:  # not base64, or not even ASCII
                 raise operation.bad(f"has content that is not base64 ({error})") from None
         elif encoding == "utf-8":
             data = content.encode()

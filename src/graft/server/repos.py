@@ -5,6 +5,7 @@ to all but its owner. All functions here block (database, git, disk), so async c
 worker thread; only the pieces that `stream` answers come without blocking.
 """
 
+import logging
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pygit2
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from graft.server import large, links
@@ -46,6 +47,8 @@ from graft.server.rows import to_record
 from graft.server.search import index
 from graft.server.search import query as search_query
 from graft.server.search.describe import Description, describe, read_card
+
+logger = logging.getLogger("graft.server")
 
 # --- finding -------------------------------------------------------------------------------------
 
@@ -200,14 +203,21 @@ def delete(hub: Hub, repository: Repository, user: User | None) -> None:
 
 
 def count_download(hub: Hub, repository: Repository, who: str) -> None:
-    """Counts a fetch by `who` (an account or an address), unless it belongs to the last one."""
-    if hub.downloads.is_new(repository.id, who):
+    """Counts a fetch by `who` (an account or an address), unless it belongs to the last one.
+
+    A count that cannot be written is logged: nobody's download fails because of it.
+    """
+    if not hub.downloads.is_new(repository.id, who):
+        return
+    try:
         with hub.database.writing() as session:
             session.execute(
                 update(RepositoryRow)
                 .where(RepositoryRow.id == repository.id)
                 .values(downloads=RepositoryRow.downloads + 1)
             )
+    except SQLAlchemyError as error:
+        logger.warning("A download of %s could not be counted: %s", repository.full_name, error)
 
 
 # --- reading -------------------------------------------------------------------------------------

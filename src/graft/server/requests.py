@@ -14,7 +14,10 @@ from graft.server.responses import refusal
 MAX_SMALL_BODY_BYTES = 32 * 1024**2
 
 # Addresses whose bodies go to a file, and have limits of their own.
-_STREAMED = re.compile(r"/commit/|/info/lfs/objects/\d+/|/git-(upload|receive)-pack$")
+_STREAMED = re.compile(
+    r"/api/(models|datasets)/[^/]+/[^/]+/commit/.+"
+    r"|/(datasets/)?[^/]+/[^/]+/(info/lfs/objects/\d+/[^/]+|git-(upload|receive)-pack)"
+)
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}")
 
 
@@ -45,23 +48,37 @@ class RequestMiddleware:
             except RefusedError as error:
                 await refusal(error)(scope, receive, send_with_id)
                 return
-        if not _STREAMED.search(scope["path"]):
-            receive = _limited(receive)
-        await self._app(scope, receive, send_with_id)
+        if _STREAMED.fullmatch(scope["path"]):
+            await self._app(scope, receive, send_with_id)
+        else:
+            await self._with_small_body(scope, receive, send_with_id)
+
+    async def _with_small_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on a request whose body may be no longer than a form or some settings need."""
+        left = MAX_SMALL_BODY_BYTES
+        answered = False
+
+        async def receive_limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise _too_large()
+            return message
+
+        async def send_unless_too_large(message: Message) -> None:
+            nonlocal answered
+            # What reads the body may have taken our error for a body that it cannot read.
+            if answered or left >= 0:
+                answered = True
+                await send(message)
+
+        await self._app(scope, receive_limited, send_unless_too_large)
+        if left < 0 and not answered:
+            await refusal(_too_large())(scope, receive, send)
 
 
-def _limited(receive: Receive) -> Receive:
-    """The same, but refusing to take in more than a form or a few settings can need."""
-    left = MAX_SMALL_BODY_BYTES
-
-    async def receive_limited() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise TooLargeError(
-                f"The request is longer than the {MAX_SMALL_BODY_BYTES} bytes allowed here."
-            )
-        return message
-
-    return receive_limited
+def _too_large() -> TooLargeError:
+    return TooLargeError(
+        f"The request is longer than the {MAX_SMALL_BODY_BYTES} bytes allowed here."
+    )

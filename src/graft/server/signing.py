@@ -30,7 +30,7 @@ class Signer:
         Raises:
             NotAllowedError: the signature is of something else, or too old.
         """
-        if not hmac.compare_digest(signature, self._digest(expires, permission)):
+        if not hmac.compare_digest(signature.encode(), self._digest(expires, permission).encode()):
             raise NotAllowedError("The signature in this address is not this Hub's.")
         if expires < time.time():
             raise NotAllowedError("This address has expired; ask for the transfer again.")

@@ -101,10 +101,10 @@ async def _advertise(
 async def _fetch(request: Request, hub: Hub, repository: Repository, user: User | None) -> Response:
     path = repos.repository_path(hub, repository)
     protocol = request.headers.get("git-protocol", "")
-    async with spooled(request, MAX_NEGOTIATION_BYTES, "request") as body:
-        content = await process.upload_pack(path, protocol, body)
     who = user.name if user else f"@{request.client.host if request.client else ''}"
-    await run_in_threadpool(repos.count_download, hub, repository, who)
+    async with spooled(request, MAX_NEGOTIATION_BYTES, "request") as body:
+        await run_in_threadpool(repos.count_download, hub, repository, who)
+        content = await process.upload_pack(path, protocol, body)  # the last: it starts a child
     media_type = "application/x-git-upload-pack-result"
     return StreamingResponse(content, media_type=media_type, headers=_NO_CACHE)
 

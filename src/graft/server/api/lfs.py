@@ -84,7 +84,7 @@ def routes(kind: Kind) -> APIRouter:
         hub: CurrentHub,
     ) -> JSONResponse:
         hub.signer.check(expires, signature, "verify", repository_id, sha256)
-        return _verify(hub, repository_id, body)
+        return _verify(hub, repository_id, sha256, body)
 
     return router
 
@@ -156,7 +156,9 @@ def _size_here(hub: Hub, repository: Repository, user: User | None, sha256: str)
     return size
 
 
-def _verify(hub: Hub, repository_id: int, body: LfsObject) -> JSONResponse:
+def _verify(hub: Hub, repository_id: int, sha256: str, body: LfsObject) -> JSONResponse:
+    if body.oid != sha256:
+        raise BadContentError(f"This address verifies the object {sha256}, not {body.oid!r}.")
     with hub.database.reading() as session:
         size = links.size_in(session, repository_id, body.oid)
     if size is None:

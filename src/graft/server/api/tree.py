@@ -1,9 +1,10 @@
 """Files and folders: a folder's content, and what is known about given paths."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from graft.server import repos
@@ -20,6 +21,17 @@ PAGE_ENTRIES = 1000
 # Finding the last commit of each entry walks the history.
 PAGE_ENTRIES_WITH_COMMITS = 100
 MAX_PATHS = 10_000
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Paths(BaseModel):
+    """What `paths-info` is asked about; `expand` asks for the last commit of each."""
+
+    paths: Annotated[list[str], Field(max_length=MAX_PATHS), BeforeValidator(_as_list)] = []
+    expand: bool = False
 
 
 @router.get(f"{REPOSITORY}/tree/{{rest:path}}")
@@ -53,26 +65,30 @@ async def paths_info(
 ) -> list[dict[str, Any]]:
     """What lies at each of the paths in the form; paths where nothing lies are left out."""
     if request.headers.get("content-type", "").startswith("application/json"):
-        body = await request.json()
-        paths, expand = body.get("paths", []), bool(body.get("expand"))
+        asked = _parse(await request.body())
     else:
         form = await request.form(max_fields=MAX_PATHS + 1)
-        paths, expand = form.getlist("paths"), str(form.get("expand", "")).lower() == "true"
-    paths = [paths] if isinstance(paths, str) else paths
-    if not all(isinstance(path, str) for path in paths):
-        raise BadRequestError("`paths` must be the paths of files or folders, as text.")
-    found = await run_in_threadpool(_find_paths, hub, repository, revision, paths, expand)
+        paths = [path for path in form.getlist("paths") if isinstance(path, str)]
+        asked = Paths(paths=paths, expand=str(form.get("expand", "")).lower() == "true")
+    found = await run_in_threadpool(_find_paths, hub, repository, revision, asked)
     return [wire.tree_entry(entry) for entry in found]
 
 
-def _find_paths(
-    hub: Hub, repository: Repository, revision: str, paths: list[str], expand: bool
-) -> list[Entry]:
+def _parse(body: bytes) -> Paths:
+    try:
+        return Paths.model_validate_json(body)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in ("body", *problem["loc"]))
+        raise BadRequestError(f"The request cannot be read: {place}: {problem['msg']}") from None
+
+
+def _find_paths(hub: Hub, repository: Repository, revision: str, asked: Paths) -> list[Entry]:
     snapshot = repos.snapshot(hub, repository, revision)
     found = []
-    for path in paths:
+    for path in asked.paths:
         try:
             found.append(snapshot.entry(path.strip("/")))
         except EntryNotFoundError:  # the client asks which of the paths are there
             continue
-    return snapshot.with_last_commits(found) if expand else found
+    return snapshot.with_last_commits(found) if asked.expand else found

@@ -39,7 +39,7 @@ def parse_questions(body: bytes) -> Questions:
     """
     try:
         fields = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequestError(f"The request's body is not JSON: {error}.") from None
     if not isinstance(fields, dict) or "inputs" not in fields:
         raise BadRequestError('The request\'s body must be like {"inputs": "some text"}.')
@@ -76,6 +76,8 @@ def check_text(text: str, where: str) -> str:
     """`text`, when a model may be run on it; `where` names the field in the error."""
     if not text.strip():
         raise BadRequestError(f"{where} is empty: write a text for the model to read.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadRequestError(f"{where} holds half of a surrogate pair, which is no character.")
     if len(text) > MAX_CHARACTERS:
         raise TooLargeError(
             f"{where} has {len(text):,} characters; send at most {MAX_CHARACTERS:,}."

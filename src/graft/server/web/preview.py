@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from graft.server import repos
+from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
 
@@ -42,9 +43,14 @@ def preview(hub: Hub, repository: Repository) -> Preview | None:
     if not candidates:
         return None
     entry = min(candidates, key=lambda item: ("train" not in item.path.lower(), item.path))
+    limit = None if _kind(entry) == "parquet" else HEAD_BYTES
     try:
-        columns, rows = _read(hub, repository, entry)
-    except (pa.ArrowException, ValueError) as error:
+        content = repos.read(hub, repository, entry, limit)
+    except EntryNotFoundError as error:
+        return Preview(entry.path, wrong=str(error))
+    try:
+        columns, rows = _read(entry, content)
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         return Preview(entry.path, wrong=str(error))
     return Preview(
         file=entry.path,
@@ -60,12 +66,11 @@ def _kind(entry: Entry) -> str:
     return suffix if suffix in ("csv", "tsv", "jsonl", "ndjson") else ""
 
 
-def _read(hub: Hub, repository: Repository, entry: Entry) -> tuple[list[str], list[list[Any]]]:
+def _read(entry: Entry, content: bytes) -> tuple[list[str], list[list[Any]]]:
     kind = _kind(entry)
     if kind == "parquet":
-        return _parquet(repos.read(hub, repository, entry))
-    head = _whole_lines(repos.read(hub, repository, entry, limit=HEAD_BYTES), entry.size)
-    text = head.decode("utf-8")
+        return _parquet(content)
+    text = _whole_lines(content, entry.size).decode("utf-8")
     return _json_lines(text) if kind in ("jsonl", "ndjson") else _delimited(text, kind)
 
 
@@ -92,10 +97,10 @@ def _delimited(text: str, kind: str) -> tuple[list[str], list[list[Any]]]:
 
 
 def _json_lines(text: str) -> tuple[list[str], list[list[Any]]]:
-    lines = (line for line in text.splitlines() if line.strip())
+    lines = (line for line in text.split("\n") if line.strip())
     rows = [row for row in map(json.loads, islice(lines, ROWS)) if isinstance(row, dict)]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return names, _rows(rows, names)
+    return [_cell(name) for name in names], _rows(rows, names)
 
 
 def _rows(rows: Iterable[dict[str, Any]], names: list[str]) -> list[list[Any]]:
@@ -106,4 +111,5 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = text.encode("utf-8", "replace").decode()  # JSON can hold halves of surrogate pairs
     return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"
