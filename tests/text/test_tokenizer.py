@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +17,20 @@ from graft.errors import DataError, HubError, ModelError
 from graft.text.encoding import TokenBatch
 from small import VOCABULARY, write_vocabulary
 
+WORDS = st.lists(st.sampled_from(["the", "rain", "sun", "oh"]), max_size=14).map(" ".join)
+
 
 @pytest.fixture(scope="module")
 def tokenizer(base: Path) -> graft.Tokenizer:
     return graft.Tokenizer.from_pretrained(base)
+
+
+@pytest.fixture(scope="module")
+def oracle(tokenizer: graft.Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The library's own tokenizer, of the same files."""
+    folder = tmp_path_factory.mktemp("oracle")
+    tokenizer.save_pretrained(folder)
+    return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def spelled(tokenizer: graft.Tokenizer, ids: np.ndarray) -> list[str | None]:
@@ -92,6 +103,35 @@ class TestManyTexts:
         tokens = ["[CLS]", "we", "saw", "[SEP]", "a", "ball", "[SEP]"]
         assert spelled(tokenizer, batch[0]) == tokens
         assert batch.type_ids.tolist() == [0, 0, 0, 0, 1, 1, 1]
+
+    @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4), st.integers(4, 14))
+    @settings(max_examples=100, deadline=None)
+    def test_rows_are_cut_as_the_ecosystem_cuts_them(
+        self, oracle: tokenizers.Tokenizer, tokenizer: graft.Tokenizer, rows: Any, length: int
+    ) -> None:
+        oracle.enable_truncation(length)
+        first, second = [row[0] for row in rows], [row[1] for row in rows]
+        for inputs, batch in (
+            (rows, tokenizer.encode_batch(first, second, max_length=length)),
+            (first, tokenizer.encode_batch(first, max_length=length)),
+        ):
+            expected = oracle.encode_batch(inputs)
+            assert [row.tolist() for row in batch] == [one.ids for one in expected]
+            assert batch.type_ids.tolist() == [kind for one in expected for kind in one.type_ids]
+            assert batch.truncated == sum(bool(one.overflowing) for one in expected)
+
+    def test_long_pairs_cost_no_more_than_their_tokens(self, tokenizer: graft.Tokenizer) -> None:
+        """Of every window of one text with every window of the other there are millions."""
+        text = "rain " * 20_000
+        batch = tokenizer.encode_batch([text], [text], max_length=5)
+        assert spelled(tokenizer, batch[0]) == ["[CLS]", "rain", "[SEP]", "rain", "[SEP]"]
+
+    @pytest.mark.parametrize(("pairs", "length"), [(None, 2), (["sun"], 3), (None, 0), (None, -1)])
+    def test_a_length_without_room_for_text(
+        self, tokenizer: graft.Tokenizer, pairs: list[str] | None, length: int
+    ) -> None:
+        with pytest.raises(DataError, match=rf"max_length is {length}, but .* or more"):
+            tokenizer.encode_batch(["rain"], pairs, max_length=length)
 
     def test_texts_and_pairs_must_be_as_many(self, tokenizer: graft.Tokenizer) -> None:
         with pytest.raises(DataError, match="2 texts, but 1 second texts"):

@@ -45,11 +45,13 @@ class EncodedDataset:
         """The batch of some rows, in the order given."""
         where = self.tokens.positions_of(rows)
         index = torch.from_numpy(rows)
-        types = self.tokens.type_ids
+        types = None
+        if self.tokens.has_second_texts:
+            types = torch.from_numpy(self.tokens.type_ids[where].astype(np.int64))
         return Batch(
             ids=torch.from_numpy(self.tokens.ids[where].astype(np.int64)),
             lengths=torch.from_numpy(self.tokens.lengths[rows]),
-            type_ids=torch.from_numpy(types[where].astype(np.int64)) if types.any() else None,
+            type_ids=types,
             targets=None if self.targets is None else self.targets[index],
             rows=index,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +48,15 @@ class TokenBatch:
     type_ids: npt.NDArray[np.int32]
     truncated: int = 0
 
-    @property
+    @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """`int64[rows]`, tokens in each row."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def has_second_texts(self) -> bool:
+        """Whether any token is of a second text."""
+        return bool(self.type_ids.any())
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

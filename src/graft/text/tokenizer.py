@@ -14,6 +14,7 @@ from graft.errors import DataError, ModelError
 from graft.files import atomic_folder
 from graft.hub.client import local_folder, push_folder
 from graft.text.encoding import Encoding, TokenBatch
+from graft.text.truncation import kept_tokens
 
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _UNLIMITED = 1_000_000  # files write a huge number for "no limit"
@@ -52,14 +53,21 @@ class Tokenizer:
             f"{source} has no tokenizer: expected tokenizer.json or vocab.txt in {folder}."
         )
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes `tokenizer.json` and `tokenizer_config.json`, as the ecosystem reads them."""
+    def save_pretrained(self, folder: str | Path, *, max_length: int | None = None) -> None:
+        """Writes `tokenizer.json` and `tokenizer_config.json`, as the ecosystem reads them.
+
+        Args:
+            folder: Where to.
+            max_length: The longest input to declare, in tokens, in place of the tokenizer's own.
+        """
         with atomic_folder(Path(folder)) as temporary:
             # Written from Python: the engine's own `save` has no OSError for a full disk.
             (temporary / "tokenizer.json").write_text(
                 self._engine.to_str(pretty=True), encoding="utf-8"
             )
             config = {"tokenizer_class": "PreTrainedTokenizerFast", **self.config}
+            if max_length is not None:
+                config["model_max_length"] = max_length
             (temporary / "tokenizer_config.json").write_text(
                 json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
@@ -136,7 +144,8 @@ class Tokenizer:
             The rows laid end to end, in the order of `texts`.
 
         Raises:
-            DataError: A text is not a string, or not valid Unicode, or `pairs` are not as many.
+            DataError: A text is not a string, or not valid Unicode, or `pairs` are not as many, or
+                `max_length` leaves no room for text between the special tokens.
         """
         rows: list[Any] = _strings(texts, "Text")
         if pairs is not None:
@@ -144,22 +153,29 @@ class Tokenizer:
             if len(seconds) != len(rows):
                 raise DataError(f"There are {len(rows)} texts, but {len(seconds)} second texts.")
             rows = list(zip(rows, seconds, strict=True))
-        if max_length is not None:
-            self._engine.enable_truncation(max_length)
-        try:
-            found = self._engine.encode_batch_fast(rows)
-        finally:
-            self._engine.no_truncation()
-        lengths = np.fromiter((len(e.ids) for e in found), np.int64, len(found))
+        special = int(self._engine.num_special_tokens_to_add(pairs is not None))
+        if max_length is not None and max_length <= special:
+            raise DataError(
+                f"max_length is {max_length}, but {special} tokens of each row are special ones: "
+                f"give {special + 1} or more."
+            )
+        # The engine cuts well, but makes an encoding of every combination of the parts cut off.
+        found = self._engine.encode_batch_fast(rows)
+        full = np.fromiter(map(len, found), np.int64, len(found))
+        lengths = full if max_length is None else np.minimum(full, max_length)
         offsets = np.zeros(len(found) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         ids = np.empty(offsets[-1], np.int32)
         type_ids = np.zeros(offsets[-1], np.int32)
         for row, encoding in enumerate(found):
-            ids[offsets[row] : offsets[row + 1]] = encoding.ids
+            place = slice(offsets[row], offsets[row + 1])
+            kept: Any = slice(None)
+            if lengths[row] < full[row]:
+                kept = kept_tokens(encoding.sequence_ids, int(lengths[row]))
+            ids[place] = np.asarray(encoding.ids, np.int32)[kept]
             if pairs is not None:
-                type_ids[offsets[row] : offsets[row + 1]] = encoding.type_ids
-        return TokenBatch(ids, offsets, type_ids, sum(bool(e.overflowing) for e in found))
+                type_ids[place] = np.asarray(encoding.type_ids, np.int32)[kept]
+        return TokenBatch(ids, offsets, type_ids, int((lengths < full).sum()))
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of token ids, without special tokens unless asked for."""
