@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from graft.errors import TaskError
+from graft.train.adamw import AdamW
 from graft.train.optim import adamw, clip_gradients, layer_groups, layer_rates
 from graft.train.schedule import SCHEDULES, find_schedule
 from small import make_classifier
@@ -54,6 +55,35 @@ def test_sparse_gradients_train_as_dense_ones_do(steps: list[list[int]], decay: 
             optimizer.step()
     for name, tensor in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], tensor, atol=1e-6, rtol=1e-5)
+
+
+def sparse_step(optimizer: AdamW, table: nn.Embedding, ids: list[int]) -> None:
+    optimizer.zero_grad()
+    table(torch.tensor(ids)).square().sum().backward()
+    optimizer.step()
+
+
+def test_a_saved_state_goes_on() -> None:
+    tables = [nn.Embedding(6, 2, sparse=True) for _ in range(2)]
+    tables[1].load_state_dict(tables[0].state_dict())
+    first, second = (AdamW([{"params": table.parameters()}], lr=0.1) for table in tables)
+    for ids in ([4, 1], [1, 5], [0, 4]):
+        sparse_step(first, tables[0], ids)
+        sparse_step(second, tables[1], ids)
+        fresh = AdamW([{"params": tables[1].parameters()}], lr=0.1)
+        fresh.load_state_dict(second.state_dict())
+        second = fresh
+    assert torch.equal(tables[0].weight, tables[1].weight)
+
+
+@pytest.mark.parametrize("sparse_first", [True, False])
+def test_gradients_of_another_kind_are_refused(sparse_first: bool) -> None:
+    table = nn.Embedding(6, 2, sparse=sparse_first)
+    optimizer = AdamW([{"params": table.parameters()}], lr=0.1)
+    sparse_step(optimizer, table, [4, 1])
+    table.sparse = not sparse_first
+    with pytest.raises(ValueError, match="must stay sparse, or dense"):
+        sparse_step(optimizer, table, [4, 1])
 
 
 def test_matrices_alone_are_decayed() -> None:

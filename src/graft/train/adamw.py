@@ -35,9 +35,20 @@ class AdamW(torch.optim.Optimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(groups, defaults)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes what `state_dict` gave; row numbers stay whole, which PyTorch would make floats."""
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            state.update({name: state[name].long() for name in ("place", "seen") if name in state})
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates every parameter that has a gradient."""
+        """Updates every parameter that has a gradient.
+
+        Raises:
+            ValueError: A parameter had a sparse gradient before and has a dense one now, or the
+                other way round: the moments are kept in another order.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -45,10 +56,19 @@ class AdamW(torch.optim.Optimizer):
         for group in self.param_groups:
             dense = [p for p in group["params"] if p.grad is not None and not p.grad.is_sparse]
             sparse = [p for p in group["params"] if p.grad is not None and p.grad.is_sparse]
+            self._check_order(dense, sparse)
             self._update(group, dense, [p.grad for p in dense], [self._moments(p) for p in dense])
             for parameter in sparse:
                 self._update_rows(group, parameter)
         return loss
+
+    def _check_order(self, dense: list[Tensor], sparse: list[Tensor]) -> None:
+        known = [(self.state.get(p), False) for p in dense]
+        known += [(self.state.get(p), True) for p in sparse]
+        if any(state and ("place" in state) is not by_rows for state, by_rows in known):
+            raise ValueError(
+                "a parameter's gradients must stay sparse, or dense: make a new optimizer to change"
+            )
 
     def _moments(self, parameter: Tensor) -> dict[str, Tensor]:
         state: dict[str, Tensor] = self.state[parameter]
