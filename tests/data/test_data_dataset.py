@@ -184,6 +184,8 @@ def test_label_counts_and_weights(data, several):
     assert data[:60].class_weights() == pytest.approx([1, 0, 0])
     assert several.label_counts() == {"x": 99, "y": 39, "z": 1}
     assert several.class_weights() == pytest.approx([1 / 99, 61 / 39, 99])
+    everywhere = load_dataset(pa.table({"text": ["t"] * 4, "label": [["a"], ["a", "b"]] * 2}))
+    assert everywhere["train"].class_weights() == pytest.approx([1 / 4, 1]), "none is left out"
     with pytest.raises(DataError, match=r"no class labels.*with_roles"):
         data.remove("label").label_counts()
 

@@ -351,13 +351,15 @@ class Dataset:
         """The weight of each class in a loss that makes all classes count alike: float32 [classes].
 
         One label a row: rows / (classes * rows of the class), over the classes that have rows.
-        Several labels a row: rows without the label / rows with it (the weight of a positive).
+        Several labels a row: rows without the label / rows with it (the weight of a positive); a
+        label that every row carries counts as missing in one, so that it is learned all the same.
         A class without rows has the weight 0. Raises `DataError` when there are no class labels.
         """
         counts = self._label_counts()
         labels = self.column(self._roles.label or "")
         if is_list(labels.type):
-            weights = (len(labels) - labels.null_count - counts) / np.maximum(counts, 1)
+            without = len(labels) - labels.null_count - counts
+            weights = np.maximum(without, 1) / np.maximum(counts, 1)
         else:
             weights = counts.sum() / (max((counts > 0).sum(), 1) * np.maximum(counts, 1))
         return np.where(counts > 0, weights, 0).astype(np.float32)
