@@ -297,19 +297,37 @@ class TestEvaluating:
         ran = graft("evaluate", str(saved), str(topics), "--split", "train", "--json")
         found = json.loads(ran.out)
         assert (found["split"], found["rows"]) == ("train", 120)
-        assert {"loss", "accuracy", "macro_f1", "micro_f1"} <= set(found["metrics"])
+        assert {"loss", "accuracy", "macro_f1"} == set(found["metrics"])
         assert [one["label"] for one in found["per_label"]] == ["food", "sport", "weather"]
 
     def test_a_split_that_is_not_there(self, graft: Graft, saved: Path, topics: Path) -> None:
         ran = graft("evaluate", str(saved), str(topics), "--split", "dev")
         refused(ran, "no split 'dev'", "train, test")
 
-    def test_a_file_without_splits_is_the_training_split(
+    def test_the_only_split_needs_no_name(self, graft: Graft, saved: Path, tmp_path: Path) -> None:
+        path = write_csv(tmp_path / "more.csv", ("text", "label"), topic_rows(9))
+        found = json.loads(graft("evaluate", str(saved), str(path), "--json").out)
+        assert (found["split"], found["rows"]) == ("train", 9)
+        refused(graft("evaluate", str(saved), str(path), "--split", "test"), "no split 'test'")
+
+    def test_of_several_splits_one_must_be_named(
         self, graft: Graft, saved: Path, tmp_path: Path
     ) -> None:
-        path = write_csv(tmp_path / "more.csv", ("text", "label"), topic_rows(9))
-        refused(graft("evaluate", str(saved), str(path)), "no split 'test'", "train")
-        assert graft("evaluate", str(saved), str(path), "--split", "train").code == 0
+        for split in ("train", "validation"):
+            write_csv(tmp_path / f"{split}.csv", ("text", "label"), topic_rows(9))
+        refused(graft("evaluate", str(saved), str(tmp_path)), "no split 'test'", "validation")
+
+    def test_figures_are_rounded(self, graft: Graft, saved: Path, topics: Path) -> None:
+        found = json.loads(graft("evaluate", str(saved), str(topics), "--json").out)
+        assert all(value == round(value, 6) for value in found["metrics"].values())
+
+    def test_several_labels_for_a_model_of_one(
+        self, graft: Graft, saved: Path, tmp_path: Path
+    ) -> None:
+        rows = [{"text": "rain", "label": ["weather", "food"]}, {"text": "ball", "label": []}]
+        path = write_json_lines(tmp_path / "test.jsonl", rows)
+        ran = graft("evaluate", str(saved), str(path))
+        refused(ran, "test.jsonl", "several labels for a row, but the model answers one")
 
     def test_labels_of_another_task(self, graft: Graft, saved: Path, tmp_path: Path) -> None:
         rows = [("rain", "yes"), ("sun", "no")] * 3

@@ -236,6 +236,22 @@ class TestTheBestEpoch:
         learn.fit(5, callbacks=[scripted, StopEarly("accuracy", patience=2)])
         assert len(learn.record.epochs) == 4
 
+    def test_the_record_tells_the_epochs_run_and_the_one_kept(
+        self, new_learner: NewLearner
+    ) -> None:
+        learn = new_learner()
+        stop = StopEarly("accuracy", patience=2)
+        learn.fit(9, slice(1e-5, 1e-3), callbacks=[stop])
+        (fit,) = learn.record.fits
+        assert fit["epochs"] == len(learn.record.epochs) < 9
+        figures = [epoch["validation_accuracy"] for epoch in learn.record.epochs]
+        assert fit["epoch kept"] == figures.index(max(figures)) + 1
+        assert fit["keep best"] is True
+        assert fit["learning rate"] == "1e-05 to 0.001"
+        learn.fit(1, keep_best=False)
+        assert learn.record.fits[1]["keep best"] is False
+        assert "epoch kept" not in learn.record.fits[1]
+
     def test_not_stopping_while_it_gets_better(self, new_learner: NewLearner) -> None:
         learn = new_learner(batch_size=108)
         scripted = Scripted(0.1, 0.05, 0.2, 0.15, 0.3)

@@ -68,6 +68,41 @@ def test_loading_puts_the_weights_back(
     learn.fit(1, 1e-4)
 
 
+def test_loading_takes_the_record_of_the_weights(
+    trained: graft.Learner, new_learner: NewLearner, tmp_path: Path
+) -> None:
+    trained.save(tmp_path / "model")
+    learn = new_learner(seed=3)
+    learn.fit(1, 1e-4)
+    learn.load(tmp_path / "model")
+    assert learn.record == trained.record
+    (tmp_path / "model" / "training.json").unlink()
+    learn.load(tmp_path / "model")
+    assert (learn.record.settings["seed"], learn.record.fits, learn.record.epochs) == (3, [], [])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"settings": 1, "fits": 2, "epochs": 3}'])
+def test_a_damaged_record_leaves_the_learner(
+    trained: graft.Learner, new_learner: NewLearner, tmp_path: Path, content: str
+) -> None:
+    trained.save(tmp_path)
+    (tmp_path / "training.json").write_text(content)
+    learn = new_learner()
+    before = weights_of(learn)
+    with pytest.raises(ModelError, match=r"training\.json is not a record of training"):
+        learn.load(tmp_path)
+    assert not changed(learn, before)
+
+
+def test_texts_are_cut_after_saving_as_in_training(new_learner: NewLearner, tmp_path: Path) -> None:
+    learn = new_learner(max_length=7)
+    learn.save(tmp_path)
+    assert learn.pipeline().max_length == 7
+    assert graft.pipeline(tmp_path).max_length == 7
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text())["model_max_length"] == 7
+    assert learn.tokenizer.max_length == 64, "the Learner's own tokenizer is as it was"
+
+
 def test_training_goes_on_from_what_was_saved(
     trained: graft.Learner, new_learner: NewLearner, tmp_path: Path
 ) -> None:

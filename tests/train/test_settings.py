@@ -53,6 +53,12 @@ class TestWeightsOfClasses:
         expected = {"food": 2.0, "sport": 2.0, "weather": 0.5}
         assert found == {name: pytest.approx(value, rel=1e-3) for name, value in expected.items()}
 
+    def test_the_validation_loss_counts_them(self, new_learner: NewLearner, rare: Path) -> None:
+        plain = new_learner(rare).evaluate()["loss"]
+        assert new_learner(rare, class_weights=dict.fromkeys(TOPICS, 3.0)).evaluate()[
+            "loss"
+        ] == pytest.approx(3 * plain, rel=1e-4)
+
     def test_by_name(self, new_learner: NewLearner, rare: Path) -> None:
         found = self.loss_ratio(new_learner, rare, {"sport": 5})
         expected = {"food": 1.0, "sport": 5.0, "weather": 1.0}
@@ -269,7 +275,7 @@ class TestRecord:
             "accumulated batches": 2,
         }.items() <= first.items()
         assert first["tokens"] == 2 * int(learn.encoded("train").tokens.lengths.sum())
-        assert second["learning rate"] == "slice(1e-05, 0.001, None)"
+        assert second["learning rate"] == "1e-05 to 0.001"
         assert len(learn.record.epochs) == 3
         names = {"train_loss", "validation_loss", "validation_accuracy", "validation_macro_f1"}
         assert names <= learn.record.epochs[0].keys()

@@ -11,7 +11,9 @@ from graft.cli.output import Json, print_json, results
 def evaluate(
     model: TrainedModel,
     data: Data,
-    split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="The split to evaluate on: test, or the only one there is.")
+    ] = None,
     text: Text = None,
     text_pair: TextPair = None,
     label: Label = None,
@@ -24,14 +26,17 @@ def evaluate(
 
     [bold]graft evaluate me/answers me/questions[/]
 
-    [bold]graft evaluate reviews-model reviews.csv --split train --json[/]
+    [bold]graft evaluate reviews-model reviews.csv --json[/]
     """
     from dataclasses import asdict
 
     from graft.data.load import load_dataset
     from graft.tasks.pipeline import pipeline
 
-    dataset = load_dataset(data, split=split, text=text, text_pair=text_pair, label=label)
+    splits = load_dataset(data, text=text, text_pair=text_pair, label=label)
+    if split is None:
+        split = next(iter(splits)) if len(splits) == 1 else "test"
+    dataset = splits[split]
     found = pipeline(model, precision=precision).evaluate(dataset, split=split)
     if json:
         print_json(asdict(found))

@@ -24,19 +24,27 @@ class Pipeline:
         model: What answers.
         tokenizer: What reads.
         precision: The format of matrix products: "fp32", "bf16", or "auto".
+        max_length: Rows longer than this many tokens are cut; by default what both can read.
 
     Raises:
         ModelError: The tokenizer is of another model.
     """
 
     def __init__(
-        self, task: Task, model: Model, tokenizer: Tokenizer, precision: Precision = "auto"
+        self,
+        task: Task,
+        model: Model,
+        tokenizer: Tokenizer,
+        precision: Precision = "auto",
+        *,
+        max_length: int | None = None,
     ) -> None:
         self.task = task
         self.tokenizer = tokenizer
         self.dtype = compute_dtype(precision, model.device)
         self.model = model.to(self.dtype)
-        self.max_length = longest_input(tokenizer, model)
+        longest = longest_input(tokenizer, model)
+        self.max_length = longest if max_length is None else min(longest, max_length)
 
     @overload
     def __call__(self, inputs: str) -> Any: ...

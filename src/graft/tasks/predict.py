@@ -1,6 +1,7 @@
 """Running a model over encoded rows: answers in their order, and figures."""
 
 import time
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -9,9 +10,10 @@ from graft.data.batches import EncodedDataset, evaluation_batches
 from graft.errors import TaskError
 from graft.models.model import Model
 from graft.models.precision import autocast
-from graft.tasks.task import Evaluation, Task
+from graft.tasks.task import Evaluation, Loss, Metric, Task
 
 _TOKENS = {"cpu": 4096, "cuda": 131_072}  # in a batch: what fits the cache, what fills the GPU
+_DIGITS = 6  # of a figure: a float32 has no more
 
 
 def predict_logits(
@@ -44,24 +46,53 @@ def predict_logits(
     return logits
 
 
+def row_losses(loss: Loss, logits: Tensor, targets: Tensor, device: torch.device) -> Tensor:
+    """The loss of each row, computed on a device: `float32[rows]`, on the CPU.
+
+    Raises:
+        TaskError: `loss` does not give one a row.
+    """
+    losses = loss(logits.to(device), targets.to(device))
+    if losses.shape != (len(targets),):
+        raise TaskError(
+            f"loss= gives a tensor of shape {list(losses.shape)} for {len(targets)} rows: it "
+            "must give one loss a row (in PyTorch: reduction='none')."
+        )
+    return losses.detach().float().cpu()
+
+
 def evaluate(
     task: Task,
     model: Model,
     data: EncodedDataset,
     *,
     split: str,
+    loss: Loss | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Evaluation:
-    """The figures of a model on the rows of a split.
+    """The figures of a model on the rows of a split, rounded to six digits.
+
+    Args:
+        task: What the model answers.
+        model: A model with a head.
+        data: The rows.
+        split: What to call them in the result.
+        loss: In place of the task's.
+        metrics: More figures, by name, next to the task's own.
+        dtype: The format of matrix products.
 
     Raises:
-        TaskError: The split has no rows, or no labels.
+        TaskError: The split has no rows, or no labels, or `loss` does not give one loss a row.
     """
     if not len(data) or data.targets is None:
         raise TaskError(f"The split {split!r} has no labelled rows to evaluate on.")
     started = time.perf_counter()
     logits = predict_logits(model, data, dtype=dtype)
     seconds = time.perf_counter() - started
-    loss = float(task.loss(logits, data.targets).mean())
-    metrics, per_label = task.figures(logits, data.targets)
-    return Evaluation(split, len(data), {"loss": loss, **metrics}, per_label, seconds)
+    losses = row_losses(loss or task.loss, logits, data.targets, model.device)
+    figures, per_label = task.figures(logits, data.targets)
+    own = {name: metric(logits, data.targets) for name, metric in (metrics or {}).items()}
+    found = {"loss": float(losses.mean()), **figures, **own}
+    rounded = {name: round(float(value), _DIGITS) for name, value in found.items()}
+    return Evaluation(split, len(data), rounded, per_label, seconds)

@@ -1,13 +1,16 @@
 """What a task is, and the registry of all there are."""
 
+import importlib
+import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from rich.console import Group
 from torch import Tensor
 
+import graft.tasks
 from graft.data.batches import EncodedDataset
 from graft.data.dataset import Dataset
 from graft.data.dataset_dict import DatasetDict
@@ -16,6 +19,12 @@ from graft.errors import TaskError
 from graft.hub.card import LabelFigures
 from graft.models.model import Model
 from graft.text.tokenizer import Tokenizer
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From `float32` logits and targets to the loss of each sequence, `float32[sequences]`."""
+
+Metric = Callable[[Tensor, Tensor], float]
+"""From logits `[rows, labels]` and targets to a figure; larger is better."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,6 @@ class Evaluation:
             ]
             tables.append(Table("", columns, cells))
         return tables
-
-    def with_metrics(self, more: Mapping[str, float]) -> "Evaluation":
-        """The same figures, and more."""
-        return replace(self, metrics={**self.metrics, **more})
 
 
 class Task(ABC):
@@ -139,8 +144,8 @@ def find_task(name: str) -> type[Task]:
     Raises:
         TaskError: There is no such task.
     """
-    import graft.tasks.text_classification  # noqa: F401  fills the registry
-
+    for module in pkgutil.iter_modules(graft.tasks.__path__):
+        importlib.import_module(f"{graft.tasks.__name__}.{module.name}")  # fills the registry
     if name not in TASKS:
         raise TaskError(f"There is no task {name!r}. There is: {', '.join(sorted(TASKS))}.")
     return TASKS[name]

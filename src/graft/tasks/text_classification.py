@@ -147,22 +147,27 @@ class TextClassification(Task):
     def figures(
         self, logits: Tensor, targets: Tensor
     ) -> tuple[dict[str, float], tuple[LabelFigures, ...]]:
-        """Accuracy (all labels right), macro and micro F1; precision, recall and F1 per label."""
+        """Accuracy (all labels right) and macro F1; precision, recall and F1 per label.
+
+        With several labels micro F1 too; with one it would be the accuracy.
+        """
         from torchmetrics.functional import classification as tm
 
         if self.several:
             answers, truth, count = (logits > 0).long(), targets.long(), len(self.labels)
             stats = tm.multilabel_stat_scores(answers, truth, count, average=None)
-            macro = tm.multilabel_f1_score(answers, truth, count, average="macro")
-            micro = tm.multilabel_f1_score(answers, truth, count, average="micro")
-            accuracy = tm.multilabel_exact_match(answers, truth, count)
+            metrics = {
+                "accuracy": tm.multilabel_exact_match(answers, truth, count),
+                "macro_f1": tm.multilabel_f1_score(answers, truth, count, average="macro"),
+                "micro_f1": tm.multilabel_f1_score(answers, truth, count, average="micro"),
+            }
         else:
             answers, truth, count = logits.argmax(-1), targets, max(2, len(self.labels))
             stats = tm.multiclass_stat_scores(answers, truth, count, average=None)
-            macro = tm.multiclass_f1_score(answers, truth, count, average="macro")
-            micro = tm.multiclass_f1_score(answers, truth, count, average="micro")
-            accuracy = tm.multiclass_accuracy(answers, truth, count, average="micro")
-        metrics = {"accuracy": accuracy, "macro_f1": macro, "micro_f1": micro}
+            metrics = {
+                "accuracy": tm.multiclass_accuracy(answers, truth, count, average="micro"),
+                "macro_f1": tm.multiclass_f1_score(answers, truth, count, average="macro"),
+            }
         rows = zip(self.labels, stats.tolist(), strict=False)
         per_label = tuple(_label_figures(label, *row) for label, row in rows)
         return {name: float(value) for name, value in metrics.items()}, per_label
@@ -191,6 +196,12 @@ class TextClassification(Task):
         names = class_label_in(feature)
         if names is None:
             raise TaskError(f"{dataset.source}: column {column!r} holds {feature}, not labels.")
+        if isinstance(feature, ListOf) is not self.several:
+            theirs, ours = ("one label", "several") if self.several else ("several labels", "one")
+            raise TaskError(
+                f"{dataset.source}: column {column!r} gives {theirs} for a row, but the model "
+                f"answers {ours}. Use rows of the model's kind, or train a model on rows of this."
+            )
         labels = dataset.column(column).combine_chunks()
         if labels.null_count:
             row = pc.index(labels.is_null(), True).as_py()

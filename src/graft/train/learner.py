@@ -1,7 +1,8 @@
 """The Learner: a task, a data set and a pretrained model, trained in a few lines."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,23 +18,20 @@ from graft.models.model import Model
 from graft.models.precision import Precision, compute_dtype, default_device
 from graft.tasks.pipeline import Pipeline, longest_input
 from graft.tasks.predict import evaluate, predict_logits
-from graft.tasks.task import Evaluation, Task, find_task
+from graft.tasks.task import Evaluation, Loss, Metric, Task, find_task
 from graft.text.tokenizer import Tokenizer
 from graft.train import share
 from graft.train.callbacks import Callback
 from graft.train.checkpoints import KeepBest
-from graft.train.loop import Fit, Loss
+from graft.train.loop import Fit
 from graft.train.lr_find import LearningRates, RangeTest
 from graft.train.optim import Rate, adamw, layer_groups, layer_rates
 from graft.train.progress import ShowProgress
-from graft.train.record import Recorder, TrainingRecord
+from graft.train.record import Recorder, Settings, TrainingRecord, shown_rate
 from graft.train.schedule import Schedule, constant, find_schedule
 from graft.train.show import show_batch, show_results, show_top_losses
 from graft.train.validation import with_validation
 from graft.train.weights import ClassWeights, label_weights
-
-Metric = Callable[[Tensor, Tensor], float]
-"""From logits `[rows, labels]` and targets to a figure; larger is better."""
 
 
 class Learner:
@@ -64,6 +62,8 @@ class Learner:
 
     Attributes:
         data: The data set, with a split named "validation".
+        loss_of: From logits and targets to the loss of each row, weights of classes included.
+        settings: What of the arguments goes into the record.
         record: The settings of all fits and the figures of all epochs.
         evaluations: The last figures of each split.
 
@@ -113,19 +113,18 @@ class Learner:
         self.max_length = self._max_length(max_length)
         self._encoded: dict[str, EncodedDataset] = {}
         weights = self._class_weights(class_weights)
-        self._loss = loss or (lambda logits, targets: self.task.loss(logits, targets, weights))
+        self.loss_of: Loss = loss or partial(self.task.loss, weights=weights)
         self._trainable_groups = len(layer_groups(self.model))
         self.evaluations: dict[str, Evaluation] = {}
-        self.record = TrainingRecord(
-            {
-                "batch size": batch_size,
-                "maximum length": self.max_length,
-                "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
-                "seed": seed,
-                "class weights": "none" if weights is None else str(class_weights),
-                "training rows": len(self.data["train"]),
-            }
-        )
+        self.settings: Settings = {
+            "batch size": batch_size,
+            "maximum length": self.max_length,
+            "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
+            "seed": seed,
+            "class weights": "none" if weights is None else str(class_weights),
+            "training rows": len(self.data["train"]),
+        }
+        self.record = TrainingRecord(dict(self.settings))
 
     def encoded(self, split: str) -> EncodedDataset:
         """The tokens and targets of a split; made once.
@@ -178,15 +177,17 @@ class Learner:
         named = schedule if isinstance(schedule, str) else getattr(schedule, "__name__", "custom")
         settings = {
             "epochs": epochs,
-            "learning rate": str(rate) if isinstance(rate, slice) else rate,
+            "learning rate": shown_rate(rate),
             "schedule": named,
             "weight decay": weight_decay,
             "gradient clipping": clip,
             "accumulated batches": accumulate,
+            "keep best": keep_best,
         }
-        built_in: list[Callback] = [Recorder(self.record, settings)]
-        if keep_best:
-            built_in.append(KeepBest(self.task.metric))
+        best = KeepBest(self.task.metric) if keep_best else None
+        built_in: list[Callback] = [Recorder(self.record, settings, best)]
+        if best is not None:
+            built_in.append(best)
         if self.progress:
             built_in.append(ShowProgress())
         fit = self._new_fit(
@@ -278,14 +279,8 @@ class Learner:
 
     def evaluate(self, split: str = "validation") -> Evaluation:
         """The figures of the model, as it is now, on a split."""
-        data = self.encoded(split)
-        figures = evaluate(self.task, self.model, data, split=split, dtype=self.dtype)
-        if self.metrics and data.targets is not None:
-            logits = predict_logits(self.model, data, dtype=self.dtype)
-            own = {name: metric(logits, data.targets) for name, metric in self.metrics.items()}
-            figures = figures.with_metrics(own)
-        self.evaluations[split] = figures
-        return figures
+        self.evaluations[split] = self._evaluate(self.encoded(split), split)
+        return self.evaluations[split]
 
     @overload
     def predict(self, inputs: str) -> Any: ...
@@ -301,7 +296,8 @@ class Learner:
     def pipeline(self) -> Pipeline:
         """A copy of the trained model, as others will use it."""
         precision: Precision = "bf16" if self.dtype == torch.bfloat16 else "fp32"
-        return Pipeline(self.task, deepcopy(self.model), self.tokenizer, precision)
+        model = deepcopy(self.model)
+        return Pipeline(self.task, model, self.tokenizer, precision, max_length=self.max_length)
 
     def show_batch(self, rows: int = 6) -> None:
         """Shows rows of the training split as the model reads them."""
@@ -320,10 +316,10 @@ class Learner:
         share.save(self, Path(folder))
 
     def load(self, folder: str | Path) -> None:
-        """Takes the weights that `save` wrote.
+        """Takes the weights that `save` wrote, and the record of their training.
 
         Raises:
-            ModelError: They are of another architecture or of other labels.
+            ModelError: They are of another architecture or of other labels, or a file is damaged.
         """
         share.load(self, Path(folder))
 
@@ -360,7 +356,7 @@ class Learner:
             batches=TrainingBatches(self.encoded("train"), self.batch_size, self.seed),
             optimizer=adamw(groups, layer_rates(rate, len(groups)), weight_decay=weight_decay),
             schedule=schedule,
-            loss_of=self._loss,
+            loss_of=self.loss_of,
             validate=(lambda: self.evaluate("validation")) if validate else None,
             epochs=epochs,
             callbacks=callbacks,
@@ -373,16 +369,18 @@ class Learner:
         """Validates once on a few rows, so that what would fail after an epoch fails at once."""
         few = self.encoded("validation").first(2)
         if few.targets is not None:
-            logits = predict_logits(self.model, few, dtype=self.dtype)
-            losses = self._loss(logits.to(self.model.device), few.targets.to(self.model.device))
-            if losses.shape != (len(few),):
-                raise TaskError(
-                    f"loss= gives a tensor of shape {list(losses.shape)} for {len(few)} rows: it "
-                    "must give one loss a row (in PyTorch: reduction='none')."
-                )
-            self.task.figures(logits, few.targets)
-            for metric in self.metrics.values():
-                metric(logits, few.targets)
+            self._evaluate(few, "validation")
+
+    def _evaluate(self, data: EncodedDataset, split: str) -> Evaluation:
+        return evaluate(
+            self.task,
+            self.model,
+            data,
+            split=split,
+            loss=self.loss_of,
+            metrics=self.metrics,
+            dtype=self.dtype,
+        )
 
     def _max_length(self, wanted: int | None) -> int:
         limit = longest_input(self.tokenizer, self.model)

@@ -14,13 +14,10 @@ from graft.errors import TaskError
 from graft.models.batch import Batch
 from graft.models.model import Model, Output
 from graft.models.precision import autocast
-from graft.tasks.task import Evaluation
+from graft.tasks.task import Evaluation, Loss
 from graft.train.callbacks import Callback, CancelEpoch, CancelFit, CancelStep
 from graft.train.optim import clip_gradients, sparse_embeddings
 from graft.train.schedule import Schedule
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From `float32` logits and targets to the loss of each sequence, `float32[sequences]`."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graft.errors import ModelError, TaskError
 from graft.files import atomic_folder
 from graft.hub.card import ModelCard, Results
-from graft.hub.client import push_folder
+from graft.hub.client import local_folder, push_folder
 from graft.models.model import Model
 from graft.tasks.task import Evaluation
 from graft.train.record import TrainingRecord
@@ -30,11 +30,12 @@ def save(learn: Learner, folder: Path) -> None:
 
 
 def load(learn: Learner, folder: Path) -> None:
-    """Puts the weights in a folder into a Learner's model.
+    """Puts the weights in a folder into a Learner's model, and their record into its record.
 
     Raises:
-        ModelError: They are of another architecture or of other labels.
+        ModelError: They are of another architecture or of other labels, or a file is damaged.
     """
+    folder = local_folder(folder)
     saved = Model.from_pretrained(folder)
     ours = learn.model
     if saved.labels != ours.labels or saved.task != ours.task:
@@ -45,7 +46,10 @@ def load(learn: Learner, folder: Path) -> None:
     shapes = {name: tensor.shape for name, tensor in saved.state_dict().items()}
     if shapes != {name: tensor.shape for name, tensor in ours.state_dict().items()}:
         raise ModelError(f"{folder} holds a model of another size than this Learner's.")
+    path = folder / _RECORD
+    record = TrainingRecord.read(path) if path.is_file() else TrainingRecord(dict(learn.settings))
     ours.load_state_dict(saved.state_dict())
+    learn.record = record
     learn.evaluations.clear()
 
 
@@ -101,7 +105,7 @@ def model_card(learn: Learner, *, title: str, **stated: Any) -> ModelCard:
 def _write(learn: Learner, folder: Path, card: ModelCard) -> None:
     with atomic_folder(folder) as temporary:
         learn.model.save_pretrained(temporary)
-        learn.tokenizer.save_pretrained(temporary)
+        learn.tokenizer.save_pretrained(temporary, max_length=learn.max_length)
         (temporary / "README.md").write_text(card.render(), encoding="utf-8")
         record = {
             "task": learn.task.name,

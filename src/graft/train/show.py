@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from graft.data.batches import TrainingBatches
 from graft.display import Table, show
 from graft.errors import TaskError
-from graft.tasks.predict import predict_logits
+from graft.tasks.predict import predict_logits, row_losses
 
 if TYPE_CHECKING:
     from graft.train.learner import Learner
 
 
 def show_batch(learn: Learner, rows: int) -> None:
-    """Shows the first rows of the first training batch, decoded from their tokens."""
+    """Shows the first rows of the first epoch, in its order, decoded from their tokens."""
     data, split = learn.encoded("train"), learn.data["train"]
-    chosen = np.random.default_rng(learn.seed).permutation(len(data))[:rows]
+    chosen = np.concatenate(TrainingBatches(data, learn.batch_size, learn.seed).plan(0))[:rows]
     cells = []
     for row in chosen.tolist():
         ids = data.tokens[row].tolist()
@@ -36,9 +37,11 @@ def show_results(learn: Learner, split: str, rows: int) -> None:
     logits = predict_logits(learn.model, learn.encoded(split), dtype=learn.dtype)[chosen]
     cells = []
     for row, answer in zip(chosen.tolist(), learn.task.decode(logits), strict=True):
-        truth, given = _label(dataset, row), ", ".join(answer.labels)
-        mark = "yes" if truth == given else "no"
-        cells.append((_text(dataset, row), truth, given, f"{answer.score:.2f}", mark))
+        truth = _labels(dataset, row)
+        mark = "" if truth is None else "yes" if set(truth) == set(answer.labels) else "no"
+        given = ", ".join(answer.labels)
+        score = f"{answer.score:.2f}"
+        cells.append((_text(dataset, row), _label(dataset, row), given, score, mark))
     show(Table(f"Results on {split}", ("text", "label", "answer", "score ", "right"), cells))
 
 
@@ -48,7 +51,7 @@ def show_top_losses(learn: Learner, split: str, rows: int) -> None:
     if data.targets is None:
         raise TaskError(f"The split {split!r} has no labels to be wrong about.")
     logits = predict_logits(learn.model, data, dtype=learn.dtype)
-    losses = learn.task.loss(logits, data.targets)
+    losses = row_losses(learn.loss_of, logits, data.targets, learn.model.device)
     worst = torch.topk(losses, min(rows, len(losses)))
     answers = learn.task.decode(logits[worst.indices])
     cells = []
@@ -69,7 +72,14 @@ def _text(dataset: Any, row: int) -> str:
 def _label(dataset: Any, row: int) -> str:
     if dataset.roles.label is None:
         return ""
-    value, names = dataset[row][dataset.roles.label], dataset.label_names
+    labels = _labels(dataset, row)
+    return "-" if labels is None else ", ".join(labels)
+
+
+def _labels(dataset: Any, row: int) -> list[str] | None:
+    """The names of a row's labels; None where they are not known."""
+    column, names = dataset.roles.label, dataset.label_names
+    value = None if column is None else dataset[row][column]
     if value is None:
-        return "-"
-    return ", ".join(names[index] for index in (value if isinstance(value, list) else [value]))
+        return None
+    return [names[index] for index in (value if isinstance(value, list) else [value])]
