@@ -113,7 +113,11 @@ def test_an_unknown_account_is_named(graft: Graft, data: str) -> None:
 
 
 def test_serve_tells_how_to_begin_and_ends_on_ctrl_c(tmp_path: Path) -> None:
-    script = "import sys; from graft.cli import main; main()"
+    # A shell that starts the tests in the background has told them to ignore Ctrl-C.
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from graft.cli import main; main()"
+    )
     command = [sys.executable, "-c", script, "hub", "serve", "--port", "0", "--data", "data"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
