@@ -113,11 +113,7 @@ def test_an_unknown_account_is_named(graft: Graft, data: str) -> None:
 
 
 def test_serve_tells_how_to_begin_and_ends_on_ctrl_c(tmp_path: Path) -> None:
-    # A shell that starts the tests in the background has told them to ignore Ctrl-C.
-    script = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from graft.cli import main; main()"
-    )
+    script = "from graft.cli import main; main()"
     command = [sys.executable, "-c", script, "hub", "serve", "--port", "0", "--data", "data"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -128,17 +124,20 @@ def test_serve_tells_how_to_begin_and_ends_on_ctrl_c(tmp_path: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     ) as serving:
-        assert serving.stdout is not None
-        said = ""
-        while "Application startup complete" not in said:
-            said += serving.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+", said)
-        assert address is not None
-        assert "graft hub user add YOUR_NAME --data data" in said
-        assert f"graft login --endpoint {address[0]}" in said
-        assert httpx.get(f"{address[0]}/api/models").json() == []
-        serving.send_signal(signal.SIGINT)
-        serving.communicate(timeout=20)
+        try:
+            assert serving.stdout is not None
+            said = ""
+            while "Application startup complete" not in said:
+                said += serving.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert address is not None
+            assert f"graft hub user add YOUR_NAME --data {tmp_path / 'data'}" in said
+            assert f"graft login --endpoint {address[0]}" in said
+            assert httpx.get(f"{address[0]}/api/models").json() == []
+            serving.send_signal(signal.SIGINT)
+            serving.communicate(timeout=20)
+        finally:
+            serving.kill()  # where an assertion failed, nothing else would end it
     assert serving.returncode == 0
 
 
