@@ -5,6 +5,7 @@ import socket
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from graft.hub.client import (
     search_datasets,
     search_models,
 )
+from graft.hub.upload import FileContent
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,6 +100,14 @@ class TestPush:
             tracemalloc.stop()
 
         assert peak < size / 4
+
+    def test_two_threads_may_read_one_file_at_once(self, folder: Path) -> None:
+        path = folder / "model.safetensors"
+        content = FileContent(path)
+        begin = content.read(10)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(content.read).result() == path.read_bytes()
+        assert begin + content.read() == path.read_bytes()
 
     def test_a_data_set_has_its_own_page(self, user: User, folder: Path) -> None:
         address = push_folder(folder, user.repo(), repo_type="dataset", message="x")

@@ -215,6 +215,12 @@ def test_values_stay_json_values() -> None:
     assert json.loads(json.dumps(metadata)) == metadata
 
 
+def test_numbers_beyond_64_bits_stay_text() -> None:
+    digits = "0x" + "f" * 6000
+    header, _ = parse_card(f"---\nbits: {digits}\n? {digits}\n: key\nyears: 190\n---\n")
+    assert header == {"bits": digits, digits: "key", "years": 190}
+
+
 @pytest.mark.parametrize(
     "text",
     ["# Only Markdown\n", "", "---\n\nA ruled line, then text.\n", "text\n---\nkey: value\n---\n"],

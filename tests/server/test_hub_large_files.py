@@ -1,10 +1,13 @@
 """Large files: what is stored is what was announced, whole, and only for those who may have it."""
 
 import hashlib
+import io
+import logging
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
 from person import Person, large
 
 from graft.server import repos
@@ -74,7 +77,9 @@ def test_bytes_that_are_not_what_was_announced(
     assert httpx.put(href, content=right).status_code == 200  # sending again mends it
 
 
-def test_a_broken_off_upload_leaves_nothing(hub: RunningHub, ada: Person) -> None:
+def test_a_broken_off_upload_leaves_nothing(
+    hub: RunningHub, ada: Person, caplog: pytest.LogCaptureFixture
+) -> None:
     repo = ada.create("cut")
     sha256, href = announce(ada, repo, b"x" * 5_000_000)
 
@@ -87,9 +92,24 @@ def test_a_broken_off_upload_leaves_nothing(hub: RunningHub, ada: Person) -> Non
     assert ada.lfs(repo, "download", sha256, 5_000_000)["error"]["code"] == 404
     for _ in range(50):
         if not kept(hub, sha256):
-            return
+            break
         ada.http.get("/api/whoami-v2")
     assert kept(hub, sha256) == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_an_object_named_twice_is_asked_for_once(hub: RunningHub, ada: Person) -> None:
+    repo = ada.create("twins")
+    data = b"the same in train and test " * 100
+    api = HfApi(endpoint=hub.url, token=ada.token)
+    files = ("train.parquet", "test.parquet")
+    operations = [CommitOperationAdd(file, io.BytesIO(data)) for file in files]
+    api.preupload_lfs_files(repo, operations)
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert ada.lfs(repo, "download", sha256, len(data))["actions"]
+    both = {"operation": "download", "objects": [{"oid": sha256, "size": len(data)}] * 2}
+    answer = ada.http.post(f"/{repo}.git/info/lfs/objects/batch", json=both).json()
+    assert [found["oid"] for found in answer["objects"]] == [sha256]
 
 
 def test_an_address_permits_only_what_it_was_made_for(ada: Person) -> None:

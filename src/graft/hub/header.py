@@ -33,6 +33,15 @@ _CardLoader.add_implicit_resolver(
 )
 
 
+def _whole_number(loader: _CardLoader, node: yaml.ScalarNode) -> int | str:
+    """A whole number of 64 bits; a longer one, which no reader of JSON takes, stays text."""
+    value = loader.construct_yaml_int(node)
+    return value if -(2**63) <= value < 2**63 else str(node.value)
+
+
+_CardLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
 def parse_card(text: str | bytes, path: str | Path = "README.md") -> tuple[dict[str, Any], str]:
     """Splits a card into its YAML header (empty when it has none) and its Markdown body.
 

@@ -3,10 +3,12 @@
 import io
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import get_ident
 from typing import BinaryIO, cast
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -23,13 +25,14 @@ class FileContent(io.BufferedIOBase):
     """A file's bytes as a seekable stream that holds no file handle between two reads.
 
     The hub client sends file *objects* by LFS and paths by Xet, a protocol that our Hub does not
-    speak yet. A folder of thousands of files can go in one commit.
+    speak yet. A folder of thousands of files can go in one commit. Each thread has a position of
+    its own: where two files have equal bytes, the client sends one object for both, twice at once.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._size = path.stat().st_size
-        self._position = 0
+        self._positions: defaultdict[int, int] = defaultdict(int)
 
     def readable(self) -> bool:
         return True
@@ -38,18 +41,18 @@ class FileContent(io.BufferedIOBase):
         return True
 
     def tell(self) -> int:
-        return self._position
+        return self._positions[get_ident()]
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._size}[whence]
+        self._positions[get_ident()] = max(0, start + offset)
+        return self.tell()
 
     def read(self, size: int | None = -1, /) -> bytes:
         with self._path.open("rb") as file:
-            file.seek(self._position)
+            file.seek(self.tell())
             data = file.read(-1 if size is None else size)
-        self._position += len(data)
+        self.seek(len(data), os.SEEK_CUR)
         return data
 
 

@@ -9,7 +9,7 @@ from obstore.exceptions import BaseError as StorageError
 from pygit2 import GitError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from graft.server.auth import get_hub
@@ -41,6 +41,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     for kind in (OSError, GitError, SQLAlchemyError, StorageError):
         app.add_exception_handler(kind, _perhaps_full)
     app.add_exception_handler(Exception, _unexpected)
@@ -72,6 +73,12 @@ def _http(request: Request, error: Exception) -> Response:
         return pages.error_page(request, error.status_code, text)
     headers = dict(error.headers or {})
     return JSONResponse({"error": text}, status_code=error.status_code, headers=headers)
+
+
+def _gone(request: Request, _error: Exception) -> Response:
+    """The asker hung up in the middle of what they were sending; nobody reads this answer."""
+    logger.info("%s broke off while sending to %s.", request.client, request.url.path)
+    return Response(status_code=400)
 
 
 def _perhaps_full(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from typing import Annotated, get_args
 
 from fastapi import Query
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from graft.server import accounts, repos
 from graft.server.records import FacetValue, Kind, Repository, Sort
@@ -49,50 +50,38 @@ def front_page(visit: CurrentVisit) -> Response:
     )
 
 
+class ListParameters(BaseModel):
+    """What a list's address asks for, as in `/api/models` and `/api/datasets`."""
+
+    search: str = ""
+    tags: Annotated[list[str], Field(alias="filter")] = []
+    author: str = ""
+    sort: str = "updated"
+    cursor: str = ""
+
+
 @router.get("/models")
-def models(
-    visit: CurrentVisit,
-    search: str = "",
-    filters: Annotated[list[str], Query(alias="filter")] = [],  # noqa: B006
-    author: str = "",
-    sort: str = "updated",
-    cursor: str = "",
-) -> Response:
-    """The list of models; its parameters are those of `/api/models`."""
-    return _listing(visit, Kind.MODEL, search, filters, author, sort, cursor)
+def models(visit: CurrentVisit, wanted: Annotated[ListParameters, Query()]) -> Response:
+    """The list of models."""
+    return _listing(visit, Kind.MODEL, wanted)
 
 
 @router.get("/datasets")
-def datasets(
-    visit: CurrentVisit,
-    search: str = "",
-    filters: Annotated[list[str], Query(alias="filter")] = [],  # noqa: B006
-    author: str = "",
-    sort: str = "updated",
-    cursor: str = "",
-) -> Response:
-    """The list of data sets; its parameters are those of `/api/datasets`."""
-    return _listing(visit, Kind.DATASET, search, filters, author, sort, cursor)
+def datasets(visit: CurrentVisit, wanted: Annotated[ListParameters, Query()]) -> Response:
+    """The list of data sets."""
+    return _listing(visit, Kind.DATASET, wanted)
 
 
-def _listing(
-    visit: Visit,
-    kind: Kind,
-    words: str,
-    tags: list[str],
-    author: str,
-    sort: str,
-    cursor: str,
-) -> Response:
-    chosen: Sort = _sort(sort)
+def _listing(visit: Visit, kind: Kind, wanted: ListParameters) -> Response:
+    chosen: Sort = _sort(wanted.sort)
     query = ListQuery(
         kind=kind,
-        words=words,
-        author=author or None,
-        tags=tuple(tags),
+        words=wanted.search,
+        author=wanted.author or None,
+        tags=tuple(wanted.tags),
         sort=chosen,
         descending=chosen != "name",
-        cursor=cursor or None,
+        cursor=wanted.cursor or None,
     )
     facets = repos.facets(visit.hub, query, visit.user)
     return visit.page(
@@ -102,7 +91,7 @@ def _listing(
         query=query,
         found=repos.search(visit.hub, query, visit.user),
         facets={
-            FACET_TITLES[name]: _shown(facets.get(name, []), tags)
+            FACET_TITLES[name]: _shown(facets.get(name, []), wanted.tags)
             for name in FACET_TITLES
             if facets.get(name)
         },
