@@ -12,7 +12,12 @@ from torch.nn import functional as F
 
 from graft.models.batch import Batch
 from graft.models.islands import Island
-from graft.models.rectangle import rectangle_attention
+from graft.models.rectangle import (
+    LOG2_E,
+    needs_gradient,
+    rectangle_attention,
+    scores_are_bounded,
+)
 
 Attention = Callable[[Tensor, Tensor, Tensor, Batch, float], Tensor]
 """`(query, key, value, batch, dropout) -> output`: see `attend`."""
@@ -23,8 +28,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: flo
 
     Args:
         query: `[tokens, heads, head_size]`, or `[sequences, heads, head_size]`: first tokens only.
-        key: `[tokens, heads, head_size]`.
-        value: `[tokens, heads, head_size]`.
+        key: `[tokens, heads, head_size]`; with one head, all queries share it (not by "varlen").
+        value: As `key`.
         batch: Says which tokens belong together.
         dropout: Share of the attention weights to drop.
 
@@ -41,6 +46,13 @@ def islands_attention(
 ) -> Tensor:
     """Rectangles of sequences of one length, or nearly one: see `graft.models.islands`."""
     firsts_only = len(query) != batch.tokens
+    scale = query.shape[-1] ** -0.5
+    bounded = (
+        query.device.type == "cpu"
+        and not needs_gradient(query, key, value)
+        and scores_are_bounded(query, key, scale)
+    )
+    query = query * (scale * LOG2_E if bounded else scale)
     islands, device = batch.islands, query.device
     orders = [island.rows if firsts_only else island.tokens for island in islands]
     in_place = all(order is None for order in orders)
@@ -55,7 +67,7 @@ def islands_attention(
     parts = zip(
         query.split(query_sizes), key.split(sizes), value.split(sizes), islands, strict=True
     )
-    outputs = [_island(q, k, v, island, dropout) for q, k, v, island in parts]
+    outputs = [_island(q, k, v, island, dropout, bounded) for q, k, v, island in parts]
     output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return output if in_place else _scatter(output, rows, len(rows))
 
@@ -101,7 +113,9 @@ ATTENTION: dict[str, Attention] = {
 }
 
 
-def _island(query: Tensor, key: Tensor, value: Tensor, island: Island, dropout: float) -> Tensor:
+def _island(
+    query: Tensor, key: Tensor, value: Tensor, island: Island, dropout: float, bounded: bool
+) -> Tensor:
     """Attention of one island's tokens: in and out `[tokens, heads, head_size]`."""
     firsts_only = len(query) != len(key)
     mask = slots = None
@@ -112,7 +126,11 @@ def _island(query: Tensor, key: Tensor, value: Tensor, island: Island, dropout: 
         if not firsts_only:
             query = _scatter(query, slots, size)
     q, k, v = (part.unflatten(0, (island.sequences, -1)) for part in (query, key, value))
-    output = rectangle_attention(q, k, v, mask, dropout).flatten(0, 1)
+    shared = q.shape[2] != k.shape[2]
+    if shared:
+        q = q.transpose(1, 2)  # heads that share keys are as many queries of one head
+    output = rectangle_attention(q, k, v, mask, dropout, bounded=bounded)
+    output = (output.transpose(1, 2) if shared else output).flatten(0, 1)
     return output if slots is None or firsts_only else output[slots]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_CALL_COST = 4_000  # padded score entries that cost as much as one more attention call
+_CALL_COST = 12_000  # padded score entries that cost as much as one more attention call
 
 
 @dataclass(frozen=True)

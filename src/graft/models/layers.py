@@ -1,7 +1,6 @@
 """The bricks: embeddings, attention, feed-forward. All work on `[tokens, hidden]`."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from graft.models.attention import attend
 from graft.models.batch import Batch
 from graft.models.config import Config
 from graft.models.dropout import Dropout
+from graft.models.linear import Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -59,12 +59,12 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.attention_dropout = config.attention_dropout
-        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+        self.qkv = Linear(config.hidden_size, 3 * config.hidden_size)
+        self.output = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Args: hidden `[tokens, hidden]`, batch. Returns: `[tokens, hidden]`."""
-        query, key, value = self._split(linear(hidden, self.qkv), 3)
+        query, key, value = self._split(self.qkv(hidden), 3)
         return self._attend(query, key, value, batch)
 
     def firsts(self, hidden: Tensor, batch: Batch) -> Tensor:
@@ -73,16 +73,31 @@ class SelfAttention(nn.Module):
         weight, bias = self.qkv.weight, self.qkv.bias
         firsts = hidden[batch.starts[:-1]]
         (query,) = self._split(F.linear(firsts, weight[:width], bias[:width]), 1)
-        key, value = self._split(F.linear(hidden, weight[width:], bias[width:]), 2)
-        return self._attend(query, key, value, batch)
+        if self._dropout or hidden.is_cuda:
+            key, value = self._split(F.linear(hidden, weight[width:], bias[width:]), 2)
+            return self._attend(query, key, value, batch)
+        # One query a head: q . (W h) is (q W) . h, so that the other tokens need neither keys nor
+        # values. A bias of the keys adds the same to all scores of a query: softmax ignores it.
+        of_key, of_value = weight[width:].view(2, self.heads, -1, width)
+        query = torch.einsum("shd,hdc->shc", query, of_key) * self.heads**0.5  # to the same scale
+        shared = hidden[:, None].to(query.dtype)
+        mixed = attend(query, shared, shared, batch)
+        heads = torch.einsum("shc,hdc->shd", mixed, of_value).flatten(1) + bias[2 * width :]
+        output: Tensor = self.output(heads)
+        return output
+
+    @property
+    def _dropout(self) -> float:
+        return self.attention_dropout if self.training else 0.0
 
     def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
         heads: tuple[Tensor, ...] = projected.unflatten(-1, (parts, self.heads, -1)).unbind(1)
         return heads
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, batch: Batch) -> Tensor:
-        dropout = self.attention_dropout if self.training else 0.0
-        return linear(attend(query, key, value, batch, dropout).flatten(1), self.output)
+        attended = attend(query, key, value, batch, self._dropout)
+        output: Tensor = self.output(attended.flatten(1))
+        return output
 
 
 class FeedForward(nn.Module):
@@ -90,45 +105,15 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.up = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.down = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.up = Linear(config.hidden_size, config.intermediate_size)
+        self.down = Linear(config.intermediate_size, config.hidden_size)
         self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Args: hidden `[tokens, hidden]`. Returns: `[tokens, hidden]`."""
         if self.activation is F.gelu:
-            wide = linear(hidden, self.up, "gelu")
+            wide = self.up(hidden, "gelu")
         else:
-            wide = self.activation(linear(hidden, self.up))
-        return linear(wide, self.down)
-
-
-def linear(
-    hidden: Tensor, layer: nn.Linear, activation: Literal["none", "gelu"] = "none"
-) -> Tensor:
-    """A linear layer and an activation: `[tokens, inputs]` to `[tokens, outputs]`.
-
-    On a CPU a pass over memory costs nearly as much as the product itself, so that bias and
-    activation are done with it where they can be: by the operator of PyTorch's own compiler, which
-    has no gradient and no autocast.
-    """
-    if _can_fuse(hidden, layer.weight):
-        algorithm = "none" if activation == "gelu" else ""
-        fused: Tensor = torch.ops.mkldnn._linear_pointwise(
-            hidden, layer.weight, layer.bias, activation, [], algorithm
-        )
-        return fused
-    output: Tensor = layer(hidden)
-    return F.gelu(output) if activation == "gelu" else output
-
-
-def _can_fuse(hidden: Tensor, weight: Tensor) -> bool:
-    """Whether that operator is there, and takes these."""
-    return (
-        hidden.device.type == "cpu"
-        and hidden.dtype == weight.dtype
-        and torch.backends.mkldnn.is_available()
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+            wide = self.activation(self.up(hidden))
+        output: Tensor = self.down(wide)
+        return output

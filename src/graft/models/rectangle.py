@@ -5,6 +5,7 @@ so that most of the time goes into the scores. Working through a few heads at a 
 the cache, and one buffer serves all pieces.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -13,41 +14,63 @@ from torch.nn import functional as F
 
 from graft.models.dropout import keep_factors
 
-_SCORES = 1 << 20  # elements of a piece
+_PIECE_BYTES = 8 << 20  # of a piece's scores
+LOG2_E = math.log2(math.e)
 _SAFE_EXPONENT = 64.0  # a sum of 10^10 such exponentials is still a number
 
 
 def rectangle_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+    *,
+    bounded: bool = False,
 ) -> Tensor:
-    """Scaled dot-product attention within each sequence.
+    """Dot-product attention within each sequence.
 
     Args:
-        query: `[sequences, queries, heads, head_size]`.
+        query: `[sequences, queries, heads, head_size]`, scaled already.
         key: `[sequences, length, heads, head_size]`.
         value: `[sequences, length, heads, head_size]`.
         mask: `bool[sequences, 1, 1, length]`, true at tokens; None where all are.
         dropout: Share of the attention weights to drop.
+        bounded: `scores_are_bounded`, and the query is scaled by `LOG2_E` as well, because powers
+            of two are quicker than exponentials.
 
     Returns:
         `[sequences, queries, heads, head_size]`.
     """
     if query.device.type != "cpu":
         q, k, v = (part.transpose(1, 2) for part in (query, key, value))
-        output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        output = F.scaled_dot_product_attention(q, k, v, mask, dropout, scale=1.0)
         return output.transpose(1, 2)
     sequences, queries, heads, size = query.shape
-    q, k, v = (_by_head(part) for part in (query * size**-0.5, key, value))
+    q, k, v = (_by_head(part) for part in (query, key, value))
     bias = None
     if mask is not None:
         bias = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
         bias = bias.expand(-1, heads, -1, -1).reshape(sequences * heads, 1, -1)
-    tracked = torch.is_grad_enabled() and any(part.requires_grad for part in (q, k, v))
-    if tracked or dropout:
+    if needs_gradient(q, k, v) or dropout:
         output = _Training.apply(q, k, v, bias, dropout)  # type: ignore[no-untyped-call]
     else:
-        output = _inference(q, k, v, bias)
+        output = _inference(q, k, v, bias, bounded)
     return output.view(sequences, heads, queries, size).transpose(1, 2)
+
+
+def scores_are_bounded(query: Tensor, key: Tensor, scale: float) -> bool:
+    """Whether no score can be too large to take its exponential as it is.
+
+    The product of a query and a key does not exceed that of their norms.
+    """
+    largest = query.norm(dim=-1).amax() * key.norm(dim=-1).amax()
+    return float(largest) * scale < _SAFE_EXPONENT
+
+
+def needs_gradient(*parts: Tensor) -> bool:
+    """Whether a backward pass may come."""
+    return torch.is_grad_enabled() and any(part.requires_grad for part in parts)
 
 
 def _by_head(part: Tensor) -> Tensor:
@@ -56,42 +79,36 @@ def _by_head(part: Tensor) -> Tensor:
 
 
 def _pieces(query: Tensor, key: Tensor) -> list[slice]:
-    rows, scores = len(query), query.shape[1] * key.shape[1]
-    step = max(1, _SCORES // scores)
+    rows, scores = len(query), query.shape[1] * key.shape[1] * query.element_size()
+    step = max(1, _PIECE_BYTES // scores)
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def _inference(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+def _inference(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, bounded: bool
+) -> Tensor:
+    """Bounded scores need no maximum, and dividing by the sum of their exponentials can wait until
+    the output: they are passed over twice and not four times."""
     pieces = _pieces(query, key)
     buffer = query.new_empty(pieces[0].stop, query.shape[1], key.shape[1])
-    # No product of a query and a key exceeds that of their norms. Where that is small, exponentials
-    # cannot overflow: the softmax needs no maximum, and a column of ones sums its weights, so that
-    # the scores are passed over once and not three times.
-    largest = query.norm(dim=-1).amax() * key.norm(dim=-1).amax()
-    small = float(largest) < _SAFE_EXPONENT
-    if small:
-        value = torch.cat([value, value.new_ones(*value.shape[:-1], 1)], -1)
-    output = query.new_empty(*query.shape[:-1], value.shape[-1])
+    output = torch.empty_like(query)
     for piece in pieces:
-        scores = buffer[: piece.stop - piece.start]
-        piece_bias = None if bias is None else bias[piece]
-        if small:
-            _scores(query[piece], key[piece], piece_bias, scores).exp_()
+        scores = _scores(query, key, bias, piece, buffer)
+        if bounded:
+            torch.bmm(scores.exp2_(), value[piece], out=output[piece])
+            output[piece] /= scores.sum(-1, keepdim=True)
         else:
-            _weights(query[piece], key[piece], piece_bias, scores)
-        torch.bmm(scores, value[piece], out=output[piece])
-    return output[..., :-1] / output[..., -1:] if small else output
+            torch.bmm(torch.softmax(scores, -1, out=scores), value[piece], out=output[piece])
+    return output
 
 
-def _scores(query: Tensor, key: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
-    """The products of queries and keys, into `out`."""
-    torch.bmm(query, key.mT, out=out)
-    return out if bias is None else out.add_(bias)
-
-
-def _weights(query: Tensor, key: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """The softmax of the products of queries and keys, into `out`."""
-    torch.softmax(_scores(query, key, bias, out), -1, out=out)
+def _scores(
+    query: Tensor, key: Tensor, bias: Tensor | None, piece: slice, buffer: Tensor
+) -> Tensor:
+    """The products of a piece's queries and keys, in `buffer`."""
+    scores = buffer[: piece.stop - piece.start]
+    torch.bmm(query[piece], key[piece].mT, out=scores)
+    return scores if bias is None else scores.add_(bias[piece])
 
 
 class _Training(torch.autograd.Function):
@@ -105,8 +122,8 @@ class _Training(torch.autograd.Function):
         keep = keep_factors(weights.shape, dropout, weights.dtype) if dropout else None
         output = torch.empty_like(query)
         for piece in _pieces(query, key):
-            part = weights[piece]
-            _weights(query[piece], key[piece], None if bias is None else bias[piece], part)
+            part = _scores(query, key, bias, piece, weights[piece])
+            torch.softmax(part, -1, out=part)
             kept = part if keep is None else part * keep[piece]
             torch.bmm(kept, value[piece], out=output[piece])
         ctx.save_for_backward(query, key, value, weights, keep)

@@ -12,7 +12,7 @@ from graft.models.model import Model
 from graft.models.precision import autocast
 from graft.tasks.task import Evaluation, Loss, Metric, Task
 
-_TOKENS = {"cpu": 4096, "cuda": 131_072}  # in a batch: what fits the cache, what fills the GPU
+_TOKENS = {"cpu": 8192, "cuda": 131_072}  # in a batch: what fits the cache, what fills the GPU
 _DIGITS = 6  # of a figure: a float32 has no more
 
 
