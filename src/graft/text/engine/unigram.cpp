@@ -1,0 +1,143 @@
+#include "unigram.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "byte_tokens.h"
+#include "utf8.h"
+
+namespace graft {
+namespace {
+
+// How much less an unknown character scores than the worst token.
+constexpr double kUnknownPenalty = 10.0;
+
+}  // namespace
+
+// What a thread works in. Ways are kept from `from` on only: where no token reaches over a place, every way
+// leads through it, so what comes before it is settled. Scores go on from there, as sums of rounded numbers
+// depend on their order.
+struct Unigram::Scratch {
+  std::vector<Way> ways;
+  std::uint32_t from = 0;
+  std::vector<Token> best;          // backwards
+  std::uint32_t unknown_start = 0;  // a run of unknown tokens, perhaps to be continued
+  std::uint32_t unknown_end = 0;
+
+  void restart(std::uint32_t place, double score) {
+    ways.assign(1, {score, place, kNoWay});
+    from = place;
+  }
+  std::uint32_t reach() const { return from + static_cast<std::uint32_t>(ways.size()) - 1; }
+  void offer(std::uint32_t end, double score, std::uint32_t start, std::int32_t id) {
+    if (end > reach()) ways.resize(end - from + 1);
+    Way& way = ways[end - from];
+    if (way.id == kNoWay || score > way.score) way = {score, start, id};
+  }
+};
+
+Unigram::Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<std::int64_t> unk_id,
+                 bool byte_fallback)
+    : vocabulary_(std::move(vocabulary)),
+      trie_(trie_of(vocabulary_)),
+      scores_(std::move(scores)),
+      byte_fallback_(byte_fallback),
+      byte_tokens_(byte_fallback_ids(vocabulary_)) {
+  if (scores_.size() != vocabulary_.id_count())
+    throw std::invalid_argument("there must be one score per token");
+  for (std::size_t id = 0; id < scores_.size(); ++id) {
+    if (std::isfinite(scores_[id])) continue;
+    throw std::invalid_argument("the score of token " +
+                                quoted(vocabulary_.token(static_cast<std::int64_t>(id))) + " is " +
+                                std::to_string(scores_[id]));
+  }
+  if (!unk_id) throw std::invalid_argument("unk_id is missing: without it, unknown characters have no token");
+  if (*unk_id < 0 || *unk_id >= static_cast<std::int64_t>(scores_.size())) {
+    throw std::invalid_argument("unk_id is " + std::to_string(*unk_id) + ", but there are " +
+                                std::to_string(scores_.size()) + " tokens");
+  }
+  unk_id_ = static_cast<std::int32_t>(*unk_id);
+  unk_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty;
+}
+
+void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const {
+  thread_local Scratch scratch;
+  scratch.restart(0, 0.0);
+  scratch.unknown_start = scratch.unknown_end = 0;
+  const auto size = static_cast<std::uint32_t>(word.size());
+  for (std::uint32_t start = 0; start < size;) {
+    std::uint32_t end = start + 1;
+    while (end < size && !starts_char(word[end])) ++end;
+    advance(word, start, end, scratch);
+    start = end;
+    if (scratch.reach() == start) take_best(word, scratch, tokens);
+  }
+  end_unknown(word, scratch, tokens);
+  constexpr std::size_t kKept = 1 << 16;  // memory that only a huge word needs is given back
+  if (scratch.ways.capacity() > kKept) scratch = Scratch();
+}
+
+// Offers all tokens that start with the character [start, char_end).
+void Unigram::advance(std::string_view word, std::uint32_t start, std::uint32_t char_end,
+                      Scratch& scratch) const {
+  const double score = scratch.ways[start - scratch.from].score;
+  bool has_char = false;
+  std::uint32_t node = Trie::kRoot;
+  for (std::uint32_t at = start; at < word.size();) {
+    node = trie_.child(node, word[at++]);
+    if (node == Trie::kNone) break;
+    const std::int32_t id = trie_.value(node);
+    if (id < 0) continue;
+    scratch.offer(at, scores_[static_cast<std::size_t>(id)] + score, start, id);
+    has_char = has_char || at == char_end;
+  }
+  if (!has_char) scratch.offer(char_end, unk_score_ + score, start, unk_id_);
+}
+
+// Appends the tokens of the best way as far as it reaches, and starts anew from there.
+void Unigram::take_best(std::string_view word, Scratch& scratch, std::vector<Token>& tokens) const {
+  const std::uint32_t place = scratch.reach();
+  scratch.best.clear();
+  for (std::uint32_t end = place; end > scratch.from;) {
+    const Way& way = scratch.ways[end - scratch.from];
+    scratch.best.push_back({way.id, way.start, end});
+    end = way.start;
+  }
+  for (auto token = scratch.best.rbegin(); token != scratch.best.rend(); ++token) {
+    if (token->id == unk_id_) {
+      if (scratch.unknown_end == scratch.unknown_start) scratch.unknown_start = token->start;
+      scratch.unknown_end = token->end;
+    } else {
+      end_unknown(word, scratch, tokens);
+      tokens.push_back(*token);
+    }
+  }
+  scratch.restart(place, scratch.ways.back().score);
+}
+
+// Appends a run of unknown tokens as one: it may spell a token that scored too low, and else its bytes may
+// have tokens.
+void Unigram::end_unknown(std::string_view word, Scratch& scratch, std::vector<Token>& tokens) const {
+  const std::uint32_t start = scratch.unknown_start;
+  const std::uint32_t end = scratch.unknown_end;
+  if (start == end) return;
+  scratch.unknown_start = scratch.unknown_end = 0;
+  const std::string_view run = word.substr(start, end - start);
+  const std::int32_t id = vocabulary_.find(run);
+  if (id == Vocabulary::kNone && byte_fallback_ && append_bytes(run, start, tokens)) return;
+  tokens.push_back({id == Vocabulary::kNone ? unk_id_ : id, start, end});
+}
+
+// One token per byte, each standing for the whole run; none where a byte has no token.
+bool Unigram::append_bytes(std::string_view run, std::uint32_t start, std::vector<Token>& tokens) const {
+  const auto id_of = [&](char byte) { return byte_tokens_[static_cast<unsigned char>(byte)]; };
+  if (std::any_of(run.begin(), run.end(), [&](char byte) { return id_of(byte) == Vocabulary::kNone; }))
+    return false;
+  const auto end = start + static_cast<std::uint32_t>(run.size());
+  for (const char byte : run) tokens.push_back({id_of(byte), start, end});
+  return true;
+}
+
+}  // namespace graft

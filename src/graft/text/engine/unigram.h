@@ -1,0 +1,48 @@
+// The unigram language model (Kudo, 2018): the cut of a word into tokens whose scores have the highest
+// sum, found by Viterbi's algorithm.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "model.h"
+#include "trie.h"
+
+namespace graft {
+
+class Unigram : public Model {
+ public:
+  // Scores are logarithms of probabilities, by id. Throws std::invalid_argument where one is not finite
+  // or unk_id is out of range.
+  Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<std::int64_t> unk_id,
+          bool byte_fallback);
+
+  void tokenize(std::string_view word, std::vector<Token>& tokens) const override;
+  const Vocabulary& vocabulary() const override { return vocabulary_; }
+
+ private:
+  // The best way to a place in a word: what all tokens up to it score, and the last one of them.
+  struct Way {
+    double score = 0;
+    std::uint32_t start = 0;
+    std::int32_t id = kNoWay;
+  };
+  struct Scratch;
+  static constexpr std::int32_t kNoWay = -1;
+
+  void advance(std::string_view word, std::uint32_t start, std::uint32_t char_end, Scratch& scratch) const;
+  void take_best(std::string_view word, Scratch& scratch, std::vector<Token>& tokens) const;
+  void end_unknown(std::string_view word, Scratch& scratch, std::vector<Token>& tokens) const;
+  bool append_bytes(std::string_view run, std::uint32_t start, std::vector<Token>& tokens) const;
+
+  Vocabulary vocabulary_;
+  Trie trie_;
+  std::vector<double> scores_;
+  std::int32_t unk_id_ = 0;
+  double unk_score_ = 0;
+  bool byte_fallback_;
+  std::array<std::int32_t, 256> byte_tokens_;
+};
+
+}  // namespace graft
