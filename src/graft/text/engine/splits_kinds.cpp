@@ -1,0 +1,94 @@
+// Splitting by what kind each character is of, in one pass.
+#include <array>
+
+#include "patterns_scan.h"
+#include "splits_cut.h"
+#include "unicode.h"
+
+namespace graft {
+
+namespace {
+
+enum class Kind : std::uint8_t {
+  kDropped,  // belongs to no word
+  kAlone,    // is a word of its own
+  kRun,      // a word is as many of these as stand together
+  kOtherRun,
+};
+
+using KindOf = Kind (*)(char32_t);
+
+template <KindOf kind_of>
+std::array<Kind, 0x80> ascii_kinds() {
+  std::array<Kind, 0x80> kinds{};
+  for (char32_t c = 0; c < 0x80; ++c) kinds[c] = kind_of(c);
+  return kinds;
+}
+
+template <KindOf kind_of>
+void cut_by_kind(Words& words) {
+  static const std::array<Kind, 0x80> ascii = ascii_kinds<kind_of>();
+  cut_words(words, [](std::string_view word, std::uint32_t shift, std::vector<Span>& pieces) {
+    Kind run = Kind::kDropped;
+    std::size_t start = 0;
+    for (std::size_t at = 0; at < word.size();) {
+      const std::size_t here = at;
+      const auto byte = static_cast<unsigned char>(word[at]);
+      const Kind kind = byte < 0x80 ? ascii[(++at, byte)] : kind_of(next_char(word, at));
+      if (kind == run && kind != Kind::kAlone) continue;
+      if (run != Kind::kDropped) pieces.push_back(make_span(shift + start, shift + here));
+      run = kind;
+      start = here;
+    }
+    if (run != Kind::kDropped) pieces.push_back(make_span(shift + start, shift + word.size()));
+  });
+}
+
+// Symbols that are alphabetic nevertheless: letters in circles and squares.
+bool is_enclosed_letter(char32_t c) {
+  return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
+         (c >= 0x1F170 && c <= 0x1F189);
+}
+
+// \w: what is alphabetic, a mark, a digit, a connector or joins characters.
+bool is_word_character(char32_t c) {
+  using namespace patterns;
+  constexpr char32_t kZeroWidthNonJoiner = 0x200C;
+  constexpr char32_t kZeroWidthJoiner = 0x200D;
+  const Set set = set_of_character(c);
+  if ((set & (kLetter | kMark | kDigit)) != 0) return true;
+  if (set == kNumeral) return unicode::category(c) == unicode::Category::Nl;
+  if (set == kSign) return unicode::category(c) == unicode::Category::Pc || is_enclosed_letter(c);
+  return c == kZeroWidthNonJoiner || c == kZeroWidthJoiner;
+}
+
+Kind kind_between_spaces(char32_t c) { return unicode::is_white_space(c) ? Kind::kDropped : Kind::kRun; }
+
+Kind kind_for_bert(char32_t c) {
+  if (unicode::is_white_space(c)) return Kind::kDropped;
+  return unicode::is_bert_punctuation(c) ? Kind::kAlone : Kind::kRun;
+}
+
+Kind kind_of_word(char32_t c) {
+  if (unicode::is_white_space(c)) return Kind::kDropped;
+  return is_word_character(c) ? Kind::kRun : Kind::kOtherRun;
+}
+
+}  // namespace
+
+void BertPreTokenizer::split(Words& words) const { cut_by_kind<kind_for_bert>(words); }
+
+void Whitespace::split(Words& words) const { cut_by_kind<kind_of_word>(words); }
+
+void WhitespaceSplit::split(Words& words) const { cut_by_kind<kind_between_spaces>(words); }
+
+void Punctuation::split(Words& words) const {
+  cut_at_matches(words, behavior_, false, [](std::string_view word, std::vector<Span>& matches) {
+    for (std::size_t at = 0; at < word.size();) {
+      const std::size_t start = at;
+      if (unicode::is_bert_punctuation(next_char(word, at))) matches.push_back(make_span(start, at));
+    }
+  });
+}
+
+}  // namespace graft
