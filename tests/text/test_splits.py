@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +63,7 @@ REGEXES = [
     DEEPSEEK,
     "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
     " ?[^(\\s|[.,!?…。，、।۔،])]+",  # noqa: RUF001
+    " ?[^(\\s|.,!?…。，、।۔،)]+",  # noqa: RUF001
     "[0-9][0-9][0-9]",
     *[r"\p{N}", r"\p{N}+", r"\p{N}{1,3}", r"\d", r"\d+"],
     *[r"\s", r"\s+", r"[\r\n]", r"[\r\n]+"],
@@ -160,7 +160,9 @@ def random_texts(count: int, seed: int) -> Iterator[str]:
 
 
 def every_character() -> str:
-    return "".join(chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000)
+    """All of the planes that have characters with properties of their own."""
+    places = [*range(0xD800), *range(0xE000, 0x34000), *range(0xE0000, 0xE0200)]
+    return "".join(map(chr, places))
 
 
 def visible_bytes() -> dict[str, int]:

@@ -68,8 +68,9 @@ constexpr std::array kKnown = std::to_array<Known>({
     {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
      "| ?[\\p{P}\\p{S}]+[\\r\\n]*" WHITE, find_some<deepseek_end>},
     {"[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+", find_some<chinese_or_japanese_end>},
-    // BLOOM
+    // BLOOM; Viking writes the same set without the inner one
     {" ?[^(\\s|[.,!?…。，、।۔،])]+", find_some<bloom_end>},
+    {" ?[^(\\s|.,!?…。，、।۔،)]+", find_some<bloom_end>},
     // Falcon
     {"[0-9][0-9][0-9]", find_some<three_digits_end>},
     // Numbers, white space and lines, as sequences split them off
