@@ -3,7 +3,9 @@
 import json
 import math
 import os
+import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -175,8 +177,8 @@ def test_bpe_of_real_text_is_the_oracles(language: str, byte_level: bool) -> Non
 @needs_data
 @pytest.mark.data
 def test_bpe_options_on_real_text_are_the_oracles() -> None:
-    words = count_words(imdb_texts(1000))
-    options = {"vocab_size": 9000, "min_frequency": 9, "max_token_length": 7}
+    words = count_words(imdb_texts(500))
+    options = {"vocab_size": 9000, "min_frequency": 5, "max_token_length": 7}
     tokens, merges = engine.train_bpe(counter_of(words), **options)
     assert 1000 < len(tokens) < 9000
     assert (tokens, merges) == oracle_bpe(words, **options)
@@ -227,7 +229,7 @@ def test_what_is_learned_does_not_depend_on_the_order_of_words() -> None:
 @needs_data
 @pytest.mark.data
 def test_wordpiece_of_real_text_is_the_oracles() -> None:
-    words = count_words(imdb_texts(1000))
+    words = count_words(imdb_texts(500))
     inside = [f"##{char}" for char in sorted({char for word in words for char in word[1:]})]
     special = ["[PAD]", "[UNK]", *inside]
     tokens = engine.train_wordpiece(counter_of(words), 8000, special_tokens=special)
@@ -270,9 +272,9 @@ def oracle_unigram(words: Mapping[str, int], **options: Any) -> dict[str, float]
 
 @needs_data
 @pytest.mark.data
-@pytest.mark.parametrize("vocab_size", [500, 4000])
+@pytest.mark.parametrize("vocab_size", [500, 3000])
 def test_unigram_explains_real_text_as_well_as_the_oracles(vocab_size: int) -> None:
-    words = {f"▁{word}": count for word, count in count_words(imdb_texts(500)).items()}
+    words = {f"▁{word}": count for word, count in count_words(imdb_texts(200)).items()}
     scored = engine.train_unigram(counter_of(words), vocab_size, unk_token="<unk>")
     pieces = dict(scored)
     assert len(scored) == len(pieces) == vocab_size
@@ -407,6 +409,41 @@ def test_a_counter_is_not_changed_while_it_is_trained_on() -> None:
 
     with pytest.raises(RuntimeError, match="in use"):
         engine.train_bpe(counter, 100, progress=count_more)
+
+
+def test_a_signal_stops_a_training_without_progress() -> None:
+    def stop(*_: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    counter = counter_of(many_words(20_000))
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.001)
+        with pytest.raises(InterruptedError):
+            engine.train_bpe(counter, 5000)
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def test_other_threads_run_while_one_trains() -> None:
+    ticks: list[float] = []
+    trained = threading.Event()
+
+    def tick() -> None:
+        while not trained.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.001)
+
+    counter = counter_of(many_words(50_000))
+    thread = threading.Thread(target=tick)
+    thread.start()
+    start = time.monotonic()
+    engine.train_unigram(counter, 1000)
+    end = time.monotonic()
+    trained.set()
+    thread.join()
+    quarter = (end - start) / 4
+    assert any(start + quarter < time_of_tick < end - quarter for time_of_tick in ticks)
 
 
 def test_two_threads_train_on_one_counter() -> None:

@@ -87,7 +87,8 @@ class BpeTraining {
  public:
   BpeTraining(const WordCounter& counter, const BpeOptions& options, Progress& progress)
       : options_(options), progress_(progress), words_(cut_into_symbols(counter, options, tokens_)) {
-    lengths_.assign(tokens_.size(), 1);
+    first_merged_ = tokens_.size();
+    lengths_.assign(first_merged_, 1);
     if (options.max_token_length) longest_ = *options.max_token_length;
   }
 
@@ -105,12 +106,16 @@ class BpeTraining {
     return lengths_[left] + lengths_[right] < longest_;
   }
   void queue_groups();
+  void tell_progress() {
+    progress_.report(tokens_.size() - first_merged_, options_.vocab_size - first_merged_);
+  }
   BpeVocabulary result();
 
   const BpeOptions& options_;
   Progress& progress_;
   TokenList tokens_;
   BpeWords words_;
+  std::size_t first_merged_ = 0;      // the first id that merging gives
   std::vector<std::size_t> lengths_;  // of tokens, in characters
   std::size_t longest_ = std::numeric_limits<std::size_t>::max();
   PairCounts counts_;
@@ -121,16 +126,14 @@ class BpeTraining {
 };
 
 BpeVocabulary BpeTraining::train() {
-  const std::size_t start = tokens_.size();
-  const std::size_t total = options_.vocab_size - start;
   count_pairs();
   Candidate candidate{};
   while (tokens_.size() < options_.vocab_size && next_candidate(candidate)) {
     merge(candidate);
     queue_groups();
-    progress_.report(tokens_.size() - start, total);
+    tell_progress();
   }
-  progress_.finish(total);
+  progress_.finish(options_.vocab_size - first_merged_);
   return result();
 }
 
@@ -141,7 +144,7 @@ void BpeTraining::count_pairs() {
     for (std::size_t k = 1; k < symbols.size(); ++k) {
       raise(make_pair_of(symbols[k - 1], symbols[k]), word.count, i);
     }
-    if (i % 4096 == 0) progress_.report(0, options_.vocab_size);
+    if (i % 4096 == 0) tell_progress();
   }
   queue_groups();
 }
