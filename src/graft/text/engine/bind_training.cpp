@@ -119,7 +119,7 @@ auto bpe(const WordCounter& counter, std::int64_t vocab_size, std::int64_t min_f
          const Strings& initial_alphabet, const std::optional<std::string>& continuing_subword_prefix,
          const std::optional<std::string>& end_of_word_suffix, std::optional<std::int64_t> max_token_length,
          bool byte_level, const ProgressFunction& progress) {
-  BpeOptions options;
+  BpeTrainingOptions options;
   options.vocab_size = vocab_size_option(vocab_size);
   options.min_frequency = size_option(min_frequency, "min_frequency");
   options.special_tokens = special_tokens;
@@ -138,7 +138,7 @@ Strings wordpiece(const WordCounter& counter, std::int64_t vocab_size, std::int6
                   const Strings& special_tokens, std::optional<std::int64_t> limit_alphabet,
                   const Strings& initial_alphabet, const std::string& continuing_subword_prefix,
                   const ProgressFunction& progress) {
-  BpeOptions options;
+  BpeTrainingOptions options;
   options.vocab_size = vocab_size_option(vocab_size);
   options.min_frequency = size_option(min_frequency, "min_frequency");
   options.special_tokens = special_tokens;
@@ -153,7 +153,7 @@ std::vector<ScoredPiece> unigram(const WordCounter& counter, std::int64_t vocab_
                                  const std::optional<std::string>& unk_token, std::int64_t max_piece_length,
                                  double shrinking_factor, std::int64_t n_sub_iterations,
                                  std::int64_t seed_size, const ProgressFunction& progress) {
-  UnigramOptions options;
+  UnigramTrainingOptions options;
   options.vocab_size = vocab_size_option(vocab_size);
   options.special_tokens = special_tokens;
   options.initial_alphabet = chars_option(initial_alphabet, "initial_alphabet");

@@ -22,7 +22,7 @@ std::string encoded(char32_t c) {
 // Which symbol each character becomes, by where in a word it stands.
 class SymbolTable {
  public:
-  SymbolTable(const BpeOptions& options, const Alphabet& alphabet, TokenList& tokens);
+  SymbolTable(const BpeTrainingOptions& options, const Alphabet& alphabet, TokenList& tokens);
   // Gives ids to the forms that the words need. Called once, before `cut`.
   void add_forms(std::span<const WordCounter::Word> words, TokenList& tokens);
   void cut(std::string_view word, std::vector<std::uint32_t>& symbols);
@@ -34,14 +34,14 @@ class SymbolTable {
   template <typename Visit>
   void each(std::string_view word, const Visit& visit);
 
-  const BpeOptions& options_;
+  const BpeTrainingOptions& options_;
   std::vector<char32_t> chars_;
   std::vector<std::uint32_t> rows_;  // by code point: where in chars_
   std::vector<std::uint32_t> ids_;   // kForms for each of chars_
   std::vector<char32_t> decoded_;
 };
 
-SymbolTable::SymbolTable(const BpeOptions& options, const Alphabet& alphabet, TokenList& tokens)
+SymbolTable::SymbolTable(const BpeTrainingOptions& options, const Alphabet& alphabet, TokenList& tokens)
     : options_(options), chars_(alphabet.chars), rows_(kCodePoints, kNone) {
   for (const std::string& token : options.special_tokens) tokens.add(token);
   for (const char32_t c : alphabet.chars) tokens.add(encoded(c));
@@ -100,7 +100,7 @@ void SymbolTable::cut(std::string_view word, std::vector<std::uint32_t>& symbols
   each(word, [&](std::size_t row, std::size_t form) { symbols.push_back(ids_[row * kForms + form]); });
 }
 
-void check_room(const BpeOptions& options, std::size_t needed) {
+void check_room(const BpeTrainingOptions& options, std::size_t needed) {
   if (needed <= options.vocab_size) return;
   const std::size_t special = options.special_tokens.size();
   throw std::invalid_argument(
@@ -117,7 +117,7 @@ std::uint32_t TokenList::add(const std::string& token) {
   return place->second;
 }
 
-BpeWords cut_into_symbols(const WordCounter& counter, const BpeOptions& options, TokenList& tokens) {
+BpeWords cut_into_symbols(const WordCounter& counter, const BpeTrainingOptions& options, TokenList& tokens) {
   const std::vector<WordCounter::Word> words = counter.sorted();
   const Alphabet alphabet =
       Alphabet::of_words(words, options.initial_alphabet, options.limit_alphabet, options.byte_level);

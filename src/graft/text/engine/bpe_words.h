@@ -43,6 +43,6 @@ struct BpeWords {
 
 // Adds special tokens, the alphabet and its forms inside and at the end of words to `tokens`, and cuts the
 // words into them. Characters outside the alphabet are left out.
-BpeWords cut_into_symbols(const WordCounter& counter, const BpeOptions& options, TokenList& tokens);
+BpeWords cut_into_symbols(const WordCounter& counter, const BpeTrainingOptions& options, TokenList& tokens);
 
 }  // namespace graft

@@ -89,7 +89,7 @@ void check_words(const WordCounter& counter);
 // How byte-level vocabularies write a byte: as itself where it can be seen, else as one of U+0100...
 char32_t visible_byte(unsigned char byte);
 
-struct BpeOptions {
+struct BpeTrainingOptions {
   std::size_t vocab_size = 30000;
   std::uint64_t min_frequency = 0;
   std::vector<std::string> special_tokens;
@@ -107,13 +107,13 @@ struct BpeVocabulary {
 };
 
 // Merges the most frequent pair of neighbours until the vocabulary is full (Sennrich et al., 2016).
-BpeVocabulary train_bpe(const WordCounter& counter, const BpeOptions& options, Progress& progress);
+BpeVocabulary train_bpe(const WordCounter& counter, const BpeTrainingOptions& options, Progress& progress);
 
 // As BPE; inside a word, tokens start with the options' prefix. Gives tokens by id.
-std::vector<std::string> train_wordpiece(const WordCounter& counter, const BpeOptions& options,
+std::vector<std::string> train_wordpiece(const WordCounter& counter, const BpeTrainingOptions& options,
                                          Progress& progress);
 
-struct UnigramOptions {
+struct UnigramTrainingOptions {
   std::size_t vocab_size = 8000;
   std::vector<std::string> special_tokens;
   std::vector<char32_t> initial_alphabet;
@@ -128,7 +128,7 @@ using ScoredPiece = std::pair<std::string, double>;
 
 // Prunes frequent substrings to the vocabulary under which the words are likeliest (Kudo, 2018). Gives
 // special tokens, then pieces by falling log probability.
-std::vector<ScoredPiece> train_unigram(const WordCounter& counter, const UnigramOptions& options,
+std::vector<ScoredPiece> train_unigram(const WordCounter& counter, const UnigramTrainingOptions& options,
                                        Progress& progress);
 
 }  // namespace graft

@@ -85,7 +85,7 @@ struct Candidate {
 // - A pair that would exceed the longest token is not counted, but characters always make pairs.
 class BpeTraining {
  public:
-  BpeTraining(const WordCounter& counter, const BpeOptions& options, Progress& progress)
+  BpeTraining(const WordCounter& counter, const BpeTrainingOptions& options, Progress& progress)
       : options_(options), progress_(progress), words_(cut_into_symbols(counter, options, tokens_)) {
     first_merged_ = tokens_.size();
     lengths_.assign(first_merged_, 1);
@@ -111,7 +111,7 @@ class BpeTraining {
   }
   BpeVocabulary result();
 
-  const BpeOptions& options_;
+  const BpeTrainingOptions& options_;
   Progress& progress_;
   TokenList tokens_;
   BpeWords words_;
@@ -249,7 +249,7 @@ BpeVocabulary BpeTraining::result() {
 
 }  // namespace
 
-BpeVocabulary train_bpe(const WordCounter& counter, const BpeOptions& options, Progress& progress) {
+BpeVocabulary train_bpe(const WordCounter& counter, const BpeTrainingOptions& options, Progress& progress) {
   check_words(counter);
   check_special_tokens(options.special_tokens);
   return BpeTraining(counter, options, progress).train();

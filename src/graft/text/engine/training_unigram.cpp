@@ -29,7 +29,7 @@ double digamma(double x) {
   return result + std::log(x) - 0.5 / x - series;
 }
 
-void check_options(const UnigramOptions& options) {
+void check_options(const UnigramTrainingOptions& options) {
   if (!(options.shrinking_factor > 0.0 && options.shrinking_factor < 1.0)) {
     throw std::invalid_argument("shrinking_factor has to be between 0 and 1");
   }
@@ -43,7 +43,7 @@ void check_options(const UnigramOptions& options) {
   }
 }
 
-std::vector<std::string> special_tokens_of(const UnigramOptions& options) {
+std::vector<std::string> special_tokens_of(const UnigramTrainingOptions& options) {
   std::vector<std::string> tokens = options.special_tokens;
   if (options.unk_token && std::find(tokens.begin(), tokens.end(), *options.unk_token) == tokens.end()) {
     tokens.insert(tokens.begin(), *options.unk_token);
@@ -68,7 +68,7 @@ void append_word(const WordCounter::Word& word, std::span<const std::uint32_t> s
   }
 }
 
-UnigramCorpus read_corpus(const WordCounter& counter, const UnigramOptions& options) {
+UnigramCorpus read_corpus(const WordCounter& counter, const UnigramTrainingOptions& options) {
   const std::vector<WordCounter::Word> words = counter.sorted();
   UnigramCorpus corpus;
   corpus.chars = Alphabet::of_words(words, options.initial_alphabet, std::nullopt, false).chars;
@@ -81,7 +81,7 @@ UnigramCorpus read_corpus(const WordCounter& counter, const UnigramOptions& opti
 
 class UnigramTraining {
  public:
-  UnigramTraining(const WordCounter& counter, const UnigramOptions& options, Progress& progress);
+  UnigramTraining(const WordCounter& counter, const UnigramTrainingOptions& options, Progress& progress);
   std::vector<ScoredPiece> train();
 
  private:
@@ -103,7 +103,7 @@ class UnigramTraining {
   std::vector<ScoredPiece> result() const;
   bool is_char(std::size_t piece) const { return piece < corpus_.chars.size(); }
 
-  const UnigramOptions& options_;
+  const UnigramTrainingOptions& options_;
   Progress& progress_;
   std::vector<std::string> special_tokens_;
   UnigramCorpus corpus_;
@@ -115,7 +115,7 @@ class UnigramTraining {
   UnigramLattice lattice_;
 };
 
-UnigramTraining::UnigramTraining(const WordCounter& counter, const UnigramOptions& options,
+UnigramTraining::UnigramTraining(const WordCounter& counter, const UnigramTrainingOptions& options,
                                  Progress& progress)
     : options_(options),
       progress_(progress),
@@ -314,7 +314,7 @@ std::vector<ScoredPiece> UnigramTraining::result() const {
 
 }  // namespace
 
-std::vector<ScoredPiece> train_unigram(const WordCounter& counter, const UnigramOptions& options,
+std::vector<ScoredPiece> train_unigram(const WordCounter& counter, const UnigramTrainingOptions& options,
                                        Progress& progress) {
   check_options(options);
   check_words(counter);

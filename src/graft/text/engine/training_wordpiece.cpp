@@ -5,7 +5,7 @@
 
 namespace graft {
 
-std::vector<std::string> train_wordpiece(const WordCounter& counter, const BpeOptions& options,
+std::vector<std::string> train_wordpiece(const WordCounter& counter, const BpeTrainingOptions& options,
                                          Progress& progress) {
   if (options.byte_level) throw std::invalid_argument("WordPiece has no byte level");
   return train_bpe(counter, options, progress).tokens;
