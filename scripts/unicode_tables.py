@@ -22,14 +22,19 @@ VERSION = "16.0.0"  # with the exceptions, of the general category
 LIMIT = 0x110000
 BLOCK = 128
 
-CATEGORIES = (
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+CATEGORIES = words(
     "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn"
 )
-GRAPHEMES = (
+GRAPHEMES = words(
     "Other Control Extend ZeroWidthJoiner Regional Prepend SpacingMark L V T LV LVT Pictograph "
     "Consonant Linker IndicExtend"
 )
-FLAGS = (
+FLAGS = words(
     "white_space alphanumeric combining_mark bert_control bert_accent bert_ideograph "
     "bert_punctuation has_lower_case active_nfc active_nfd active_nfkc active_nfkd numeric"
 )
@@ -49,6 +54,10 @@ def read_ranges(text: str) -> set[int]:
     return found
 
 
+def may_decompose(c: int) -> bool:
+    return bool(unicodedata.decomposition(chr(c))) or 0xAC00 <= c < 0xD7A4
+
+
 class Unicode:
     """What the tables say of each character."""
 
@@ -57,6 +66,9 @@ class Unicode:
         for category, ranges in exceptions.ASSIGNED_SINCE.items():
             for c in read_ranges(ranges):
                 self.category[c] = category
+        self.by_category: dict[str, set[int]] = {}
+        for c, category in enumerate(self.category):
+            self.by_category.setdefault(category, set()).add(c)
         self.lower = {c: lower for c in range(LIMIT) if (lower := chr(c).lower()) != chr(c)}
         for first, last, becomes in exceptions.LOWER_CASE_SINCE:
             self.lower.update((c, chr(becomes + c - first)) for c in range(first, last + 1))
@@ -64,12 +76,13 @@ class Unicode:
         self.combining_marks = self.apply("M", "COMBINING_MARKS")
         self.compositions = dict(self._compositions())
         self.seconds = {second for _, second in self.compositions} | self._hangul_seconds()
-        self.sets = self._sets()
+        self.flags = self._flags()
         self.graphemes = self._graphemes()
 
     def of(self, *categories: str) -> set[int]:
         """All characters whose category starts with one of these letters."""
-        return {c for c in range(LIMIT) if self.category[c].startswith(categories)}
+        chosen = (found for name, found in self.by_category.items() if name.startswith(categories))
+        return set().union(*chosen)
 
     def apply(self, category: str, name: str) -> set[int]:
         """Those of a category, but for the exceptions NO_name and name_TOO."""
@@ -84,11 +97,15 @@ class Unicode:
 
     def decomposition(self, form: Form, c: int) -> str:
         """The full decomposition, empty where a character is its own; Hangul's is computed."""
+        if not unicodedata.decomposition(chr(c)):
+            return ""
         result = self.normalized(form, c)
-        return "" if result == chr(c) or 0xAC00 <= c < 0xD7A4 else result
+        return "" if result == chr(c) else result
 
     def is_active(self, form: Form, c: int) -> bool:
         """Whether a form may change `c`, or something before it because of it."""
+        if not may_decompose(c) and c not in self.combining_marks:
+            return c in self.seconds and form in ("NFC", "NFKC")
         if self.combining_class(c) or self.normalized(form, c) != chr(c):
             return True
         if form in ("NFD", "NFKD"):
@@ -96,10 +113,9 @@ class Unicode:
         return ord(self.normalized("NFD", c)[0]) in self.seconds
 
     def record(self, c: int) -> Record:
-        flags = sum(1 << bit for bit, name in enumerate(FLAGS.split()) if c in self.sets[name])
-        category = CATEGORIES.split().index(self.category[c])
-        grapheme = GRAPHEMES.split().index(self.graphemes[c])
-        return category, self.combining_class(c), grapheme, flags
+        category = CATEGORIES.index(self.category[c])
+        grapheme = GRAPHEMES.index(self.graphemes[c])
+        return category, self.combining_class(c), grapheme, self.flags[c]
 
     def mapping(self, c: int) -> Mapping:
         lower = self.lower.get(c, "")
@@ -137,6 +153,14 @@ class Unicode:
         for form in FORMS:
             sets[f"active_{form.lower()}"] = {c for c in range(LIMIT) if self.is_active(form, c)}
         return sets
+
+    def _flags(self) -> list[int]:
+        flags = [0] * LIMIT
+        sets = self._sets()
+        for bit, name in enumerate(FLAGS):
+            for c in sets[name]:
+                flags[c] |= 1 << bit
+        return flags
 
     def _graphemes(self) -> list[str]:
         kinds = ["Other"] * LIMIT
