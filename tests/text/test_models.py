@@ -131,6 +131,33 @@ def test_unigram_cuts_as_albert_does(shared: Path, reviews: list[str], strange: 
         assert model.tokenize(word) == expected(reference, word)
 
 
+def test_unigram_cuts_as_sentencepiece_does(
+    shared: Path, reviews: list[str], strange: list[str]
+) -> None:
+    pieces = SentencePieceProcessor(model_file=str(shared / "vocabularies/albert/spiece.model"))
+    # Pieces of the user's own score so well that nothing else is taken; the file has 0 for them.
+    own = {"(", ")", '"', "-", ".", "\u2013", "£", "€"}
+    vocab = [
+        (
+            piece,
+            None
+            if pieces.is_control(i) or pieces.is_unknown(i)
+            else 0.1 * (len(piece.encode()) - 1)
+            if piece in own
+            else pieces.get_score(i),
+        )
+        for i, piece in enumerate(map(pieces.id_to_piece, range(pieces.get_piece_size())))
+    ]
+    unk_score = min(score for _, score in vocab if score is not None) - 10
+    model = engine.Unigram(vocab, pieces.unk_id(), single_precision=True, unk_score=unk_score)
+    # Exclamation marks are cut in several ways that are equally good, but for rounding.
+    dice = random.Random(7)
+    ties = ["".join(dice.choices(["!", "o", "€b", "b", " so"], k=40)) for _ in range(1000)]
+    for text in reviews + strange + ties + ["[CLS]<unk>"]:
+        tokens = [token for token, _ in model.tokenize(pieces.normalize(text))]
+        assert tokens == pieces.encode(text)
+
+
 def test_bpe_of_characters_cuts_whole_texts(
     shared: Path, reviews: list[str], strange: list[str]
 ) -> None:
@@ -268,6 +295,12 @@ def test_unigram_of_random_vocabularies(dice: random.Random) -> None:
 # What the small ones cannot show.
 
 
+def test_pieces_without_a_score_are_never_found() -> None:
+    model = engine.Unigram([("<unk>", None), ("a", None), ("b", -1.0)], 0)
+    assert model.tokenize("aab") == [(0, (0, 2)), (2, (2, 3))]
+    assert engine.Unigram([("a", None)], 0).tokenize("a") == [(0, (0, 1))]
+
+
 def test_merges_of_one_rank_go_from_left_to_right() -> None:
     vocab = {"a": 0, "b": 1, "ab": 2, "bb": 3, "abb": 4}
     merges = [("b", "b"), ("a", "b"), ("a", "bb"), ("ab", "b")]
@@ -384,6 +417,7 @@ def test_bpe_that_makes_no_sense(options: dict[str, Any], message: str) -> None:
         ([("a", 0)], None, "unk_id is missing"),
         ([("a", 0)], 1, "unk_id is 1, but there are 1 tokens"),
         ([("a", 0)], -1, "unk_id is -1"),
+        ([("a", None), ("b", math.inf)], 0, "score of token 'b' is inf"),
     ],
 )
 def test_unigrams_that_make_no_sense(vocab: Any, unk_id: int | None, message: str) -> None:

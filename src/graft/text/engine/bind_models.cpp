@@ -135,14 +135,17 @@ std::shared_ptr<BPE> make_bpe(nb::handle vocab, nb::handle merges, std::optional
 }
 
 std::shared_ptr<Unigram> make_unigram(nb::handle vocab, std::optional<std::int64_t> unk_id,
-                                      bool byte_fallback) {
-  std::vector<VocabularyEntry> entries;
-  std::vector<double> scores;
+                                      bool byte_fallback, bool single_precision,
+                                      std::optional<double> unk_score) {
+  if (!unk_id) throw std::invalid_argument("unk_id is missing: without it, unknown characters have no token");
+  std::vector<UnigramPiece> pieces;
   each_pair(vocab, "vocab", [&](nb::handle token, nb::handle score, std::size_t i) {
-    entries.push_back({read_string(token, "vocab", i), static_cast<std::int64_t>(i)});
-    scores.push_back(read_number(score, "vocab", i));
+    std::optional<double> number;
+    if (!score.is_none()) number = read_number(score, "vocab", i);
+    pieces.push_back({read_string(token, "vocab", i), number});
   });
-  return std::make_shared<Unigram>(Vocabulary(entries), std::move(scores), unk_id, byte_fallback);
+  return std::make_shared<Unigram>(pieces,
+                                   UnigramOptions{*unk_id, unk_score, byte_fallback, single_precision});
 }
 
 std::string_view read_word(const Model& model, nb::handle word) {
@@ -195,7 +198,8 @@ void bind_models(nb::module_& module) {
            "fuse_unk"_a = false, "byte_fallback"_a = false, "ignore_merges"_a = false, "byte_level"_a = false,
            "dropout"_a = nb::none(), "ranks"_a = nb::none());
   nb::class_<Unigram, Model>(module, "Unigram")
-      .def(nb::new_(&make_unigram), "vocab"_a, "unk_id"_a = nb::none(), "byte_fallback"_a = false);
+      .def(nb::new_(&make_unigram), "vocab"_a, "unk_id"_a = nb::none(), "byte_fallback"_a = false,
+           "single_precision"_a = false, "unk_score"_a = nb::none());
 }
 
 }  // namespace graft

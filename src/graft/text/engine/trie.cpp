@@ -15,7 +15,8 @@ class TrieBuilder {
     add_block();
     unlink(Trie::kRoot);
     nodes_[Trie::kRoot].parent = kRootParent;
-    std::vector<Range> level{{Trie::kRoot, 0, keys_.size()}};
+    std::vector<Range> level;
+    if (!keys_.empty()) level.push_back({Trie::kRoot, 0, keys_.size()});
     std::vector<Range> next;
     for (std::size_t depth = 0; !level.empty(); ++depth) {
       next.clear();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -14,12 +15,54 @@ namespace {
 // How much less an unknown character scores than the worst token.
 constexpr double kUnknownPenalty = 10.0;
 
+Vocabulary vocabulary_of(const std::vector<UnigramPiece>& pieces) {
+  std::vector<VocabularyEntry> entries;
+  for (const UnigramPiece& piece : pieces) {
+    entries.push_back({piece.token, static_cast<std::int64_t>(entries.size())});
+  }
+  return Vocabulary(entries);
+}
+
+Trie trie_of_scored(const Vocabulary& vocabulary, const std::vector<UnigramPiece>& pieces) {
+  std::vector<Trie::Key> keys;
+  for (std::size_t id = 0; id < pieces.size(); ++id) {
+    if (!pieces[id].score) continue;
+    keys.push_back({vocabulary.token(static_cast<std::int64_t>(id)), static_cast<std::int32_t>(id)});
+  }
+  return Trie(std::move(keys));
+}
+
+std::vector<double> scores_of(const std::vector<UnigramPiece>& pieces) {
+  std::vector<double> scores;
+  for (const UnigramPiece& piece : pieces) {
+    if (piece.score && !std::isfinite(*piece.score)) {
+      throw std::invalid_argument("the score of token " + quoted(piece.token) + " is " +
+                                  std::to_string(*piece.score));
+    }
+    scores.push_back(piece.score.value_or(std::numeric_limits<double>::quiet_NaN()));
+  }
+  return scores;
+}
+
+std::int32_t check_unk_id(std::int64_t unk_id, std::size_t pieces) {
+  if (unk_id >= 0 && unk_id < static_cast<std::int64_t>(pieces)) return static_cast<std::int32_t>(unk_id);
+  throw std::invalid_argument("unk_id is " + std::to_string(unk_id) + ", but there are " +
+                              std::to_string(pieces) + " tokens");
+}
+
+double lowest(const std::vector<double>& scores) {
+  double low = std::numeric_limits<double>::infinity();
+  for (const double score : scores) low = score < low ? score : low;  // never one that is NaN
+  return std::isfinite(low) ? low : 0.0;
+}
+
 }  // namespace
 
 // What a thread works in. Ways are kept from `from` on only: where no token reaches over a place, every way
 // leads through it, so what comes before it is settled. Scores go on from there, as sums of rounded numbers
 // depend on their order.
 struct Unigram::Scratch {
+  bool single = false;  // whether scores are rounded to float
   std::vector<Way> ways;
   std::uint32_t from = 0;
   std::vector<Token> best;          // backwards
@@ -34,36 +77,26 @@ struct Unigram::Scratch {
   void offer(std::uint32_t end, double score, std::uint32_t start, std::int32_t id) {
     if (end > reach()) ways.resize(end - from + 1);
     Way& way = ways[end - from];
+    if (single) score = static_cast<float>(score);
     if (way.id == kNoWay || score > way.score) way = {score, start, id};
   }
 };
 
-Unigram::Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<std::int64_t> unk_id,
-                 bool byte_fallback)
-    : vocabulary_(std::move(vocabulary)),
-      trie_(trie_of(vocabulary_)),
-      scores_(std::move(scores)),
-      byte_fallback_(byte_fallback),
+Unigram::Unigram(const std::vector<UnigramPiece>& pieces, const UnigramOptions& options)
+    : vocabulary_(vocabulary_of(pieces)),
+      trie_(trie_of_scored(vocabulary_, pieces)),
+      scores_(scores_of(pieces)),
+      unk_id_(check_unk_id(options.unk_id, pieces.size())),
+      unk_score_(options.unk_score.value_or(lowest(scores_) - kUnknownPenalty)),
+      byte_fallback_(options.byte_fallback),
+      single_precision_(options.single_precision),
       byte_tokens_(byte_fallback_ids(vocabulary_)) {
-  if (scores_.size() != vocabulary_.id_count())
-    throw std::invalid_argument("there must be one score per token");
-  for (std::size_t id = 0; id < scores_.size(); ++id) {
-    if (std::isfinite(scores_[id])) continue;
-    throw std::invalid_argument("the score of token " +
-                                quoted(vocabulary_.token(static_cast<std::int64_t>(id))) + " is " +
-                                std::to_string(scores_[id]));
-  }
-  if (!unk_id) throw std::invalid_argument("unk_id is missing: without it, unknown characters have no token");
-  if (*unk_id < 0 || *unk_id >= static_cast<std::int64_t>(scores_.size())) {
-    throw std::invalid_argument("unk_id is " + std::to_string(*unk_id) + ", but there are " +
-                                std::to_string(scores_.size()) + " tokens");
-  }
-  unk_id_ = static_cast<std::int32_t>(*unk_id);
-  unk_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty;
+  if (!std::isfinite(unk_score_)) throw std::invalid_argument("unk_score is not finite");
 }
 
 void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const {
   thread_local Scratch scratch;
+  scratch.single = single_precision_;
   scratch.restart(0, 0.0);
   scratch.unknown_start = scratch.unknown_end = 0;
   const auto size = static_cast<std::uint32_t>(word.size());
@@ -125,7 +158,8 @@ void Unigram::end_unknown(std::string_view word, Scratch& scratch, std::vector<T
   if (start == end) return;
   scratch.unknown_start = scratch.unknown_end = 0;
   const std::string_view run = word.substr(start, end - start);
-  const std::int32_t id = vocabulary_.find(run);
+  std::int32_t id = vocabulary_.find(run);
+  if (id != Vocabulary::kNone && std::isnan(scores_[static_cast<std::size_t>(id)])) id = Vocabulary::kNone;
   if (id == Vocabulary::kNone && byte_fallback_ && append_bytes(run, start, tokens)) return;
   tokens.push_back({id == Vocabulary::kNone ? unk_id_ : id, start, end});
 }

@@ -11,12 +11,26 @@
 
 namespace graft {
 
+// A token and the logarithm of its probability. One without a score is never found in a word: so
+// SentencePiece treats its control pieces.
+struct UnigramPiece {
+  std::string_view token;
+  std::optional<double> score;
+};
+
+struct UnigramOptions {
+  std::int64_t unk_id = 0;
+  std::optional<double> unk_score;  // of an unknown character; else 10 less than the lowest score
+  bool byte_fallback = false;
+  // Whether sums of scores are rounded to float, as SentencePiece does: of ways to cut a word that are about
+  // as good, another one may then be the best.
+  bool single_precision = false;
+};
+
 class Unigram : public Model {
  public:
-  // Scores are logarithms of probabilities, by id. Throws std::invalid_argument where one is not finite
-  // or unk_id is out of range.
-  Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<std::int64_t> unk_id,
-          bool byte_fallback);
+  // Throws std::invalid_argument where a score is not finite or unk_id is out of range.
+  Unigram(const std::vector<UnigramPiece>& pieces, const UnigramOptions& options);
 
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override;
   const Vocabulary& vocabulary() const override { return vocabulary_; }
@@ -38,10 +52,11 @@ class Unigram : public Model {
 
   Vocabulary vocabulary_;
   Trie trie_;
-  std::vector<double> scores_;
-  std::int32_t unk_id_ = 0;
-  double unk_score_ = 0;
+  std::vector<double> scores_;  // NaN: none
+  std::int32_t unk_id_;
+  double unk_score_;
   bool byte_fallback_;
+  bool single_precision_;
   std::array<std::int32_t, 256> byte_tokens_;
 };
 
