@@ -132,6 +132,12 @@ PAIRS = {
     "pairs": replace_regex("[ a]{2}", "XY"),
     "up to two": replace_regex("a{1,2}", "$0"),
     "literal": replace_regex("ab", "x"),
+    "line start": replace_regex("^ +", "<"),
+    "line end": replace_regex("[ a]{1,2}$", ">"),
+    "lines": replace_regex("^a+$", "A"),
+    "text start": replace_regex(r"\A\s{2}", "<"),
+    "text end": replace_regex(r"[\n ]+\z", ">"),
+    "all": replace_regex(r"\A[aA]{1,2}\z", "A"),
     "escaped": replace_regex(r"\.", "-"),
     "decompose and strip": sequence(PLAIN["NFD"], PLAIN["StripAccents"], PLAIN["Lowercase"]),
     "lower and compose": sequence(PLAIN["Lowercase"], PLAIN["NFKC"]),
@@ -186,6 +192,14 @@ def test_random_texts_and_their_origins_equal_the_reference(name: str) -> None:
 @given(text=st.text(), name=st.sampled_from(list(PAIRS)))
 def test_any_text_equals_the_reference(text: str, name: str) -> None:
     check(PAIRS[name], [text])
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in PAIRS if name.startswith(("line", "text", "all"))]
+)
+def test_anchors_hold_where_lines_or_the_text_start_and_end(name: str) -> None:
+    dice = random.Random(4)
+    check(PAIRS[name], ["".join(dice.choices("  aaA\nb", k=dice.randrange(9))) for _ in range(500)])
 
 
 @pytest.mark.parametrize("name", ["NFC", "NFKD", "bert(True, True, None, True)", "white"])
@@ -334,11 +348,11 @@ def test_a_damaged_map_says_what_is_wrong(blob: bytes, says: str) -> None:
 
 
 UNKNOWN = (
-    r"a|b (a) a* a? ^a [^a] [a-z] [] [ a{ a{0,} a{2,1} a{,2} \ \d \x41 a+? a++ . ab+ a{999999}"
+    r"a|b (a) a* a? a^ ^\s [\n]$ [^a] [a-z] [] [ a{ a{0,} a{2,1} a{,2} \ \d \x41 a+? a++ . ab+"
 )
 
 
-@pytest.mark.parametrize("pattern", ["", r"(?<!\n)^", "[[:space:]]", *UNKNOWN.split()])
+@pytest.mark.parametrize("pattern", ["", "a{999999}", r"(?<!\n)^", "[[:space:]]", *UNKNOWN.split()])
 def test_an_unknown_regular_expression_is_named(pattern: str) -> None:
     with pytest.raises(ValueError) as caught:
         engine.Replace(pattern, True, "x")

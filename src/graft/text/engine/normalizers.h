@@ -82,18 +82,22 @@ class LongestCharsMap : public Normalizer {
 };
 
 // Puts `content` for each match of a literal or of a regular expression that is one set of
-// characters, repeated: " {2,}", "\s+", "[\n\t]".
+// characters, repeated, maybe between anchors: " {2,}", "\s+", "[\n\t]", "^ +", "\A +".
 class Replace : public Normalizer {
  public:
   Replace(std::string pattern, bool regex, std::string content);
   void normalize(Text& text) const override;
 
-  // One set of characters, and how often it must and may come in a row.
+  enum class Anchor { kNone, kLine, kText };
+
+  // One set of characters, how often it must and may come in a row, and where alone.
   struct Repeated {
     bool white_space = false;
     std::u32string characters;
     std::size_t least = 1;
     std::size_t most = 1;
+    Anchor start = Anchor::kNone;
+    Anchor end = Anchor::kNone;
     bool contains(char32_t c) const;
   };
 

@@ -8,6 +8,8 @@ namespace graft {
 
 namespace {
 
+using Anchor = Replace::Anchor;
+
 constexpr std::size_t kUnlimited = static_cast<std::size_t>(-1);
 constexpr std::string_view kSpecial = "\\^$.|?*+()[]{}";
 
@@ -17,6 +19,7 @@ class RegexReader {
   explicit RegexReader(std::string_view pattern) : pattern_(pattern) {}
 
   Replace::Repeated read() {
+    found_.start = read_anchor('^', "\\A");
     if (next_is('[')) {
       ++at_;
       if (next_is('^') || next_is(']')) fail();
@@ -26,7 +29,10 @@ class RegexReader {
       read_member(false);
     }
     read_count();
-    if (at_ != pattern_.size()) fail();
+    found_.end = read_anchor('$', "\\z");
+    // Where a line may end within a run, the reference would go back in it.
+    const bool by_line = found_.start == Anchor::kLine || found_.end == Anchor::kLine;
+    if (at_ != pattern_.size() || (by_line && found_.contains(U'\n'))) fail();
     return found_;
   }
 
@@ -35,6 +41,16 @@ class RegexReader {
     throw std::invalid_argument("the regular expression \"" + std::string(pattern_) +
                                 "\" is none that Replace has: it replaces literals, and one character or "
                                 "set of characters, repeated, such as \" {2,}\", \"\\s+\" or \"[\\n\\t]\"");
+  }
+
+  Anchor read_anchor(char line, std::string_view text) {
+    if (next_is(line)) {
+      ++at_;
+      return Anchor::kLine;
+    }
+    if (pattern_.substr(at_, text.size()) != text) return Anchor::kNone;
+    at_ += text.size();
+    return Anchor::kText;
   }
 
   bool next_is(char c) const { return at_ < pattern_.size() && pattern_[at_] == c; }
@@ -100,24 +116,51 @@ class RegexReader {
   Replace::Repeated found_;
 };
 
-// The next run of the set that is long enough, as far as it may go; [size, size) where there is none.
-Span find_repeated(const Replace::Repeated& set, std::string_view bytes, std::size_t at) {
-  std::size_t start = at;
-  std::size_t count = 0;
-  while (at < bytes.size() && count < set.most) {
+Span make_span(std::size_t start, std::size_t end) {
+  return {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(end)};
+}
+
+std::size_t skip_chars(std::string_view bytes, std::size_t at, std::size_t count) {
+  for (; count > 0; --count) next_char(bytes, at);
+  return at;
+}
+
+bool starts_at(Anchor anchor, std::string_view bytes, std::size_t at) {
+  return anchor == Anchor::kNone || at == 0 || (anchor == Anchor::kLine && bytes[at - 1] == '\n');
+}
+
+bool ends_at(Anchor anchor, std::string_view bytes, std::size_t at) {
+  return anchor == Anchor::kNone || at == bytes.size() || (anchor == Anchor::kLine && bytes[at] == '\n');
+}
+
+// The longest run of the set that starts at `at`, and its number of characters.
+std::size_t run_end(const Replace::Repeated& set, std::string_view bytes, std::size_t at,
+                    std::size_t& count) {
+  count = 0;
+  const std::size_t most = set.end == Anchor::kNone ? set.most : kUnlimited;
+  while (at < bytes.size() && count < most) {
     std::size_t next = at;
-    if (set.contains(next_char(bytes, next))) {
-      ++count;
-    } else if (count >= set.least) {
-      break;
-    } else {
-      count = 0;
-      start = next;
-    }
+    if (!set.contains(next_char(bytes, next))) break;
+    ++count;
     at = next;
   }
-  if (count < set.least) start = at = bytes.size();
-  return {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at)};
+  return at;
+}
+
+// The next match from `at` on, [size, size) where there is none. With an anchor at the end it is the last
+// part of a run, with one at the start the first, since no anchor holds within a run.
+Span find_repeated(const Replace::Repeated& set, std::string_view bytes, std::size_t at) {
+  while (at < bytes.size()) {
+    std::size_t count = 0;
+    const std::size_t end = run_end(set, bytes, at, count);
+    if (count >= set.least && starts_at(set.start, bytes, at) && ends_at(set.end, bytes, end)) {
+      const std::size_t surplus = count > set.most ? count - set.most : 0;
+      if (surplus == 0 || set.start == Anchor::kNone) return make_span(skip_chars(bytes, at, surplus), end);
+    }
+    at = end;
+    if (count == 0) next_char(bytes, at);
+  }
+  return make_span(bytes.size(), bytes.size());
 }
 
 }  // namespace
@@ -137,9 +180,8 @@ Replace::Replace(std::string pattern, bool regex, std::string content) : content
 Span Replace::find(std::string_view bytes, std::size_t at) const {
   if (repeated_) return find_repeated(*repeated_, bytes, at);
   const std::size_t found = bytes.find(literal_, at);
-  const std::size_t start = found == std::string_view::npos ? bytes.size() : found;
-  const std::size_t end = found == std::string_view::npos ? bytes.size() : found + literal_.size();
-  return {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(end)};
+  if (found == std::string_view::npos) return make_span(bytes.size(), bytes.size());
+  return make_span(found, found + literal_.size());
 }
 
 void Replace::normalize(Text& text) const {
