@@ -163,6 +163,7 @@ class TestFiles:
         assert again(text) == tokenizer(text)
         assert again.max_length == tokenizer.max_length
         assert {path.name for path in (tmp_path / "saved").iterdir()} == {
+            "special_tokens_map.json",
             "tokenizer.json",
             "tokenizer_config.json",
         }
@@ -180,7 +181,9 @@ class TestFiles:
         assert cased.max_length is None
 
     def test_a_folder_without_a_tokenizer(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match=r"expected tokenizer\.json or vocab\.txt in"):
+        with pytest.raises(
+            ModelError, match=r"expected tokenizer\.json, vocab\.txt, vocab\.json with"
+        ):
             graft.Tokenizer.from_pretrained(tmp_path)
 
     def test_a_source_that_is_nothing(self, tmp_path: Path) -> None:
@@ -190,7 +193,9 @@ class TestFiles:
     @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b'{"model": 3}'])
     def test_a_damaged_tokenizer_is_named(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "tokenizer.json").write_bytes(content)
-        with pytest.raises(ModelError, match=r"tokenizer\.json is not a tokenizer"):
+        with pytest.raises(
+            ModelError, match=r"tokenizer\.json is not valid JSON|tokenizer in .* damaged"
+        ):
             graft.Tokenizer.from_pretrained(tmp_path)
 
     @pytest.mark.parametrize("content", [b"{", b"\xff", b"[1]"])

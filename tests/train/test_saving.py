@@ -37,6 +37,7 @@ def test_what_is_written(trained: graft.Learner, tmp_path: Path) -> None:
         "README.md",
         "config.json",
         "model.safetensors",
+        "special_tokens_map.json",
         "tokenizer.json",
         "tokenizer_config.json",
         "training.json",

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import account, dataset, demo, evaluate, hub, predict, search, train
+from graft.cli import account, dataset, demo, evaluate, hub, predict, search, tokenizer, train
 from graft.cli.output import print_error
 from graft.errors import GraftError
 
@@ -56,6 +56,7 @@ app.command()(account.login)
 app.command()(account.whoami)
 app.add_typer(search.search_app, name="search")
 app.add_typer(dataset.dataset_app, name="dataset")
+app.add_typer(tokenizer.tokenizer_app, name="tokenizer")
 app.command()(demo.demo)
 
 

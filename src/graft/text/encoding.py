@@ -19,6 +19,8 @@ class Encoding:
         words: For each token, the index of its word in its text; None for special tokens.
         type_ids: For each token, 0 for the first text and 1 for the second.
         special: For each token, whether the tokenizer added it.
+        sequences: For each token, 0 where it is of the first text, 1 of the second; None for
+            special tokens.
     """
 
     ids: list[int]
@@ -27,6 +29,7 @@ class Encoding:
     words: list[int | None]
     type_ids: list[int]
     special: list[bool]
+    sequences: list[int | None]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,13 +43,24 @@ class TokenBatch:
         ids: `int32[tokens]`, token ids.
         offsets: `int64[rows + 1]`; row `i` is `ids[offsets[i]:offsets[i + 1]]`.
         type_ids: `int32[tokens]`, 0 for a row's first text and 1 for its second.
-        truncated: How many rows were cut to the maximum length.
+        truncated: How many texts were cut to the maximum length.
+        sources: `int64[rows]`, which text each row is of, where long texts became several rows.
+        spans: `int32[tokens, 2]`, where each token stands in its text, in characters.
+        words: `int32[tokens]`, the index of each token's word in its text; -1 for special tokens.
+        sequences: `int8[tokens]`, 0 for tokens of a row's first text, 1 of its second, -1 for
+            special tokens.
+
+    `spans`, `words` and `sequences` are None unless asked for.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     type_ids: npt.NDArray[np.int32]
     truncated: int = 0
+    sources: npt.NDArray[np.int64] | None = None
+    spans: npt.NDArray[np.int32] | None = None
+    words: npt.NDArray[np.int32] | None = None
+    sequences: npt.NDArray[np.int8] | None = None
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:

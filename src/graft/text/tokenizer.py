@@ -1,76 +1,175 @@
 """The tokenizer: strings to token ids and back, loaded from a folder or a hub."""
 
+import copy
 import json
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import tokenizers
 
 from graft.errors import DataError, ModelError
 from graft.files import atomic_folder
 from graft.hub.client import local_folder, push_folder
+from graft.text import _engine, assemble, decoding
+from graft.text.chat import render_chat
+from graft.text.columns import Column, check_text, text_column
 from graft.text.encoding import Encoding, TokenBatch
-from graft.text.truncation import kept_tokens
+from graft.text.formats import FILES, Spec, added_token, read_folder, read_json
+from graft.text.training import Kind, special_config, train_spec
 
-_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+Truncation = Literal["longest_first", "only_first", "only_second"]
+"""What is cut of a pair that is too long."""
+
 _UNLIMITED = 1_000_000  # files write a huge number for "no limit"
+_SPECIAL_KINDS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
 class Tokenizer:
     """Turns text into token ids by the rules of a pretrained model.
 
     Args:
-        engine: The parsed `tokenizer.json`.
+        spec: The parsed `tokenizer.json`.
         config: The parsed `tokenizer_config.json`.
+
+    Raises:
+        ModelError: The rules make no sense, or are some that Graft does not have.
     """
 
-    def __init__(self, engine: tokenizers.Tokenizer, config: dict[str, Any] | None = None) -> None:
-        self._engine = engine
-        self._engine.no_padding()
-        self._engine.no_truncation()
+    def __init__(self, spec: Spec, config: dict[str, Any] | None = None) -> None:
         self.config = dict(config or {})
+        self._spec = {**copy.deepcopy(spec), "truncation": None, "padding": None}
+        self._build()
+
+    def _build(self) -> None:
+        """Makes the engine, and the tables of tokens, anew from the rules."""
+        spec = self._spec
+        model, added = spec["model"], spec.get("added_tokens") or []
+        self._ids = _vocabulary(model)
+        for token in added:
+            token["id"] = self._ids.setdefault(token["content"], token["id"])
+        self._tokens = {token_id: token for token, token_id in self._ids.items()}
+        if len(self._tokens) < len(self._ids):
+            raise ModelError("Two tokens of the vocabulary have the same id.")
+        self._special = {token["id"] for token in added if token.get("special")}
+        self._special.update(model.get("special_ids", ()))
+        normalizer = spec.get("normalizer") and assemble.normalizer(spec["normalizer"])
+        pre = spec.get("pre_tokenizer")
+        single, pair = assemble.templates(spec.get("post_processor"))
+        trim, prefix_space = assemble.trimming(spec.get("post_processor"))
+        flags = ("single_word", "lstrip", "rstrip")
+
+        def matched(token: dict[str, Any], content: str) -> tuple[int, str, bool, bool, bool]:
+            single_word, lstrip, rstrip = (bool(token.get(flag)) for flag in flags)
+            return token["id"], content, single_word, lstrip, rstrip
+
+        def normal(content: str) -> str:
+            return normalizer.normalize(content) if normalizer else content
+
+        self._special_in = [sum(kind == 0 for kind, *_ in items) for items in (single, pair)]
+        self._engine = _engine.Tokenizer(
+            normalizer=normalizer or None,
+            pre_tokenizer=assemble.pre_tokenizer(pre) if pre else None,
+            model=assemble.model(
+                model, byte_level="ByteLevel" in assemble.kinds(pre, "pretokenizers")
+            ),
+            raw_added=[matched(token, token["content"]) for token in added if _is_raw(token)],
+            normalized_added=[
+                *(
+                    matched(token, normal(token["content"]))
+                    for token in added
+                    if not _is_raw(token)
+                ),
+                *(
+                    (token_id, self._tokens[token_id], False, False, False)
+                    for token_id in model.get("user_defined_ids", ())
+                ),
+            ],
+            single=single,
+            pair=pair,
+            trim_offsets=trim,
+            add_prefix_space=prefix_space,
+        )
+        self._decoder = decoding.decoder(spec.get("decoder"))
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
         """Loads the tokenizer of a folder or of a repository on the hub.
 
+        It may be kept as `tokenizer.json`, `vocab.txt`, `vocab.json` with `merges.txt`, or a
+        SentencePiece `.model`.
+
         Raises:
             HubError: `source` is neither a folder nor a repository that can be fetched.
-            ModelError: It holds no tokenizer, or a damaged one.
+            ModelError: It holds no tokenizer, or a damaged one, or one that Graft does not have.
         """
-        folder = local_folder(source, revision=revision, patterns=list(_FILES))
-        path = folder / "tokenizer.json"
-        config = _read_json(folder / "tokenizer_config.json")
-        if path.is_file():
-            return cls(_parse(path), config)
-        if (folder / "vocab.txt").is_file():
-            return cls(_wordpiece(folder / "vocab.txt", config), config)
-        raise ModelError(
-            f"{source} has no tokenizer: expected tokenizer.json or vocab.txt in {folder}."
+        folder = local_folder(source, revision=revision, patterns=list(FILES))
+        config = read_json(folder / "tokenizer_config.json")
+        template = folder / "chat_template.jinja"
+        if template.is_file():
+            config["chat_template"] = template.read_text(encoding="utf-8")
+        spec = read_folder(folder, config)
+        if spec is None:
+            raise ModelError(
+                f"{source} has no tokenizer: expected tokenizer.json, vocab.txt, vocab.json with "
+                f"merges.txt, or a SentencePiece .model in {folder}."
+            )
+        try:
+            return cls(spec, config)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"The tokenizer in {folder} is damaged: {error!r}.") from error
+        except ModelError as error:
+            raise ModelError(f"The tokenizer in {folder} cannot be read: {error}") from error
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str] | pa.Array | pa.ChunkedArray,
+        kind: Kind = "byte-level-bpe",
+        *,
+        max_length: int | None = None,
+        **options: Any,
+    ) -> Self:
+        """Learns a tokenizer from texts; the same texts give the same one.
+
+        Args:
+            texts: Any number of strings, or an Arrow column.
+            kind: "wordpiece" (BERT), "bpe" (over characters), "byte-level-bpe" (GPT-2), "unigram".
+            max_length: The longest input to declare, in tokens.
+            options: `vocab_size`, `min_frequency`, `special_tokens`, `limit_alphabet`, `lowercase`,
+                `progress`: see `graft.text.training.train_spec`.
+
+        Raises:
+            DataError: There are no texts, one is not valid, or options contradict each other.
+        """
+        spec = train_spec(texts, kind, threads=_threads(), **options)
+        config = special_config(spec)
+        return cls(
+            spec, config if max_length is None else {**config, "model_max_length": max_length}
         )
 
     def save_pretrained(self, folder: str | Path, *, max_length: int | None = None) -> None:
-        """Writes `tokenizer.json` and `tokenizer_config.json`, as the ecosystem reads them.
+        """Writes the tokenizer's files, as the ecosystem reads them.
 
         Args:
             folder: Where to.
             max_length: The longest input to declare, in tokens, in place of the tokenizer's own.
         """
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", **self.config}
+        if max_length is not None:
+            config["model_max_length"] = max_length
         with atomic_folder(Path(folder)) as temporary:
-            # Written from Python: the engine's own `save` has no OSError for a full disk.
-            (temporary / "tokenizer.json").write_text(
-                self._engine.to_str(pretty=True), encoding="utf-8"
-            )
-            config = {"tokenizer_class": "PreTrainedTokenizerFast", **self.config}
-            if max_length is not None:
-                config["model_max_length"] = max_length
-            (temporary / "tokenizer_config.json").write_text(
-                json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+            for name, value in (
+                ("tokenizer.json", self._spec),
+                ("tokenizer_config.json", config),
+                ("special_tokens_map.json", self.special_tokens),
+            ):
+                text = json.dumps(value, indent=2, ensure_ascii=False)
+                (temporary / name).write_text(text + "\n", encoding="utf-8")
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, message: str = "") -> str:
         """Uploads what `save_pretrained` writes in one commit; returns the page's address.
@@ -95,17 +194,62 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         """Entries in the vocabulary, added tokens included."""
-        return int(self._engine.get_vocab_size())
+        return len(self._ids)
+
+    @property
+    def special_tokens(self) -> dict[str, str]:
+        """The special tokens by what they are for, such as `{"cls_token": "[CLS]"}`."""
+        found = {}
+        for kind in _SPECIAL_KINDS:
+            value = self.config.get(f"{kind}_token")
+            if value:
+                found[f"{kind}_token"] = str(value["content"] if isinstance(value, dict) else value)
+        return found
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of the token for what the vocabulary cannot spell; None where there is none."""
+        model = self._spec["model"]
+        if "unk_id" in model:
+            return None if model["unk_id"] is None else int(model["unk_id"])
+        return self._ids.get(model.get("unk_token") or "")
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token, None where the vocabulary lacks it."""
-        value = self._engine.token_to_id(token)
-        return None if value is None else int(value)
+        return self._ids.get(token)
 
     def id_to_token(self, token_id: int) -> str | None:
         """The token of an id, None where there is none."""
-        value = self._engine.id_to_token(token_id)
-        return None if value is None else str(value)
+        return self._tokens.get(token_id)
+
+    def add_tokens(self, tokens: Sequence[str], *, special: bool = False) -> int:
+        """Adds tokens that are found in texts as a whole; returns how many were new.
+
+        A model that reads them needs rows for them: `model.resize_vocabulary(tok.vocab_size)`.
+
+        Args:
+            tokens: What to add; those that are there already stay as they are.
+            special: Whether `decode` leaves them out unless asked for.
+
+        Raises:
+            DataError: A token is empty or not a string.
+        """
+        known = {token["content"] for token in self._spec["added_tokens"]}
+        new = []
+        for token in tokens:
+            if not isinstance(token, str) or not token:
+                raise DataError(f"{token!r} cannot be a token: give strings that are not empty.")
+            if token not in known and token not in new:
+                new.append(token)
+        before = self.vocab_size
+        free = max(self._tokens, default=-1) + 1
+        for token in new:
+            token_id = self._ids.get(token, free)
+            free = max(free, token_id + 1)
+            flags = {"special": special, "normalized": not special}
+            self._spec["added_tokens"].append(added_token(token_id, token, **flags))
+        self._build()
+        return self.vocab_size - before
 
     def __call__(self, text: str, pair: str | None = None) -> Encoding:
         """Encodes one text, or a pair, with everything there is to know of each token.
@@ -113,17 +257,22 @@ class Tokenizer:
         Raises:
             DataError: A text is not a string, or not valid Unicode.
         """
-        _check_text(text, "The text")
-        if pair is not None:
-            _check_text(pair, "The second text")
-        found = self._engine.encode(text, pair)
+        for given, name in ((text, "The text"), (pair, "The second text")):
+            if given is not None or name == "The text":
+                check_text(given, name)
+        found = self.encode_batch([text], None if pair is None else [pair], spans=True)
+        assert found.spans is not None
+        assert found.words is not None
+        assert found.sequences is not None
+        sequences = found.sequences.tolist()
         return Encoding(
-            ids=found.ids,
-            tokens=found.tokens,
-            spans=found.offsets,
-            words=found.word_ids,
-            type_ids=found.type_ids,
-            special=[bool(flag) for flag in found.special_tokens_mask],
+            ids=found.ids.tolist(),
+            tokens=[self._tokens[token_id] for token_id in found.ids.tolist()],
+            spans=[(start, end) for start, end in found.spans.tolist()],
+            words=[None if word < 0 else word for word in found.words.tolist()],
+            type_ids=found.type_ids.tolist(),
+            special=[sequence < 0 for sequence in sequences],
+            sequences=[None if sequence < 0 else sequence for sequence in sequences],
         )
 
     def encode_batch(
@@ -132,13 +281,22 @@ class Tokenizer:
         pairs: Sequence[str] | pa.Array | pa.ChunkedArray | None = None,
         *,
         max_length: int | None = None,
+        stride: int | None = None,
+        truncation: Truncation = "longest_first",
+        add_special_tokens: bool = True,
+        spans: bool = False,
     ) -> TokenBatch:
         """Encodes many texts, or pairs of texts.
 
         Args:
             texts: Strings, or an Arrow string column.
             pairs: The second texts, as many as `texts`.
-            max_length: Rows longer than this many tokens are cut; of a pair, the longer text first.
+            max_length: Rows longer than this many tokens are cut.
+            stride: In place of being cut, long texts become several rows, each of which repeats
+                this many tokens of the one before.
+            truncation: What is cut of a pair: its longer text first, or always the same one.
+            add_special_tokens: Whether rows get the special tokens that the model expects.
+            spans: Whether to tell where each token stands: see `TokenBatch`.
 
         Returns:
             The rows laid end to end, in the order of `texts`.
@@ -147,119 +305,130 @@ class Tokenizer:
             DataError: A text is not a string, or not valid Unicode, or `pairs` are not as many, or
                 `max_length` leaves no room for text between the special tokens.
         """
-        rows: list[Any] = _strings(texts, "Text")
-        if pairs is not None:
-            seconds = _strings(pairs, "Second text")
-            if len(seconds) != len(rows):
-                raise DataError(f"There are {len(rows)} texts, but {len(seconds)} second texts.")
-            rows = list(zip(rows, seconds, strict=True))
-        special = int(self._engine.num_special_tokens_to_add(pairs is not None))
+        first = text_column(texts, "Text")
+        second = None if pairs is None else text_column(pairs, "Second text")
+        if second is not None and len(second) != len(first):
+            raise DataError(f"There are {len(first)} texts, but {len(second)} second texts.")
+        self._check_lengths(max_length, stride, truncation, add_special_tokens, second)
+        try:
+            ids, lengths, type_ids, sources, places, words, sequences, truncated = (
+                self._engine.encode(
+                    first.data,
+                    first.offsets,
+                    None if second is None else second.data,
+                    None if second is None else second.offsets,
+                    max_length=-1 if max_length is None else max_length,
+                    stride=-1 if stride is None else stride,
+                    truncation=get_args(Truncation).index(truncation),
+                    add_special_tokens=add_special_tokens,
+                    spans=spans,
+                    threads=_threads(),
+                )
+            )
+        except ValueError as error:
+            raise DataError(f"{error}.") from None
+        offsets: npt.NDArray[np.int64] = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return TokenBatch(
+            ids,
+            offsets,
+            type_ids if second is not None else np.zeros(len(ids), np.int32),
+            truncated,
+            sources=sources if stride is not None else None,
+            spans=places.reshape(-1, 2) if spans else None,
+            words=words if spans else None,
+            sequences=sequences if spans else None,
+        )
+
+    def _check_lengths(
+        self,
+        max_length: int | None,
+        stride: int | None,
+        truncation: Truncation,
+        add_special_tokens: bool,
+        second: Column | None,
+    ) -> None:
+        if truncation not in get_args(Truncation):
+            choices = ", ".join(get_args(Truncation))
+            raise DataError(f"truncation is {truncation!r}; it may be {choices}.")
+        special = self._special_in[second is not None] if add_special_tokens else 0
         if max_length is not None and max_length <= special:
             raise DataError(
                 f"max_length is {max_length}, but {special} tokens of each row are special ones: "
                 f"give {special + 1} or more."
             )
-        # The engine cuts well, but makes an encoding of every combination of the parts cut off.
-        found = self._engine.encode_batch_fast(rows)
-        full = np.fromiter(map(len, found), np.int64, len(found))
-        lengths = full if max_length is None else np.minimum(full, max_length)
-        offsets = np.zeros(len(found) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        ids = np.empty(offsets[-1], np.int32)
-        type_ids = np.zeros(offsets[-1], np.int32)
-        for row, encoding in enumerate(found):
-            place = slice(offsets[row], offsets[row + 1])
-            kept: Any = slice(None)
-            if lengths[row] < full[row]:
-                kept = kept_tokens(encoding.sequence_ids, int(lengths[row]))
-            ids[place] = np.asarray(encoding.ids, np.int32)[kept]
-            if pairs is not None:
-                type_ids[place] = np.asarray(encoding.type_ids, np.int32)[kept]
-        return TokenBatch(ids, offsets, type_ids, int((lengths < full).sum()))
+        if stride is None:
+            return
+        if max_length is None or not 0 <= stride < max_length - special:
+            raise DataError(
+                f"stride is {stride}, which needs a max_length of more than {special} special "
+                f"tokens and the stride; it is {max_length}."
+            )
+        if second is not None and truncation == "longest_first":
+            raise DataError(
+                'Pairs with a stride need truncation="only_first" or "only_second": '
+                "the text that is not cut is repeated in each row."
+            )
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of token ids, without special tokens unless asked for."""
-        return str(self._engine.decode(list(ids), skip_special_tokens=skip_special))
+        tokens = [
+            self._tokens[token_id]
+            for token_id in map(int, ids)
+            if token_id in self._tokens and not (skip_special and token_id in self._special)
+        ]
+        return "".join(self._decoder(tokens))
+
+    def decode_stream(self, *, skip_special: bool = True) -> decoding.DecodeStream:
+        """Decodes ids that come one by one: `push(id)` gives the text that is new."""
+        return decoding.DecodeStream(lambda ids: self.decode(ids, skip_special=skip_special))
+
+    def apply_chat_template(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        add_generation_prompt: bool = False,
+        **more: Any,
+    ) -> str:
+        """The text of a conversation, by the template in the tokenizer's files.
+
+        Args:
+            messages: Each with a `role` and its `content`.
+            add_generation_prompt: Whether the text ends where an answer is to begin.
+            more: What else the template asks for, such as `tools`.
+
+        Raises:
+            ModelError: The files carry no template, or one that does not work.
+            DataError: The template refuses the messages.
+        """
+        return render_chat(
+            self.config.get("chat_template"),
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            **{**self.special_tokens, **more},
+        )
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size}, max_length={self.max_length})"
 
 
-def _strings(texts: Sequence[str] | pa.Array | pa.ChunkedArray, name: str) -> list[str]:
-    if isinstance(texts, str):
-        raise DataError(f"A list of texts is needed, not one text: {texts[:40]!r}.")
-    if isinstance(texts, pa.Array | pa.ChunkedArray):
-        texts = texts.to_pylist()
-    rows = list(texts)
-    for row, text in enumerate(rows):
-        _check_text(text, f"{name} {row}")
-    return rows
+def _vocabulary(model: dict[str, Any]) -> dict[str, int]:
+    """The ids of a model's tokens, in whichever form its kind keeps them."""
+    vocab = model["vocab"]
+    if isinstance(vocab, dict):
+        return dict(vocab)
+    found: dict[str, int] = {}
+    for token_id, (piece, _) in enumerate(vocab):
+        if piece in found:
+            raise ModelError(f"The token {piece!r} stands in the vocabulary twice.")
+        found[piece] = token_id
+    return found
 
 
-def _check_text(text: object, name: str) -> None:
-    """A Python string may hold half of a UTF-16 pair, which no tokenizer can read."""
-    if not isinstance(text, str):
-        raise DataError(f"{name} is {text!r}, which is not a string.")
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{name} is not valid Unicode: character {error.start} is {text[error.start]!a}. "
-            "It was read in a wrong encoding; read it as UTF-8."
-        ) from None
+def _is_raw(token: dict[str, Any]) -> bool:
+    """Whether an added token is looked for before normalization."""
+    return not token.get("normalized", not token.get("special", False))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON: {error}. Fetch it again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds {type(value).__name__}, not an object of settings.")
-    return value
-
-
-def _parse(path: Path) -> tokenizers.Tokenizer:
-    try:
-        return tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ModelError(f"{path} is not a tokenizer Graft can read: {error}") from error
-
-
-def _wordpiece(path: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
-    """BERT's tokenizer from its vocabulary alone, one token a line."""
-    from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
-
-    try:
-        vocabulary = models.WordPiece.read_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ModelError(f"{path} is not a vocabulary Graft can read: {error}") from error
-    special = {
-        name: _special_token(config.get(f"{name}_token", f"[{name.upper()}]"))
-        for name in ("unk", "sep", "pad", "cls", "mask")
-    }
-    missing = [token for token in special.values() if token not in vocabulary]
-    if missing:
-        raise ModelError(f"{path} lacks the special tokens {', '.join(missing)}.")
-    engine = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"]))
-    engine.normalizer = normalizers.BertNormalizer(
-        lowercase=bool(config.get("do_lower_case", True)),
-        strip_accents=config.get("strip_accents"),
-        handle_chinese_chars=bool(config.get("tokenize_chinese_chars", True)),
-    )
-    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    engine.post_processor = processors.BertProcessing(
-        (special["sep"], vocabulary[special["sep"]]), (special["cls"], vocabulary[special["cls"]])
-    )
-    engine.decoder = decoders.WordPiece()
-    engine.add_special_tokens(list(special.values()))
-    return engine
-
-
-def _special_token(value: Any) -> str:
-    """A special token's text: files give it alone, or in a table with options of its own."""
-    return str(value["content"] if isinstance(value, dict) and "content" in value else value)
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

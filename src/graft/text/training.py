@@ -1,0 +1,190 @@
+"""Learning a vocabulary from texts: WordPiece, BPE, byte-level BPE and Unigram."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from graft.errors import DataError
+from graft.text import _engine, assemble
+from graft.text.columns import Column, text_column
+from graft.text.decoding import byte_of_char
+from graft.text.formats import Spec, added_token, bert_spec, new_spec
+
+Kind = Literal["wordpiece", "bpe", "byte-level-bpe", "unigram"]
+"""What a tokenizer's model is."""
+
+Progress = Callable[[int, int], None]
+"""`(done, total)`, called a few times a second."""
+
+_TEXTS_AT_ONCE = 10_000
+_SPACE = "\u2581"
+_SPECIAL: dict[Kind, tuple[str, ...]] = {
+    "wordpiece": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    "bpe": ("<unk>", "<s>", "</s>", "<pad>"),
+    "byte-level-bpe": ("<|endoftext|>",),
+    "unigram": ("<unk>", "<s>", "</s>", "<pad>"),
+}
+
+
+def train_spec(
+    texts: Iterable[str] | pa.Array | pa.ChunkedArray,
+    kind: Kind,
+    *,
+    vocab_size: int = 30_000,
+    min_frequency: int = 2,
+    special_tokens: Sequence[str] | None = None,
+    limit_alphabet: int | None = None,
+    lowercase: bool = True,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Spec:
+    """Learns a vocabulary; the same texts give the same one.
+
+    Memory grows with the number of different words, and not with the texts, which are read once.
+
+    Args:
+        texts: Any number of strings, or an Arrow column.
+        kind: "wordpiece" (BERT), "bpe" (over characters), "byte-level-bpe" (GPT-2), "unigram".
+        vocab_size: How many tokens, special tokens included.
+        min_frequency: Pairs that occur less often are not joined (not of Unigram).
+        special_tokens: In place of the kind's own, which its models expect.
+        limit_alphabet: How many different characters to keep, the most frequent ones.
+        lowercase: Whether WordPiece reads lower case, without accents.
+        threads: How many count words.
+        progress: Called with what is done and how much there is, while it learns.
+
+    Returns:
+        The content of a `tokenizer.json`.
+
+    Raises:
+        DataError: There are no texts, or one is not valid, or the options contradict each other.
+    """
+    if kind not in get_args(Kind):
+        raise DataError(f"kind is {kind!r}; it may be {', '.join(get_args(Kind))}.")
+    special = list(_SPECIAL[kind] if special_tokens is None else special_tokens)
+    spec = _frame(kind, lowercase)
+    normalizer, pre = spec["normalizer"], spec["pre_tokenizer"]
+    splitter = _engine.Tokenizer(
+        normalizer=assemble.normalizer(normalizer) if normalizer else None,
+        pre_tokenizer=assemble.pre_tokenizer(pre),
+        model=None,
+        raw_added=[],
+        normalized_added=[],
+        single=[],
+        pair=[],
+    )
+    counter = _engine.WordCounter()
+    for column in _columns(texts):
+        splitter.count_words(counter, column.data, column.offsets, threads=threads)
+    limits: dict[str, Any] = {
+        "vocab_size": vocab_size,
+        "special_tokens": special,
+        "progress": progress,
+    }
+    try:
+        if kind == "unigram":
+            pieces = _engine.train_unigram(counter, unk_token=special[0], **limits)
+            spec["model"] = {"type": "Unigram", "unk_id": 0, "vocab": [list(p) for p in pieces]}
+            ids = {piece: number for number, (piece, _) in enumerate(pieces)}
+        elif kind == "wordpiece":
+            tokens = _engine.train_wordpiece(
+                counter, min_frequency=min_frequency, limit_alphabet=limit_alphabet, **limits
+            )
+            ids = {token: number for number, token in enumerate(tokens)}
+            return bert_spec(ids, {"do_lower_case": lowercase})
+        else:
+            byte_level = kind == "byte-level-bpe"
+            tokens, merges = _engine.train_bpe(
+                counter,
+                min_frequency=min_frequency,
+                limit_alphabet=limit_alphabet,
+                initial_alphabet=sorted(byte_of_char()) if byte_level else [],
+                byte_level=byte_level,
+                **limits,
+            )
+            ids = {token: number for number, token in enumerate(tokens)}
+            spec["model"] = _bpe_model(ids, merges, None if byte_level else special[0])
+    except (ValueError, IndexError) as error:
+        raise DataError(f"No vocabulary can be learned: {error}.") from error
+    spec["added_tokens"] = [added_token(ids[token], token) for token in special]
+    return spec
+
+
+def special_config(spec: Spec) -> dict[str, str]:
+    """What a `tokenizer_config.json` says of the special tokens of a trained tokenizer."""
+    names = {
+        "[PAD]": "pad",
+        "[UNK]": "unk",
+        "[CLS]": "cls",
+        "[SEP]": "sep",
+        "[MASK]": "mask",
+        "<unk>": "unk",
+        "<s>": "bos",
+        "</s>": "eos",
+        "<pad>": "pad",
+        "<|endoftext|>": "eos",
+    }
+    contents = [token["content"] for token in spec["added_tokens"]]
+    return {f"{names[content]}_token": content for content in contents if content in names}
+
+
+def _columns(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[Column]:
+    """The texts as columns of a size that is quick to work on."""
+    if isinstance(texts, pa.Array):
+        texts = pa.chunked_array([texts])
+    if isinstance(texts, pa.ChunkedArray):
+        for chunk in texts.chunks:
+            yield text_column(chunk, "Text")
+        return
+    if isinstance(texts, str):
+        raise DataError(f"Many texts are needed, not one text: {texts[:40]!r}.")
+    source = iter(texts)
+    while rows := list(islice(source, _TEXTS_AT_ONCE)):
+        yield text_column(rows, "Text")
+
+
+def _frame(kind: Kind, lowercase: bool) -> Spec:
+    """A `tokenizer.json` of a kind, without its model."""
+    if kind == "wordpiece":
+        normalizer = {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": lowercase,
+        }
+        return new_spec({}, normalizer=normalizer, pre_tokenizer={"type": "BertPreTokenizer"})
+    if kind == "byte-level-bpe":
+        part = {
+            "type": "ByteLevel",
+            "add_prefix_space": False,
+            "trim_offsets": True,
+            "use_regex": True,
+        }
+        return new_spec({}, pre_tokenizer=part, post_processor=part, decoder=part)
+    space: dict[str, Any] = {
+        "type": "Metaspace",
+        "replacement": _SPACE,
+        "prepend_scheme": "always",
+        "split": True,
+    }
+    return new_spec({}, normalizer={"type": "NFKC"}, pre_tokenizer=space, decoder=space)
+
+
+def _bpe_model(
+    ids: dict[str, int], merges: list[tuple[str, str]], unk_token: str | None
+) -> dict[str, Any]:
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": unk_token,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": ids,
+        "merges": [list(merge) for merge in merges],
+    }
