@@ -76,7 +76,7 @@ def _normalizer(file: _File) -> dict[str, Any]:
         blob = base64.b64encode(file.charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": blob, "longest": True})
     if file.remove_extra_spaces:
-        for pattern, content in (("^ +", ""), (" {2,}", " "), (f"[ {_SPACE}]+$", "")):
+        for pattern, content in ((r"\A +", ""), (" {2,}", " "), (f"[ {_SPACE}]+\\z", "")):
             steps.append({"type": "Replace", "pattern": {"Regex": pattern}, "content": content})
     if file.dummy_prefix:
         steps.append({"type": "Prepend", "prepend": _SPACE})

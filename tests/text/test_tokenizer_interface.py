@@ -1,0 +1,228 @@
+"""Windows, added tokens, streams, chats, training and the command line of tokenizers."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import tokenizers
+from typer.testing import CliRunner
+
+import graft
+from graft.cli.app import app
+from graft.errors import DataError, ModelError
+
+TEXTS = [
+    "The rain, oh my, the storm and the snow.",
+    "we saw the sun",
+    "",
+    "a ball! a goal, a race; we run and swim and run",
+] * 5
+KINDS = ("wordpiece", "bpe", "byte-level-bpe", "unigram")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base: Path) -> graft.Tokenizer:
+    return graft.Tokenizer.from_pretrained(base)
+
+
+@pytest.fixture
+def oracle(tokenizer: graft.Tokenizer, tmp_path: Path) -> Any:
+    tokenizer.save_pretrained(tmp_path / "oracle")
+    return tokenizers.Tokenizer.from_file(str(tmp_path / "oracle" / "tokenizer.json"))
+
+
+def all_windows(found: list[Any]) -> list[tuple[list[int], list[int], list[tuple[int, int]]]]:
+    windows = [window for one in found for window in (one, *one.overflowing)]
+    return [(window.ids, window.type_ids, window.offsets) for window in windows]
+
+
+def rows_of(batch: Any) -> list[tuple[list[int], list[int], list[tuple[int, int]]]]:
+    places = [slice(*pair) for pair in zip(batch.offsets[:-1], batch.offsets[1:], strict=True)]
+    return [
+        (
+            batch.ids[place].tolist(),
+            batch.type_ids[place].tolist(),
+            [tuple(span) for span in batch.spans[place].tolist()],
+        )
+        for place in places
+    ]
+
+
+class TestWindows:
+    def test_long_texts_become_rows_that_overlap(
+        self, tokenizer: graft.Tokenizer, oracle: Any
+    ) -> None:
+        oracle.enable_truncation(7, stride=2)
+        batch = tokenizer.encode_batch(TEXTS, max_length=7, stride=2, spans=True)
+        assert rows_of(batch) == all_windows(oracle.encode_batch(TEXTS))
+        assert batch.sources is not None
+        assert sorted(set(batch.sources.tolist())) == list(range(len(TEXTS)))
+        assert len(batch) == len(batch.sources) > len(TEXTS)
+
+    @pytest.mark.parametrize("truncation", ["only_first", "only_second"])
+    def test_of_a_pair_one_text_moves_on(
+        self, tokenizer: graft.Tokenizer, oracle: Any, truncation: Any
+    ) -> None:
+        fixed, moving = ["my sun"] * len(TEXTS), TEXTS
+        pairs = (moving, fixed) if truncation == "only_first" else (fixed, moving)
+        oracle.enable_truncation(14, stride=3, strategy=truncation)
+        batch = tokenizer.encode_batch(
+            *pairs, max_length=14, stride=3, truncation=truncation, spans=True
+        )
+        assert rows_of(batch) == all_windows(oracle.encode_batch(list(zip(*pairs, strict=True))))
+
+    def test_a_text_that_may_not_be_cut_and_does_not_fit(self, tokenizer: graft.Tokenizer) -> None:
+        with pytest.raises(DataError, match=r"Row 0 has a text of \d+ tokens that may not be cut"):
+            tokenizer.encode_batch([TEXTS[0]], ["a"], max_length=8, truncation="only_second")
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"stride": 2}, "needs a max_length"),
+            ({"stride": 5, "max_length": 7}, "needs a max_length of more than 2"),
+            ({"stride": -1, "max_length": 7}, "stride is -1"),
+            ({"max_length": 7, "truncation": "middle"}, "truncation is 'middle'; it may be"),
+        ],
+    )
+    def test_options_that_make_no_sense(
+        self, tokenizer: graft.Tokenizer, options: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(DataError, match=said):
+            tokenizer.encode_batch(TEXTS, **options)
+
+    def test_pairs_with_windows_say_which_text(self, tokenizer: graft.Tokenizer) -> None:
+        with pytest.raises(DataError, match="only_first"):
+            tokenizer.encode_batch(TEXTS, TEXTS, max_length=20, stride=2)
+
+
+class TestColumns:
+    def test_a_slice_of_a_column(self, tokenizer: graft.Tokenizer) -> None:
+        column = pa.array(TEXTS)
+        for part in (column.slice(3, 4), column.cast(pa.large_string()).slice(3, 4)):
+            found = tokenizer.encode_batch(part)
+            assert found.ids.tolist() == tokenizer.encode_batch(TEXTS[3:7]).ids.tolist()
+
+    def test_bytes_that_are_no_text(self, tokenizer: graft.Tokenizer) -> None:
+        offsets, data = pa.array([0, 2, 4], pa.int32()).buffers()[1], pa.py_buffer(b"ok\xc3(")
+        column = pa.StringArray.from_buffers(2, offsets, data)
+        with pytest.raises(DataError, match=r"Text 1 is not valid UTF-8 at byte 0"):
+            tokenizer.encode_batch(column)
+
+    def test_a_column_of_something_else(self, tokenizer: graft.Tokenizer) -> None:
+        with pytest.raises(DataError, match="of type int64, not strings"):
+            tokenizer.encode_batch(pa.array([1, 2]))
+
+
+class TestTokensOfOnesOwn:
+    def test_they_are_found_as_a_whole(self, base: Path, tmp_path: Path) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        assert tokenizer.add_tokens(["zebra", "rain", "zebra"]) == 1
+        assert tokenizer.add_tokens(["<user>"], special=True) == 1
+        found = tokenizer("<user>a zebra")
+        assert found.tokens == ["[CLS]", "<user>", "a", "zebra", "[SEP]"]
+        assert tokenizer.decode(found.ids) == "a zebra"
+        tokenizer.save_pretrained(tmp_path / "saved")
+        oracle = tokenizers.Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
+        assert oracle.encode("<user>a zebra").ids == found.ids
+        assert oracle.get_vocab_size() == tokenizer.vocab_size
+
+    @pytest.mark.parametrize("wrong", ["", 3])
+    def test_what_cannot_be_a_token(self, base: Path, wrong: Any) -> None:
+        with pytest.raises(DataError, match="cannot be a token"):
+            graft.Tokenizer.from_pretrained(base).add_tokens([wrong])
+
+
+class TestChats:
+    def test_a_conversation_as_text(self, base: Path) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        tokenizer.config["chat_template"] = (
+            "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
+            "{% if add_generation_prompt %}<assistant>{% endif %}"
+        )
+        said = [{"role": "user", "content": "rain?"}]
+        assert tokenizer.apply_chat_template(said) == "<user>rain?\n"
+        prompt = tokenizer.apply_chat_template(said, add_generation_prompt=True)
+        assert prompt == "<user>rain?\n<assistant>"
+
+    @pytest.mark.parametrize(
+        ("template", "error", "said"),
+        [
+            (None, ModelError, "carry no chat template"),
+            ("{% for %}", ModelError, "does not work"),
+            ("{{ ''.__class__.__mro__ }}", ModelError, "does not work"),
+            ("{{ raise_exception('roles must alternate') }}", DataError, "roles must alternate"),
+        ],
+    )
+    def test_templates_that_do_not_work(
+        self, base: Path, template: str | None, error: type[Exception], said: str
+    ) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        tokenizer.config["chat_template"] = template
+        with pytest.raises(error, match=said):
+            tokenizer.apply_chat_template([{"role": "user", "content": "x"}])
+
+
+class TestTraining:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_trained_tokenizer_is_one_for_everybody(self, kind: Any, tmp_path: Path) -> None:
+        options = {"vocab_size": 300, "min_frequency": 1}
+        if kind == "unigram":
+            options = {"vocab_size": 60}
+        trained = graft.Tokenizer.train(iter(TEXTS), kind, **options)
+        again = graft.Tokenizer.train(pa.array(TEXTS), kind, **options)
+        trained.save_pretrained(tmp_path / "one")
+        again.save_pretrained(tmp_path / "two")
+        files = [(tmp_path / name / "tokenizer.json").read_bytes() for name in ("one", "two")]
+        assert files[0] == files[1]
+        oracle = tokenizers.Tokenizer.from_file(str(tmp_path / "one" / "tokenizer.json"))
+        for text in TEXTS:
+            found, expected = trained(text), oracle.encode(text)
+            assert (found.ids, found.spans) == (expected.ids, expected.offsets)
+        assert "rain" in trained.decode(trained("the rain").ids)
+
+    @pytest.mark.parametrize(
+        ("texts", "options", "said"),
+        [
+            ([], {}, "No vocabulary can be learned"),
+            ("one text", {}, "not one text"),
+            (["a", 3], {}, "Text 1 is 3, which is not a string"),
+            (TEXTS, {"kind": "syllables"}, "kind is 'syllables'; it may be"),
+            (TEXTS, {"vocab_size": 3}, "No vocabulary can be learned"),
+            (TEXTS, {"special_tokens": ["x", "x"]}, "No vocabulary can be learned"),
+        ],
+    )
+    def test_what_cannot_be_learned(self, texts: Any, options: dict[str, Any], said: str) -> None:
+        with pytest.raises(DataError, match=said):
+            graft.Tokenizer.train(texts, **options)
+
+
+class TestCommands:
+    def test_train_encode_and_inspect(self, tmp_path: Path) -> None:
+        texts = tmp_path / "texts.txt"
+        texts.write_text("\n".join(TEXTS), encoding="utf-8")
+        run = CliRunner().invoke
+        folder = str(tmp_path / "made")
+        train = ["tokenizer", "train", str(texts), "--output", folder, "--vocab-size", "300"]
+        assert run(app, train).exit_code == 0
+        encoded = run(app, ["tokenizer", "encode", folder, "the rain", "--json"])
+        loaded = graft.Tokenizer.from_pretrained(folder)
+        assert json.loads(encoded.stdout)[0]["ids"] == loaded("the rain").ids
+        inspected = run(app, ["tokenizer", "inspect", folder, str(texts), "--json"])
+        figures = json.loads(inspected.stdout)[str(texts)]
+        assert figures["words"] == sum(len(text.split()) for text in TEXTS)
+        assert figures["tokens_per_word"] == pytest.approx(figures["tokens"] / figures["words"])
+        shown = run(app, ["tokenizer", "inspect", folder, str(texts)])
+        assert "tokens per word" in shown.stdout
+        assert TEXTS[1] in shown.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_tokenizes_too(tokenizer: graft.Tokenizer) -> None:
+    expected = tokenizer.encode_batch(TEXTS).ids.tolist()
+    child = os.fork()
+    if child == 0:
+        os._exit(int(tokenizer.encode_batch(TEXTS).ids.tolist() != expected))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
