@@ -226,3 +226,21 @@ def test_a_forked_process_tokenizes_too(tokenizer: graft.Tokenizer) -> None:
     if child == 0:
         os._exit(int(tokenizer.encode_batch(TEXTS).ids.tolist() != expected))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_model_learns_of_added_tokens(base: Path, tmp_path: Path) -> None:
+    tokenizer = graft.Tokenizer.from_pretrained(base)
+    model = graft.Model.from_pretrained(base)
+    known = graft.Batch.from_sequences([tokenizer("the rain").ids])
+    before = model(known).hidden
+    tokenizer.add_tokens(["zebra"])
+    model.resize_vocabulary(tokenizer.vocab_size)
+    assert before is not None
+    assert model(known).hidden.tolist() == before.tolist()
+    model.save_pretrained(tmp_path / "grown")
+    again = graft.Model.from_pretrained(tmp_path / "grown")
+    new = graft.Batch.from_sequences([tokenizer("a zebra").ids])
+    assert again(new).hidden.tolist() == model(new).hidden.tolist()
+    assert again.config.vocab_size == tokenizer.vocab_size
+    with pytest.raises(ModelError, match="vocabulary of 0 tokens"):
+        model.resize_vocabulary(0)

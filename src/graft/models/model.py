@@ -243,6 +243,27 @@ class Model(nn.Module):
                 _spell(self.labels),
             )
 
+    def resize_vocabulary(self, size: int) -> None:
+        """Gives the token embeddings another number of rows, for a tokenizer with added tokens.
+
+        Rows that stay keep their weights; new ones are drawn as at first. Optimizers made before
+        know the old weights: make them anew.
+
+        Args:
+            size: Rows, at least 1.
+        """
+        if size < 1:
+            raise ModelError(f"A vocabulary of {size} tokens is none; give 1 or more.")
+        old = self.body.embeddings.tokens
+        weight = old.weight.detach()
+        new = nn.Embedding(size, old.embedding_dim, device=weight.device, dtype=weight.dtype)
+        self._initialize(new)
+        kept = min(size, len(weight))
+        with torch.no_grad():
+            new.weight[:kept] = weight[:kept]
+        self.body.embeddings.tokens = new
+        self.config = replace(self.config, vocab_size=size)
+
     def _fill(self, tensors: dict[str, Tensor], missing: Sequence[str]) -> None:
         fresh: dict[nn.Module, None] = {}  # in order, so that a seed gives the same weights
         for name in missing:
