@@ -75,7 +75,12 @@ def encode(
     max_length: Annotated[int | None, typer.Option(help="Cut to this many tokens.")] = None,
     json: Json = False,
 ) -> None:
-    """Print the tokens and ids of texts."""
+    """Print the tokens and ids of texts.
+
+    Examples:
+
+    [bold]graft tokenizer encode me/question-sorter "Who wrote Hamlet?"[/]
+    """
     from graft.text.tokenizer import Tokenizer
 
     loaded = Tokenizer.from_pretrained(tokenizer)
@@ -105,6 +110,10 @@ def inspect(
 
     Tokens per word and the share of unknown tokens tell: a vocabulary that suits has about 1.1 to
     1.5 tokens a word and next to nothing unknown.
+
+    Examples:
+
+    [bold]graft tokenizer inspect me/minilm reviews.csv[/]
     """
     from itertools import islice
 
