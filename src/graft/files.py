@@ -1,11 +1,15 @@
-"""Writing files so that a reader never sees half of one."""
+"""Files: written so that a reader never sees half of one, and settings read from JSON."""
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from graft.errors import ModelError
 
 
 @contextmanager
@@ -39,6 +43,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             source.replace(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model's, such as `config.json`.
+
+    Raises:
+        ModelError: The file is not JSON in UTF-8, or holds something other than an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not valid JSON: {error}. Fetch it again.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds {type(value).__name__}, not an object of settings.")
+    return value
 
 
 def _umask() -> int:

@@ -1,6 +1,5 @@
 """Weights on disk: reading what the ecosystem saved, writing what it loads."""
 
-import json
 import os
 import pickle
 import re
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from graft.errors import ModelError
+from graft.files import read_settings
 from graft.models.families.family import Family, TensorNames
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -129,13 +129,7 @@ def read_config(folder: Path, source: str) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise ModelError(f"{source} is not a model: it has no config.json.")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON: {error}. Fetch it again.") from error
-    if not isinstance(raw, dict):
-        raise ModelError(f"{path} holds {type(raw).__name__}, not an object of settings.")
-    return raw
+    return read_settings(path)
 
 
 def plain_name(name: str, family: Family) -> str:

@@ -1,14 +1,12 @@
 """The files that tokenizers are kept in, read into one form: that of `tokenizer.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from graft.errors import ModelError
+from graft.files import read_settings
 from graft.text.sentencepiece import read_sentencepiece
-
-Spec = dict[str, Any]
-"""The content of a `tokenizer.json`."""
+from graft.text.spec import Spec, added_token, new_spec, special_content
 
 FILES = (
     "tokenizer.json",
@@ -35,7 +33,7 @@ def read_folder(folder: Path, config: dict[str, Any]) -> Spec | None:
         ModelError: A file is damaged.
     """
     if (folder / "tokenizer.json").is_file():
-        return read_json(folder / "tokenizer.json")
+        return read_settings(folder / "tokenizer.json")
     if (folder / "vocab.txt").is_file():
         return _wordpiece(folder / "vocab.txt", config)
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
@@ -44,49 +42,6 @@ def read_folder(folder: Path, config: dict[str, Any]) -> Spec | None:
     if models:
         return read_sentencepiece(models[0])
     return None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; empty where there is no such file.
-
-    Raises:
-        ModelError: It holds something else.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON: {error}. Fetch it again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds {type(value).__name__}, not an object of settings.")
-    return value
-
-
-def new_spec(model: dict[str, Any], **parts: Any) -> Spec:
-    """A `tokenizer.json` around a model; what `parts` leaves out is null."""
-    spec: Spec = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": None,
-        "pre_tokenizer": None,
-        "post_processor": None,
-        "decoder": None,
-    }
-    return {**spec, **parts, "model": model}
-
-
-def added_token(token_id: int, content: str, **flags: bool) -> dict[str, Any]:
-    """An entry of `added_tokens`: a special token, unless `flags` say otherwise."""
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"id": token_id, "content": content, **plain, "special": True, **flags}
-
-
-def special_content(value: Any) -> str:
-    """A special token's text: files give it alone, or in a table with options of its own."""
-    return str(value["content"] if isinstance(value, dict) and "content" in value else value)
 
 
 def bert_spec(
@@ -181,7 +136,7 @@ def _wordpiece(path: Path, config: dict[str, Any]) -> Spec:
 
 def _byte_level(vocab: Path, merges: Path, config: dict[str, Any]) -> Spec:
     """GPT-2's or RoBERTa's tokenizer from its vocabulary and merges."""
-    vocabulary = read_json(vocab)
+    vocabulary = read_settings(vocab)
     lines = [line for line in _read_text(merges).split("\n") if line.strip()]
     if lines and lines[0].startswith("#version"):
         lines = lines[1:]

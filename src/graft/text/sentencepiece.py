@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.errors import ModelError
+from graft.text.spec import Spec, new_spec
 
 _UNIGRAM, _BPE = 1, 2
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
@@ -27,7 +28,7 @@ class _File:
     remove_extra_spaces: bool = True
 
 
-def read_sentencepiece(path: Path) -> dict[str, Any]:
+def read_sentencepiece(path: Path) -> Spec:
     """The content of a `tokenizer.json` that gives the same ids.
 
     Raises:
@@ -48,21 +49,10 @@ def read_sentencepiece(path: Path) -> dict[str, Any]:
         )
     if file.suffix_space:
         raise ModelError(f"{path} treats white space as a suffix, which Graft does not have.")
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": _normalizer(file),
-        "pre_tokenizer": None,
-        "post_processor": None,
-        "decoder": _decoder(file),
-        "model": {
-            **(_unigram(file, path) if file.model_type == _UNIGRAM else _bpe(file, path)),
-            # Who writes "<s>" means these three characters. Other readers pass this over.
-            "special_ids": _ids_of(file, _UNKNOWN, _CONTROL),
-        },
-    }
+    model = _unigram(file, path) if file.model_type == _UNIGRAM else _bpe(file, path)
+    # Who writes "<s>" means these three characters. Other readers pass this over.
+    model["special_ids"] = _ids_of(file, _UNKNOWN, _CONTROL)
+    return new_spec(model, normalizer=_normalizer(file), decoder=_decoder(file))
 
 
 def _ids_of(file: _File, *kinds: int) -> list[int]:

@@ -13,13 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from graft.errors import DataError, ModelError
-from graft.files import atomic_folder
+from graft.files import atomic_folder, read_settings
 from graft.hub.client import local_folder, push_folder
 from graft.text import _engine, assemble, decoding
 from graft.text.chat import render_chat
 from graft.text.columns import Column, check_text, text_column
 from graft.text.encoding import Encoding, TokenBatch
-from graft.text.formats import FILES, Spec, added_token, read_folder, read_json
+from graft.text.formats import FILES, read_folder
+from graft.text.spec import Spec, added_token, special_content
 from graft.text.training import Kind, special_config, train_spec
 
 Truncation = Literal["longest_first", "only_first", "only_second"]
@@ -108,7 +109,8 @@ class Tokenizer:
             ModelError: It holds no tokenizer, or a damaged one, or one that Graft does not have.
         """
         folder = local_folder(source, revision=revision, patterns=list(FILES))
-        config = read_json(folder / "tokenizer_config.json")
+        settings = folder / "tokenizer_config.json"
+        config = read_settings(settings) if settings.is_file() else {}
         template = folder / "chat_template.jinja"
         if template.is_file():
             config["chat_template"] = template.read_text(encoding="utf-8")
@@ -203,7 +205,7 @@ class Tokenizer:
         for kind in _SPECIAL_KINDS:
             value = self.config.get(f"{kind}_token")
             if value:
-                found[f"{kind}_token"] = str(value["content"] if isinstance(value, dict) else value)
+                found[f"{kind}_token"] = special_content(value)
         return found
 
     @property

@@ -10,7 +10,8 @@ from graft.errors import DataError
 from graft.text import _engine, assemble
 from graft.text.columns import Column, text_column
 from graft.text.decoding import byte_of_char
-from graft.text.formats import Spec, added_token, bert_spec, new_spec
+from graft.text.formats import bert_spec
+from graft.text.spec import Spec, added_token, new_spec
 
 Kind = Literal["wordpiece", "bpe", "byte-level-bpe", "unigram"]
 """What a tokenizer's model is."""
