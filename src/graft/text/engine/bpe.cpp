@@ -34,7 +34,6 @@ BPE::BPE(Vocabulary vocabulary, const std::vector<BPEMerge>& merges, BPEOptions 
     : vocabulary_(std::move(vocabulary)),
       options_(std::move(options)),
       merges_(vocabulary_, merges, options_.continuing_subword_prefix),
-      visible_(visible_bytes()),
       byte_tokens_(byte_fallback_ids(vocabulary_)) {
   check_options();
   if (options_.unk_token) unk_id_ = vocabulary_.find(*options_.unk_token);
@@ -56,7 +55,7 @@ void BPE::find_single_bytes() {
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const bool ascii = byte < 0x80;
     const std::string symbol =
-        options_.byte_level ? visible_[byte] : std::string(ascii ? 1 : 0, static_cast<char>(byte));
+        options_.byte_level ? kVisibleBytes[byte] : std::string(ascii ? 1 : 0, static_cast<char>(byte));
     for (std::size_t place = 0; place < 4; ++place) {
       const std::string spelled = ((place & 1) != 0 ? "" : options_.continuing_subword_prefix) + symbol +
                                   ((place & 2) != 0 ? options_.end_of_word_suffix : "");
@@ -97,7 +96,8 @@ void BPE::tokenize_visible(std::string_view word, Scratch& scratch, std::vector<
   spell_visibly(word, scratch.visible);
   scratch.sources.clear();
   for (std::uint32_t i = 0; i < word.size(); ++i) {
-    scratch.sources.insert(scratch.sources.end(), visible_[static_cast<unsigned char>(word[i])].size(), i);
+    const std::size_t length = kVisibleBytes[static_cast<unsigned char>(word[i])].size();
+    scratch.sources.insert(scratch.sources.end(), length, i);
   }
   read_chars(scratch.visible, scratch);
   merges_.apply(scratch.symbols);
@@ -111,7 +111,7 @@ void BPE::tokenize_visible(std::string_view word, Scratch& scratch, std::vector<
 
 void BPE::spell_visibly(std::string_view word, std::string& visible) const {
   visible.clear();
-  for (const char byte : word) visible += visible_[static_cast<unsigned char>(byte)];
+  for (const char byte : word) visible += kVisibleBytes[static_cast<unsigned char>(byte)];
 }
 
 // Whether all bytes of the word have tokens.

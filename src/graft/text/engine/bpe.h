@@ -50,7 +50,6 @@ class BPE : public Model {
   BPEOptions options_;
   BPEMerges merges_;
   std::int32_t unk_id_ = Vocabulary::kNone;
-  std::array<std::string, 256> visible_;
   std::array<std::int32_t, 256> byte_tokens_;
   // Ids of symbols of one byte, by where they stand in a word: 1 more at its start, 2 more at its end.
   std::array<std::array<std::int32_t, 256>, 4> single_bytes_;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "byte_tokens.h"
 #include "utf8.h"
 
 namespace graft {
@@ -63,7 +64,7 @@ SymbolTable::SymbolTable(const BpeTrainingOptions& options, const Alphabet& alph
 void SymbolTable::decode(std::string_view word) {
   decoded_.clear();
   if (options_.byte_level) {
-    for (const char byte : word) decoded_.push_back(visible_byte(static_cast<unsigned char>(byte)));
+    for (const char byte : word) decoded_.push_back(kByteAlphabet[static_cast<unsigned char>(byte)]);
   } else {
     for (std::size_t at = 0; at < word.size();) decoded_.push_back(next_char(word, at));
   }

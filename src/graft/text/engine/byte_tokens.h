@@ -24,14 +24,22 @@ inline std::array<std::int32_t, 256> byte_fallback_ids(const Vocabulary& vocabul
 
 // The character that stands for each byte in a byte-level vocabulary (GPT-2's alphabet): a byte that is a
 // printed character of Latin-1 is that character, and the others follow from U+0100 on.
-inline std::array<std::string, 256> visible_bytes() {
-  std::array<std::string, 256> visible;
+inline constexpr std::array<char32_t, 256> kByteAlphabet = [] {
+  std::array<char32_t, 256> alphabet{};
   char32_t next = 0x100;
   for (char32_t byte = 0; byte < 256; ++byte) {
     const bool printed = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
-    append_utf8(visible[byte], printed ? byte : next++);
+    alphabet[byte] = printed ? byte : next++;
   }
+  return alphabet;
+}();
+
+// The same as UTF-8. Made when the engine is loaded: what is made at its first use takes a lock, which a
+// process forked meanwhile would never get.
+inline const std::array<std::string, 256> kVisibleBytes = [] {
+  std::array<std::string, 256> visible;
+  for (std::size_t byte = 0; byte < 256; ++byte) append_utf8(visible[byte], kByteAlphabet[byte]);
   return visible;
-}
+}();
 
 }  // namespace graft

@@ -1,8 +1,8 @@
 // Normalizers that look at one character at a time.
-#include <array>
 #include <stdexcept>
 
 #include "ascii.h"
+#include "byte_tokens.h"
 #include "normalizers.h"
 #include "unicode.h"
 
@@ -41,18 +41,6 @@ std::size_t trim_white_space(std::string_view bytes, std::size_t from) {
     end = start;
   }
   return end;
-}
-
-// For each byte its visible character as UTF-8: itself where it is printable in Latin-1, otherwise
-// the next one free from U+0100 on.
-std::array<std::string, 256> make_visible_bytes() {
-  std::array<std::string, 256> visible;
-  char32_t next = 0x100;
-  for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
-    append_utf8(visible[byte], printable ? byte : next++);
-  }
-  return visible;
 }
 
 }  // namespace
@@ -116,14 +104,13 @@ void Strip::normalize(Text& text) const {
 }
 
 void ByteLevelNormalizer::normalize(Text& text) const {
-  static const std::array<std::string, 256> visible = make_visible_bytes();
   const std::string_view bytes = text.bytes;
   Rewriter rewriter(text);
   while (!rewriter.done()) {
     const std::size_t start = rewriter.at();
     rewriter.take();
     for (const char byte : bytes.substr(start, rewriter.at() - start)) {
-      rewriter.put(std::string_view(visible[static_cast<unsigned char>(byte)]));
+      rewriter.put(std::string_view(kVisibleBytes[static_cast<unsigned char>(byte)]));
     }
   }
   rewriter.finish();

@@ -10,15 +10,11 @@ namespace graft {
 namespace {
 
 // The byte that each visible character shows; all of those are below U+0200.
-std::array<char, 0x200> shown_bytes() {
+constexpr std::array<char, 0x200> kShownBytes = [] {
   std::array<char, 0x200> shown{};
-  const auto visible = visible_bytes();
-  for (std::size_t byte = 0; byte < visible.size(); ++byte) {
-    std::size_t at = 0;
-    shown[next_char(visible[byte], at)] = static_cast<char>(byte);
-  }
+  for (std::size_t byte = 0; byte < 256; ++byte) shown[kByteAlphabet[byte]] = static_cast<char>(byte);
   return shown;
-}
+}();
 
 // Rewrites all words into a new text by `rewrite(text, at, out)`, which appends to `out` what stands
 // for the bytes from `at` on that it moves behind.
@@ -43,17 +39,15 @@ void rewrite_bytes(Words& words, Rewrite rewrite) {
 }  // namespace
 
 void show_bytes(Words& words) {
-  static const std::array<std::string, 256> visible = visible_bytes();
   rewrite_bytes(words, [](std::string_view from, std::size_t& at, std::string& out) {
-    out.append(visible[static_cast<unsigned char>(from[at++])]);
+    out.append(kVisibleBytes[static_cast<unsigned char>(from[at++])]);
   });
 }
 
 void hide_bytes(Words& words) {
-  static const std::array<char, 0x200> shown = shown_bytes();
   rewrite_bytes(words, [](std::string_view from, std::size_t& at, std::string& out) {
     const char32_t c = next_char(from, at);
-    out.push_back(c < shown.size() ? shown[c] : '\0');
+    out.push_back(c < kShownBytes.size() ? kShownBytes[c] : '\0');
   });
 }
 

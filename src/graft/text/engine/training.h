@@ -86,9 +86,6 @@ void check_special_tokens(std::span<const std::string> tokens);
 // Throws where there is nothing to train on.
 void check_words(const WordCounter& counter);
 
-// How byte-level vocabularies write a byte: as itself where it can be seen, else as one of U+0100...
-char32_t visible_byte(unsigned char byte);
-
 struct BpeTrainingOptions {
   std::size_t vocab_size = 30000;
   std::uint64_t min_frequency = 0;
@@ -98,7 +95,7 @@ struct BpeTrainingOptions {
   std::string continuing_subword_prefix;
   std::string end_of_word_suffix;
   std::optional<std::size_t> max_token_length;
-  bool byte_level = false;  // tokens are made of bytes and written as `visible_byte` says
+  bool byte_level = false;  // tokens are made of bytes and written as kByteAlphabet says
 };
 
 struct BpeVocabulary {

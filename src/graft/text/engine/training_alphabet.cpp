@@ -1,10 +1,10 @@
 // What all trainers start from: special tokens and the characters of the words.
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <stdexcept>
 #include <unordered_set>
 
+#include "byte_tokens.h"
 #include "training.h"
 #include "utf8.h"
 
@@ -12,16 +12,6 @@ namespace graft {
 namespace {
 
 constexpr std::size_t kCodePoints = 0x110000;
-
-std::array<char32_t, 256> make_visible_bytes() {
-  std::array<char32_t, 256> chars{};
-  char32_t next = 0x100;
-  for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool visible = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
-    chars[byte] = visible ? byte : next++;
-  }
-  return chars;
-}
 
 void count_chars(const WordCounter::Word& word, std::vector<std::uint64_t>& counts) {
   const std::size_t invalid = find_invalid_utf8(word.bytes);
@@ -33,17 +23,14 @@ void count_chars(const WordCounter::Word& word, std::vector<std::uint64_t>& coun
 
 }  // namespace
 
-char32_t visible_byte(unsigned char byte) {
-  static const std::array<char32_t, 256> chars = make_visible_bytes();
-  return chars[byte];
-}
-
 Alphabet Alphabet::of_words(std::span<const WordCounter::Word> words, std::span<const char32_t> initial,
                             std::optional<std::size_t> limit, bool byte_level) {
   std::vector<std::uint64_t> counts(kCodePoints, 0);
   for (const WordCounter::Word& word : words) {
     if (byte_level) {
-      for (const char byte : word.bytes) counts[visible_byte(static_cast<unsigned char>(byte))] += word.count;
+      for (const char byte : word.bytes) {
+        counts[kByteAlphabet[static_cast<unsigned char>(byte)]] += word.count;
+      }
     } else {
       count_chars(word, counts);
     }
