@@ -18,23 +18,24 @@ enum class Kind : std::uint8_t {
 
 using KindOf = Kind (*)(char32_t);
 
+// Made when the engine is loaded: what is made at its first use takes a lock, which a process forked
+// meanwhile would never get.
 template <KindOf kind_of>
-std::array<Kind, 0x80> ascii_kinds() {
+const std::array<Kind, 0x80> kAsciiKinds = [] {
   std::array<Kind, 0x80> kinds{};
   for (char32_t c = 0; c < 0x80; ++c) kinds[c] = kind_of(c);
   return kinds;
-}
+}();
 
 template <KindOf kind_of>
 void cut_by_kind(Words& words) {
-  static const std::array<Kind, 0x80> ascii = ascii_kinds<kind_of>();
   cut_words(words, [](std::string_view word, std::uint32_t shift, std::vector<Span>& pieces) {
     Kind run = Kind::kDropped;
     std::size_t start = 0;
     for (std::size_t at = 0; at < word.size();) {
       const std::size_t here = at;
       const auto byte = static_cast<unsigned char>(word[at]);
-      const Kind kind = byte < 0x80 ? ascii[(++at, byte)] : kind_of(next_char(word, at));
+      const Kind kind = byte < 0x80 ? kAsciiKinds<kind_of>[(++at, byte)] : kind_of(next_char(word, at));
       if (kind == run && kind != Kind::kAlone) continue;
       if (run != Kind::kDropped) pieces.push_back(make_span(shift + start, shift + here));
       run = kind;
