@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "byte_hash.h"
 #include "unicode.h"
 
 namespace graft {
@@ -369,20 +370,24 @@ void Tokenizer::tokenize(std::string_view text, bool aligned, Worker& worker, To
   if (parts_.trim_offsets) trim(tokens, parts_.add_prefix_space);
 }
 
+// The tokens of a word; good until it is asked for the next.
+std::span<const Token> Tokenizer::tokens_of(std::string_view word, Worker& worker) const {
+  const bool cached = WordCache::takes(word);
+  const std::uint64_t hash = cached ? hash_bytes(word) : 0;
+  if (cached) {
+    if (const auto found = worker.cache.find(word, hash)) return *found;
+  }
+  worker.word_tokens.clear();
+  parts_.model->tokenize(word, worker.word_tokens);
+  if (cached) worker.cache.keep(word, hash, worker.word_tokens);
+  return worker.word_tokens;
+}
+
 void Tokenizer::tokenize_words(const Words& words, bool aligned, std::int32_t& index, Worker& worker,
                                Tokens& tokens) const {
   for (const Span range : words.words) {
     const std::string_view word = std::string_view(words.text.bytes).substr(range.start, range.end - range.start);
-    std::span<const Token> found;
-    const bool cached = WordCache::takes(word);
-    const std::uint64_t hash = cached ? WordCache::hash(word) : 0;
-    if (cached) found = worker.cache.find(word, hash);
-    if (found.empty()) {
-      worker.word_tokens.clear();
-      parts_.model->tokenize(word, worker.word_tokens);
-      found = worker.word_tokens;
-      if (cached) worker.cache.keep(word, hash, found);
-    }
+    const std::span<const Token> found = tokens_of(word, worker);
     for (const Token& token : found) tokens.ids.push_back(token.id);
     if (aligned) {
       for (const Token& token : found) {

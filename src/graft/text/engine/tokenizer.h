@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -102,6 +103,7 @@ class Tokenizer {
   template <typename OnWords, typename OnAdded>
   void each_part(std::string_view text, bool wants_spans, Worker& worker, OnWords on_words, OnAdded on_added) const;
   void tokenize(std::string_view text, bool aligned, Worker& worker, Tokens& tokens) const;
+  std::span<const Token> tokens_of(std::string_view word, Worker& worker) const;
   void tokenize_words(const Words& words, bool aligned, std::int32_t& index, Worker& worker, Tokens& tokens) const;
 
   Parts parts_;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "byte_hash.h"
 #include "training.h"
 
 namespace graft {
@@ -12,24 +13,6 @@ namespace {
 constexpr std::size_t kFirstSlots = 1024;
 // Sums of counts stay exact in a double, far from where an int64 overflows.
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 53;
-
-std::uint32_t hash_bytes(std::string_view bytes) {
-  constexpr std::uint64_t kFactor = 0x9E3779B97F4A7C15;
-  const auto mix = [](std::uint64_t hash, std::uint64_t value) {
-    hash = (hash ^ value) * kFactor;
-    return hash ^ (hash >> 29);
-  };
-  std::uint64_t hash = bytes.size();
-  std::size_t at = 0;
-  std::uint64_t value = 0;
-  for (; at + 8 <= bytes.size(); at += 8) {
-    std::memcpy(&value, bytes.data() + at, 8);
-    hash = mix(hash, value);
-  }
-  value = 0;
-  std::memcpy(&value, bytes.data() + at, bytes.size() - at);
-  return static_cast<std::uint32_t>(mix(hash, value) >> 32);
-}
 
 }  // namespace
 
@@ -40,7 +23,7 @@ void WordCounter::add(std::string_view word, std::uint64_t count) {
   }
   bytes_counted_ += word.size() * count;
   if (slots_.size() < 2 * (entries_.size() + 1)) grow();
-  const std::uint32_t hash = hash_bytes(word);
+  const auto hash = static_cast<std::uint32_t>(hash_bytes(word));
   const std::size_t mask = slots_.size() - 1;
   std::size_t slot = hash & mask;
   for (; slots_[slot] != 0; slot = (slot + 1) & mask) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -15,18 +16,20 @@ class WordCache {
  public:
   WordCache() : slots_(kSlots) {}
 
-  // The tokens of a word that was kept, or null data; good until the next `keep`.
-  std::span<const Token> find(std::string_view word, std::uint64_t hash) const {
+  // The tokens of a word that was kept, which may be none; good until the next `keep`. `hash` is that of
+  // hash_bytes.
+  std::optional<std::span<const Token>> find(std::string_view word, std::uint64_t hash) const {
     for (std::size_t i = hash & (kSlots - 1);; i = (i + 1) & (kSlots - 1)) {
       const Slot& slot = slots_[i];
-      if (slot.length == 0) return {};
+      if (slot.length == 0) return std::nullopt;
       if (slot.hash == hash && slot.length == word.size() &&
           std::memcmp(bytes_.data() + slot.bytes, word.data(), word.size()) == 0) {
-        return {tokens_.data() + slot.tokens, slot.count};
+        return std::span(tokens_.data() + slot.tokens, slot.count);
       }
     }
   }
 
+  // Keeps a word that is not there yet.
   void keep(std::string_view word, std::uint64_t hash, std::span<const Token> tokens) {
     if (used_ >= kSlots / 2) clear();
     std::size_t i = hash & (kSlots - 1);
@@ -41,15 +44,6 @@ class WordCache {
   // Longer words are too rare to be worth the memory.
   static bool takes(std::string_view word) { return !word.empty() && word.size() <= kLongest; }
 
-  static std::uint64_t hash(std::string_view word) {
-    std::uint64_t state = word.size() * 0x9E3779B97F4A7C15u;
-    const char* at = word.data();
-    std::size_t left = word.size();
-    for (; left >= 8; at += 8, left -= 8) state = mix(state, load(at, 8));
-    if (left > 0) state = mix(state, load(at, left));
-    return state ^ (state >> 32);
-  }
-
  private:
   struct Slot {
     std::uint64_t hash = 0;
@@ -62,15 +56,6 @@ class WordCache {
   static constexpr std::size_t kSlots = 1 << 16;
   static constexpr std::size_t kLongest = 64;
 
-  static std::uint64_t load(const char* at, std::size_t count) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, at, count);
-    return value;
-  }
-  static std::uint64_t mix(std::uint64_t state, std::uint64_t value) {
-    state = (state ^ value) * 0xD6E8FEB86659FD93u;
-    return state ^ (state >> 29);
-  }
   void clear() {
     slots_.assign(kSlots, Slot{});
     bytes_.clear();
