@@ -20,7 +20,6 @@ TEXTS = [
     "",
     "a ball! a goal, a race; we run and swim and run",
 ] * 5
-KINDS = ("wordpiece", "bpe", "byte-level-bpe", "unigram")
 
 
 @pytest.fixture(scope="module")
@@ -163,40 +162,6 @@ class TestChats:
         tokenizer.config["chat_template"] = template
         with pytest.raises(error, match=said):
             tokenizer.apply_chat_template([{"role": "user", "content": "x"}])
-
-
-class TestTraining:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_a_trained_tokenizer_is_one_for_everybody(self, kind: Any, tmp_path: Path) -> None:
-        options = {"vocab_size": 300, "min_frequency": 1}
-        if kind == "unigram":
-            options = {"vocab_size": 60}
-        trained = graft.Tokenizer.train(iter(TEXTS), kind, **options)
-        again = graft.Tokenizer.train(pa.array(TEXTS), kind, **options)
-        trained.save_pretrained(tmp_path / "one")
-        again.save_pretrained(tmp_path / "two")
-        files = [(tmp_path / name / "tokenizer.json").read_bytes() for name in ("one", "two")]
-        assert files[0] == files[1]
-        oracle = tokenizers.Tokenizer.from_file(str(tmp_path / "one" / "tokenizer.json"))
-        for text in TEXTS:
-            found, expected = trained(text), oracle.encode(text)
-            assert (found.ids, found.spans) == (expected.ids, expected.offsets)
-        assert "rain" in trained.decode(trained("the rain").ids)
-
-    @pytest.mark.parametrize(
-        ("texts", "options", "said"),
-        [
-            ([], {}, "No vocabulary can be learned"),
-            ("one text", {}, "not one text"),
-            (["a", 3], {}, "Text 1 is 3, which is not a string"),
-            (TEXTS, {"kind": "syllables"}, "kind is 'syllables'; it may be"),
-            (TEXTS, {"vocab_size": 3}, "No vocabulary can be learned"),
-            (TEXTS, {"special_tokens": ["x", "x"]}, "No vocabulary can be learned"),
-        ],
-    )
-    def test_what_cannot_be_learned(self, texts: Any, options: dict[str, Any], said: str) -> None:
-        with pytest.raises(DataError, match=said):
-            graft.Tokenizer.train(texts, **options)
 
 
 class TestCommands:

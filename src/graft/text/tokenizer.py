@@ -199,6 +199,11 @@ class Tokenizer:
         return len(self._ids)
 
     @property
+    def vocabulary(self) -> dict[str, int]:
+        """The ids of all tokens, added ones included, in the order of the ids; a copy."""
+        return dict(sorted(self._ids.items(), key=lambda entry: entry[1]))
+
+    @property
     def special_tokens(self) -> dict[str, str]:
         """The special tokens by what they are for, such as `{"cls_token": "[CLS]"}`."""
         found = {}
@@ -207,6 +212,12 @@ class Tokenizer:
             if value:
                 found[f"{kind}_token"] = special_content(value)
         return found
+
+    @property
+    def special_ids(self) -> dict[str, int]:
+        """The ids of the special tokens by what they are for, such as `{"cls_token": 101}`."""
+        tokens = self.special_tokens.items()
+        return {name: self._ids[token] for name, token in tokens if token in self._ids}
 
     @property
     def unknown_id(self) -> int | None:

@@ -50,8 +50,10 @@ def train_spec(
         kind: "wordpiece" (BERT), "bpe" (over characters), "byte-level-bpe" (GPT-2), "unigram".
         vocab_size: How many tokens, special tokens included.
         min_frequency: Pairs that occur less often are not joined (not of Unigram).
-        special_tokens: In place of the kind's own, which its models expect.
-        limit_alphabet: How many different characters to keep, the most frequent ones.
+        special_tokens: In place of the kind's own, which its models expect; they get the first
+            ids. `<unk>` or `[UNK]` stands for what is unknown, else the first.
+        limit_alphabet: How many different characters to keep, the most frequent ones (of WordPiece
+            and BPE over characters).
         lowercase: Whether WordPiece reads lower case, without accents.
         threads: How many count words.
         progress: Called with what is done and how much there is, while it learns.
@@ -65,52 +67,30 @@ def train_spec(
     if kind not in get_args(Kind):
         raise DataError(f"kind is {kind!r}; it may be {', '.join(get_args(Kind))}.")
     special = list(_SPECIAL[kind] if special_tokens is None else special_tokens)
-    spec = _frame(kind, lowercase)
-    normalizer, pre = spec["normalizer"], spec["pre_tokenizer"]
-    splitter = _engine.Tokenizer(
-        normalizer=assemble.normalizer(normalizer) if normalizer else None,
-        pre_tokenizer=assemble.pre_tokenizer(pre),
-        model=None,
-        raw_added=[],
-        normalized_added=[],
-        single=[],
-        pair=[],
-    )
-    counter = _engine.WordCounter()
-    for column in _columns(texts):
-        splitter.count_words(counter, column.data, column.offsets, threads=threads)
+    _check_options(kind, special, special_tokens, limit_alphabet)
+    frame = _frame(kind, lowercase)
+    counter = _count_words(frame, texts, threads)
     limits: dict[str, Any] = {
         "vocab_size": vocab_size,
         "special_tokens": special,
         "progress": progress,
     }
+    if kind != "unigram":
+        limits |= {"min_frequency": min_frequency, "limit_alphabet": limit_alphabet}
     try:
-        if kind == "unigram":
-            pieces = _engine.train_unigram(counter, unk_token=special[0], **limits)
-            spec["model"] = {"type": "Unigram", "unk_id": 0, "vocab": [list(p) for p in pieces]}
-            ids = {piece: number for number, (piece, _) in enumerate(pieces)}
-        elif kind == "wordpiece":
-            tokens = _engine.train_wordpiece(
-                counter, min_frequency=min_frequency, limit_alphabet=limit_alphabet, **limits
-            )
-            ids = {token: number for number, token in enumerate(tokens)}
-            return bert_spec(ids, {"do_lower_case": lowercase})
+        if kind == "wordpiece":
+            vocabulary = _ids(_engine.train_wordpiece(counter, **limits))
+            made = bert_spec(vocabulary, {"do_lower_case": lowercase})
+        elif kind == "unigram":
+            made = {**frame, "model": _learn_unigram(counter, limits)}
         else:
-            byte_level = kind == "byte-level-bpe"
-            tokens, merges = _engine.train_bpe(
-                counter,
-                min_frequency=min_frequency,
-                limit_alphabet=limit_alphabet,
-                initial_alphabet=sorted(byte_of_char()) if byte_level else [],
-                byte_level=byte_level,
-                **limits,
-            )
-            ids = {token: number for number, token in enumerate(tokens)}
-            spec["model"] = _bpe_model(ids, merges, None if byte_level else special[0])
-    except (ValueError, IndexError) as error:
+            model = _learn_bpe(counter, limits, byte_level=kind == "byte-level-bpe")
+            made = {**frame, "model": model}
+    except ValueError as error:
         raise DataError(f"No vocabulary can be learned: {error}.") from error
-    spec["added_tokens"] = [added_token(ids[token], token) for token in special]
-    return spec
+    # Special tokens come first, in their order.
+    added = [added_token(token_id, token) for token_id, token in enumerate(special)]
+    return {**made, "added_tokens": added}
 
 
 def special_config(spec: Spec) -> dict[str, str]:
@@ -129,6 +109,86 @@ def special_config(spec: Spec) -> dict[str, str]:
     }
     contents = [token["content"] for token in spec["added_tokens"]]
     return {f"{names[content]}_token": content for content in contents if content in names}
+
+
+def _check_options(
+    kind: Kind, special: list[str], given: object, limit_alphabet: int | None
+) -> None:
+    """Says what is wrong before the texts are read, which may take long.
+
+    Raises:
+        DataError: The special tokens, or the options of a kind, make no sense.
+    """
+    if isinstance(given, str) or not all(isinstance(token, str) for token in special):
+        raise DataError(f"special_tokens are {given!r}; give a list of strings.")
+    if kind == "wordpiece":
+        missing = [token for token in _SPECIAL[kind] if token not in special]
+        if missing:
+            raise DataError(f"special_tokens lack {', '.join(missing)}, which WordPiece needs.")
+    if kind in ("bpe", "unigram") and not special:
+        raise DataError(f"special_tokens are none, but {kind} needs one for what is unknown.")
+    if kind in ("byte-level-bpe", "unigram") and limit_alphabet is not None:
+        raise DataError(
+            f"limit_alphabet is for wordpiece and bpe: the alphabet of {kind} is "
+            + ("every byte." if kind == "byte-level-bpe" else "every character of the texts.")
+        )
+
+
+def _count_words(
+    frame: Spec, texts: Iterable[str] | pa.Array | pa.ChunkedArray, threads: int
+) -> _engine.WordCounter:
+    """How often the texts have each word, as a normalizer and pre-tokenizer make them."""
+    normalizer = frame["normalizer"]
+    splitter = _engine.Tokenizer(
+        normalizer=assemble.normalizer(normalizer) if normalizer else None,
+        pre_tokenizer=assemble.pre_tokenizer(frame["pre_tokenizer"]),
+        model=None,
+        raw_added=[],
+        normalized_added=[],
+        single=[],
+        pair=[],
+    )
+    counter = _engine.WordCounter()
+    for column in _columns(texts):
+        splitter.count_words(counter, column.data, column.offsets, threads=threads)
+    return counter
+
+
+def _ids(tokens: Iterable[str]) -> dict[str, int]:
+    return {token: token_id for token_id, token in enumerate(tokens)}
+
+
+def _unknown(special: list[str]) -> str:
+    """The special token for what is unknown: by its name, else the first."""
+    return next((token for token in ("<unk>", "[UNK]") if token in special), special[0])
+
+
+def _learn_unigram(counter: _engine.WordCounter, limits: dict[str, Any]) -> dict[str, Any]:
+    unknown = _unknown(limits["special_tokens"])
+    pieces = _engine.train_unigram(counter, unk_token=unknown, **limits)
+    unk_id = limits["special_tokens"].index(unknown)
+    return {"type": "Unigram", "unk_id": unk_id, "vocab": [list(piece) for piece in pieces]}
+
+
+def _learn_bpe(
+    counter: _engine.WordCounter, limits: dict[str, Any], *, byte_level: bool
+) -> dict[str, Any]:
+    alphabet = sorted(byte_of_char()) if byte_level else []
+    tokens, merges = _engine.train_bpe(
+        counter, initial_alphabet=alphabet, byte_level=byte_level, **limits
+    )
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None if byte_level else _unknown(limits["special_tokens"]),
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": _ids(tokens),
+        "merges": [list(merge) for merge in merges],
+    }
 
 
 def _columns(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[Column]:
@@ -172,20 +232,3 @@ def _frame(kind: Kind, lowercase: bool) -> Spec:
         "split": True,
     }
     return new_spec({}, normalizer={"type": "NFKC"}, pre_tokenizer=space, decoder=space)
-
-
-def _bpe_model(
-    ids: dict[str, int], merges: list[tuple[str, str]], unk_token: str | None
-) -> dict[str, Any]:
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": unk_token,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": ids,
-        "merges": [list(merge) for merge in merges],
-    }
