@@ -66,6 +66,25 @@ def test_random_unicode(name: str, subjects: dict[str, oracles.Subject]) -> None
     assert differences(subjects[name], [random_text(source) for _ in range(3000)]) == []
 
 
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_words_that_users_defined(kind: str, real_texts: list[str], tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    path = tmp_path / "spiece.model"
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(real_texts),
+            model_writer=file,
+            model_type=kind,
+            vocab_size=800,
+            user_defined_symbols=["ab", "abc", "the c", "ing t", "qu"],
+            minloglevel=2,
+        )
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    ours = graft.Tokenizer.from_pretrained(tmp_path)
+    texts = [*real_texts, "the cat abcd about", "ababc quabc the cabin!!! and!!!! so!!!!!"]
+    assert [row.tolist() for row in ours.encode_batch(texts)] == processor.encode(texts)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(".model")])
 def test_every_character(name: str, subjects: dict[str, oracles.Subject]) -> None:
     codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]

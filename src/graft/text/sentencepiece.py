@@ -90,15 +90,10 @@ def _unigram(file: _File, path: Path) -> dict[str, Any]:
     unknown = [i for i, (_, _, kind) in enumerate(file.pieces) if kind == _UNKNOWN]
     if not unknown:
         raise ModelError(f"{path} has no piece for what is unknown.")
-    best = max((score for _, score, kind in file.pieces if kind == _NORMAL), default=0.0)
     return {
         "type": "Unigram",
         "unk_id": unknown[0],
-        "vocab": [
-            # What users defined is scored so that it is always taken.
-            [piece, len(piece.encode()) * best - 0.1 if kind == _USER_DEFINED else score]
-            for piece, score, kind in file.pieces
-        ],
+        "vocab": [[piece, score] for piece, score, _ in file.pieces],
         "byte_fallback": file.byte_fallback,
         "single_precision": True,  # as its own library sums scores; other readers pass it over
     }
