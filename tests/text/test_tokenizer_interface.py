@@ -1,6 +1,5 @@
-"""Windows, added tokens, streams, chats, training and the command line of tokenizers."""
+"""Windows, columns, added tokens and chats of tokenizers."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import tokenizers
-from typer.testing import CliRunner
 
 import graft
-from graft.cli.app import app
 from graft.errors import DataError, ModelError
 
 TEXTS = [
@@ -162,26 +159,6 @@ class TestChats:
         tokenizer.config["chat_template"] = template
         with pytest.raises(error, match=said):
             tokenizer.apply_chat_template([{"role": "user", "content": "x"}])
-
-
-class TestCommands:
-    def test_train_encode_and_inspect(self, tmp_path: Path) -> None:
-        texts = tmp_path / "texts.txt"
-        texts.write_text("\n".join(TEXTS), encoding="utf-8")
-        run = CliRunner().invoke
-        folder = str(tmp_path / "made")
-        train = ["tokenizer", "train", str(texts), "--output", folder, "--vocab-size", "300"]
-        assert run(app, train).exit_code == 0
-        encoded = run(app, ["tokenizer", "encode", folder, "the rain", "--json"])
-        loaded = graft.Tokenizer.from_pretrained(folder)
-        assert json.loads(encoded.stdout)[0]["ids"] == loaded("the rain").ids
-        inspected = run(app, ["tokenizer", "inspect", folder, str(texts), "--json"])
-        figures = json.loads(inspected.stdout)[str(texts)]
-        assert figures["words"] == sum(len(text.split()) for text in TEXTS)
-        assert figures["tokens_per_word"] == pytest.approx(figures["tokens"] / figures["words"])
-        shown = run(app, ["tokenizer", "inspect", folder, str(texts)])
-        assert "tokens per word" in shown.stdout
-        assert TEXTS[1] in shown.stdout
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -1,18 +1,29 @@
 """`graft tokenizer`: train a tokenizer, encode texts, and see how texts are split."""
 
-from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from graft.cli.options import Text
 from graft.cli.output import Json, notices, print_json, print_table, results
 
+if TYPE_CHECKING:
+    from graft.cli.text_sources import TextFile
+    from graft.text.inspecting import Fertility
+    from graft.text.tokenizer import Tokenizer
+
+_MOST_SHOWN = 500  # characters of a text
+
 tokenizer_app = typer.Typer(help="Train, use and inspect tokenizers.", no_args_is_help=True)
 
 Source = Annotated[str, typer.Argument(help="A tokenizer: a folder or an id on the hub.")]
-Texts = Annotated[list[str], typer.Argument(help="Text files, or data sets (CSV, Parquet, ids).")]
+Texts = Annotated[
+    list[str],
+    typer.Argument(help="Text files, data sets (CSV, Parquet, ids), folders of them, patterns."),
+]
 
 
 @tokenizer_app.callback()
@@ -46,16 +57,20 @@ def train(
     """
     from rich.progress import Progress
 
+    from graft.cli.text_sources import text_files
     from graft.text.tokenizer import Tokenizer
 
-    with Progress(console=notices(), transient=True) as progress:
+    files = [file for source in sources for file in text_files(source, text)]
+    console = notices()
+    # Where nobody watches, not even the empty line that a bar leaves.
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Learning", total=None)
 
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
         made = Tokenizer.train(
-            (row for source in sources for row in _rows(source, text)),
+            (row for file in files for row in file.texts()),
             kind,  # type: ignore[arg-type]  # checked there
             vocab_size=vocab_size,
             min_frequency=min_frequency,
@@ -102,75 +117,86 @@ def encode(
 def inspect(
     tokenizer: Source,
     sources: Texts,
-    show: Annotated[int, typer.Option(min=0, help="How many texts of each to show.")] = 3,
+    show: Annotated[int, typer.Option(min=0, help="How many texts of each file to show.")] = 3,
     text: Text = None,
     json: Json = False,
 ) -> None:
     """Show how texts are split, and whether the vocabulary suits them.
 
-    Tokens per word and the share of unknown tokens tell: a vocabulary that suits has about 1.1 to
-    1.5 tokens a word and next to nothing unknown.
+    In a terminal, tokens take turns in colours and unknown ones are red; elsewhere, a bar stands
+    between tokens and unknown ones are in double brackets. The table has a row for each file. A
+    vocabulary that suits has about 1.1 to 1.5 tokens a word and next to nothing unknown.
 
     Examples:
 
     [bold]graft tokenizer inspect me/minilm reviews.csv[/]
-    """
-    from itertools import islice
 
-    from graft.text.inspecting import coloured, measure
+    [bold]graft tokenizer inspect me/minilm 'notes/**/*.txt' --show 1[/]
+    """
+    from graft.cli.text_sources import text_files
+    from graft.text.inspecting import measure
     from graft.text.tokenizer import Tokenizer
 
     loaded = Tokenizer.from_pretrained(tokenizer)
-    found = {source: measure(loaded, _rows(source, text)) for source in sources}
+    files = [file for source in sources for file in text_files(source, text)]
+    found = [(file, measure(loaded, file.texts())) for file in files]
     if json:
         print_json(
-            {
-                source: {
+            [
+                {
+                    "file": file.name,
+                    "column": file.column,
                     "texts": one.texts,
                     "words": one.words,
                     "tokens": one.tokens,
+                    "unknown": one.unknown,
                     "tokens_per_word": one.tokens_per_word,
                     "share_unknown": one.share_unknown,
                 }
-                for source, one in found.items()
-            }
+                for file, one in found
+            ]
         )
         return
-    for source in sources:
-        for row in islice(_rows(source, text), show):
-            results().print(coloured(loaded, row))
+    _show_splits(loaded, files, show)
+    _print_figures(found)
+
+
+def _show_splits(tokenizer: "Tokenizer", files: "list[TextFile]", count: int) -> None:
+    """The first texts of each file as they are split: in colours, or with marks where none are."""
+    from itertools import islice
+
+    from rich.text import Text
+
+    from graft.text.inspecting import coloured, marked
+
+    console = results()
+    plain = console.no_color or not console.is_terminal
+    for file in files if count else ():
+        if len(files) > 1:
+            console.print(Text(f"{file.name}:", "bold"), soft_wrap=True)
+        texts = (row for row in file.texts() if row.strip())
+        for row in islice(texts, count):
+            start = row if len(row) <= _MOST_SHOWN else row[:_MOST_SHOWN].rsplit(None, 1)[0] + " …"
+            console.print((marked if plain else coloured)(tokenizer, start), soft_wrap=True)
+            console.print()
+
+
+def _print_figures(found: "list[tuple[TextFile, Fertility]]") -> None:
+    rows = [(file.name, file.column, one) for file, one in found]
+    if len(found) > 1:
+        rows.append(("all", "", reduce(add, (one for _, one in found))))
     print_table(
-        ["source", "texts", "words", "tokens", "tokens per word", "unknown"],
+        ["file", "column", "texts", "words", "tokens", "tokens per word", "unknown"],
         [
             (
-                source,
+                name,
+                column,
                 f"{one.texts:,}",
                 f"{one.words:,}",
                 f"{one.tokens:,}",
                 f"{one.tokens_per_word:.2f}",
                 f"{one.share_unknown:.2%}",
             )
-            for source, one in found.items()
+            for name, column, one in rows
         ],
     )
-
-
-def _rows(source: str, column: str | None) -> Iterator[str]:
-    """The texts of a source: the lines of a text file, or a data set's column of texts."""
-    path = Path(source)
-    if path.is_file() and path.suffix.lower() in (".txt", ".md", ".rst"):
-        from graft.errors import DataError
-
-        with path.open(encoding="utf-8") as file:
-            try:
-                yield from (line.rstrip("\n") for line in file)
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path} is not UTF-8 text: {error.reason}.") from error
-        return
-    from graft.data.load import load_dataset
-
-    data = load_dataset(source, text=column)
-    for split in data.values():
-        name = split.roles.text
-        if name is not None:
-            yield from split[name]
