@@ -114,18 +114,28 @@ auto run(const WordCounter& counter, const ProgressFunction& function, const Tra
   return train(progress);
 }
 
-auto bpe(const WordCounter& counter, std::int64_t vocab_size, std::int64_t min_frequency,
-         const Strings& special_tokens, std::optional<std::int64_t> limit_alphabet,
-         const Strings& initial_alphabet, const std::optional<std::string>& continuing_subword_prefix,
-         const std::optional<std::string>& end_of_word_suffix, std::optional<std::int64_t> max_token_length,
-         bool byte_level, const ProgressFunction& progress) {
+// The options that BPE and WordPiece share.
+BpeTrainingOptions bpe_options(std::int64_t vocab_size, std::int64_t min_frequency,
+                               const Strings& special_tokens, std::optional<std::int64_t> limit_alphabet,
+                               const Strings& initial_alphabet,
+                               const std::string& continuing_subword_prefix) {
   BpeTrainingOptions options;
   options.vocab_size = vocab_size_option(vocab_size);
   options.min_frequency = size_option(min_frequency, "min_frequency");
   options.special_tokens = special_tokens;
   options.limit_alphabet = size_option(limit_alphabet, "limit_alphabet");
   options.initial_alphabet = chars_option(initial_alphabet, "initial_alphabet");
-  options.continuing_subword_prefix = continuing_subword_prefix.value_or("");
+  options.continuing_subword_prefix = continuing_subword_prefix;
+  return options;
+}
+
+auto bpe(const WordCounter& counter, std::int64_t vocab_size, std::int64_t min_frequency,
+         const Strings& special_tokens, std::optional<std::int64_t> limit_alphabet,
+         const Strings& initial_alphabet, const std::optional<std::string>& continuing_subword_prefix,
+         const std::optional<std::string>& end_of_word_suffix, std::optional<std::int64_t> max_token_length,
+         bool byte_level, const ProgressFunction& progress) {
+  BpeTrainingOptions options = bpe_options(vocab_size, min_frequency, special_tokens, limit_alphabet,
+                                           initial_alphabet, continuing_subword_prefix.value_or(""));
   options.end_of_word_suffix = end_of_word_suffix.value_or("");
   options.max_token_length = size_option(max_token_length, "max_token_length");
   options.byte_level = byte_level;
@@ -138,13 +148,8 @@ Strings wordpiece(const WordCounter& counter, std::int64_t vocab_size, std::int6
                   const Strings& special_tokens, std::optional<std::int64_t> limit_alphabet,
                   const Strings& initial_alphabet, const std::string& continuing_subword_prefix,
                   const ProgressFunction& progress) {
-  BpeTrainingOptions options;
-  options.vocab_size = vocab_size_option(vocab_size);
-  options.min_frequency = size_option(min_frequency, "min_frequency");
-  options.special_tokens = special_tokens;
-  options.limit_alphabet = size_option(limit_alphabet, "limit_alphabet");
-  options.initial_alphabet = chars_option(initial_alphabet, "initial_alphabet");
-  options.continuing_subword_prefix = continuing_subword_prefix;
+  const BpeTrainingOptions options = bpe_options(vocab_size, min_frequency, special_tokens, limit_alphabet,
+                                                 initial_alphabet, continuing_subword_prefix);
   return run(counter, progress, [&](Progress& told) { return train_wordpiece(counter, options, told); });
 }
 
