@@ -52,9 +52,6 @@ inline constexpr std::array<Set, 0x80> kAsciiSets = ascii_sets();
 // Of a character beyond ASCII, as Oniguruma sees it.
 Set wide_set(char32_t c);
 
-// Of a character that the tables of unicode.h call unassigned.
-Set newer_set(char32_t c);
-
 // Of any character.
 inline Set set_of_character(char32_t c) { return c < 0x80 ? kAsciiSets[c] : wide_set(c); }
 

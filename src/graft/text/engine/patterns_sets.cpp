@@ -34,8 +34,7 @@ bool ends_sentence_for_bloom(char32_t c) {
 Set wide_set(char32_t c) {
   constexpr char32_t kNextLine = 0x85;  // the one control character beyond ASCII that is white space
   if (c == kNextLine) return kBlank;
-  const auto category = unicode::category(c);
-  return category == unicode::Category::Cn ? newer_set(c) : set_of(category);
+  return set_of(unicode::category(c));
 }
 
 std::size_t chinese_or_japanese_end(std::string_view text, std::size_t at) {

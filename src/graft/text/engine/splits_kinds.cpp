@@ -1,7 +1,6 @@
 // Splitting by what kind each character is of, in one pass.
 #include <array>
 
-#include "patterns_scan.h"
 #include "splits_cut.h"
 #include "unicode.h"
 
@@ -45,24 +44,6 @@ void cut_by_kind(Words& words) {
   });
 }
 
-// Symbols that are alphabetic nevertheless: letters in circles and squares.
-bool is_enclosed_letter(char32_t c) {
-  return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-         (c >= 0x1F170 && c <= 0x1F189);
-}
-
-// \w: what is alphabetic, a mark, a digit, a connector or joins characters.
-bool is_word_character(char32_t c) {
-  using namespace patterns;
-  constexpr char32_t kZeroWidthNonJoiner = 0x200C;
-  constexpr char32_t kZeroWidthJoiner = 0x200D;
-  const Set set = set_of_character(c);
-  if ((set & (kLetter | kMark | kDigit)) != 0) return true;
-  if (set == kNumeral) return unicode::category(c) == unicode::Category::Nl;
-  if (set == kSign) return unicode::category(c) == unicode::Category::Pc || is_enclosed_letter(c);
-  return c == kZeroWidthNonJoiner || c == kZeroWidthJoiner;
-}
-
 Kind kind_between_spaces(char32_t c) { return unicode::is_white_space(c) ? Kind::kDropped : Kind::kRun; }
 
 Kind kind_for_bert(char32_t c) {
@@ -72,7 +53,7 @@ Kind kind_for_bert(char32_t c) {
 
 Kind kind_of_word(char32_t c) {
   if (unicode::is_white_space(c)) return Kind::kDropped;
-  return is_word_character(c) ? Kind::kRun : Kind::kOtherRun;
+  return unicode::is_word(c) ? Kind::kRun : Kind::kOtherRun;
 }
 
 }  // namespace

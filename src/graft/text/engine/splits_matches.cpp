@@ -2,8 +2,8 @@
 #include <array>
 #include <stdexcept>
 
-#include "patterns_scan.h"
 #include "splits_cut.h"
+#include "unicode.h"
 
 namespace graft {
 
@@ -55,12 +55,6 @@ class Cutter {
   bool first_ = true;
 };
 
-// What Digits calls a digit: it knows Unicode 17 where patterns know 16.
-bool is_numeric(char32_t c) {
-  return (patterns::set_of_character(c) & patterns::kNumber) != 0 || (c >= 0x11DE0 && c <= 0x11DE9) ||
-         (c >= 0x16FF4 && c <= 0x16FF6);
-}
-
 template <typename Matches>
 void find_characters(std::string_view text, std::vector<Span>& matches, Matches is_match) {
   std::size_t at = 0;
@@ -109,7 +103,7 @@ void cut_by(const std::vector<Span>& matches, Behavior behavior, bool invert, st
 void Digits::split(Words& words) const {
   const Behavior behavior = individual_ ? Behavior::kIsolated : Behavior::kContiguous;
   cut_at_matches(words, behavior, false, [](std::string_view word, std::vector<Span>& matches) {
-    find_characters(word, matches, is_numeric);
+    find_characters(word, matches, unicode::is_numeric);
   });
 }
 

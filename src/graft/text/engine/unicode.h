@@ -20,18 +20,9 @@ enum class Category : std::uint8_t {
 };
 
 inline Category category(char32_t c) { return static_cast<Category>(record(c).category); }
-inline bool is_letter(char32_t c) { return category(c) <= Category::Lo; }  // \p{L}
-inline bool is_mark(char32_t c) {                                          // \p{M}
+inline bool is_mark(char32_t c) {  // \p{M}
   const auto k = category(c);
   return k >= Category::Mn && k <= Category::Me;
-}
-inline bool is_number(char32_t c) {  // \p{N}
-  const auto k = category(c);
-  return k >= Category::Nd && k <= Category::No;
-}
-inline bool is_punctuation(char32_t c) {  // \p{P}
-  const auto k = category(c);
-  return k >= Category::Pc && k <= Category::Po;
 }
 // The property White_Space.
 inline bool is_white_space(char32_t c) { return (record(c).flags & flag::kWhiteSpace) != 0; }
@@ -39,14 +30,18 @@ inline bool is_white_space(char32_t c) { return (record(c).flags & flag::kWhiteS
 inline bool is_alphanumeric(char32_t c) { return (record(c).flags & flag::kAlphanumeric) != 0; }
 // A number in the newest version, as the splitting of digits knows it.
 inline bool is_numeric(char32_t c) { return (record(c).flags & flag::kNumeric) != 0; }
+// \w, as regular expressions have it: what is alphabetic, a mark, a digit, a connector or joins characters.
+inline bool is_word(char32_t c) {
+  constexpr char32_t kZeroWidthNonJoiner = 0x200C;
+  constexpr char32_t kZeroWidthJoiner = 0x200D;
+  const Category k = category(c);
+  return (is_alphanumeric(c) && k != Category::No) || is_mark(c) || k == Category::Pc ||
+         c == kZeroWidthNonJoiner || c == kZeroWidthJoiner;
+}
 inline std::uint8_t combining_class(char32_t c) { return record(c).combining_class; }
-// What StripAccents drops.
-inline bool is_combining_mark(char32_t c) { return (record(c).flags & flag::kCombiningMark) != 0; }
 
 // As BERT sees characters.
-inline bool is_bert_control(char32_t c) { return (record(c).flags & flag::kBertControl) != 0; }
 inline bool is_bert_accent(char32_t c) { return (record(c).flags & flag::kBertAccent) != 0; }
-inline bool is_bert_ideograph(char32_t c) { return (record(c).flags & flag::kBertIdeograph) != 0; }
 inline bool is_bert_punctuation(char32_t c) { return (record(c).flags & flag::kBertPunctuation) != 0; }
 
 // The full decomposition, canonical or compatible; empty where a character is its own. That of a
