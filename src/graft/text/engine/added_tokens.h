@@ -2,9 +2,12 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace graft {
@@ -34,15 +37,21 @@ class AddedTokens {
 
  private:
   struct Node {
-    std::vector<std::pair<unsigned char, std::uint32_t>> next;
+    std::vector<std::pair<char, std::uint32_t>> next;
     std::int32_t token = -1;  // index of the token that ends here
   };
+  static constexpr std::uint32_t kNone = 0xFFFFFFFF;
+  // The node that a byte leads to, or kNone.
+  std::uint32_t child(std::uint32_t node, char byte) const;
+  // The first byte from `at` on that a token may start with, or the end.
+  std::size_t find_start(std::string_view text, std::size_t at) const;
   // The longest token that starts at `start`, or null.
   const AddedToken* match(std::string_view text, std::size_t start) const;
 
   std::vector<AddedToken> tokens_;
   std::vector<Node> nodes_;
   std::array<bool, 256> starts_{};  // which bytes a token starts with
+  std::optional<char> only_start_;  // where it is one byte: that is found quickest
 };
 
 }  // namespace graft
