@@ -269,7 +269,8 @@ def _training(source: Random) -> None:
             counter.add(word, source.choice((1, 1, 2, 7, make.number(source))))
     limits: dict[str, Any] = {"special_tokens": source.sample(make.WORDS, k=source.randint(0, 3))}
     limits["initial_alphabet"] = source.sample(["a", "é", "", "ab", "\ud800"], source.randint(0, 1))
-    bounds = {"min_frequency": make.number(source), "limit_alphabet": make.number(source)}
+    bounds: dict[str, Any] = {"min_frequency": make.number(source)}
+    bounds["limit_alphabet"] = make.number(source)
     size = source.choice((make.number(source), source.randint(0, 300)))
     with clean(ValueError, TypeError):
         longest = source.choice((None, make.number(source)))

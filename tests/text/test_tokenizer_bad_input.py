@@ -1,0 +1,433 @@
+"""Tokenizer files and texts that are not what they should be: what users are told of them."""
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import tokenizers
+
+import graft
+from graft.errors import DataError, ModelError
+
+Spec = dict[str, Any]
+PARTS = {
+    "normalizer": "normalizers",
+    "pre_tokenizer": "pretokenizers",
+    "post_processor": "processors",
+    "decoder": "decoders",
+}
+
+
+def spec_of(model: Any, **parts: Any) -> Spec:
+    empty = dict.fromkeys(["truncation", "padding", *PARTS])
+    space = {"pre_tokenizer": {"type": "WhitespaceSplit"}}
+    return {"version": "1.0", "added_tokens": [], **empty, **space, **parts, "model": model}
+
+
+def wordpiece(vocab: Any, **parts: Any) -> Spec:
+    settings = {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
+    model = {"type": "WordPiece", "unk_token": "[UNK]", "vocab": vocab}
+    return spec_of({**model, **settings}, **parts)
+
+
+def bpe(merges: Any, **settings: Any) -> Spec:
+    vocab = {"a": 0, "b": 1, "ab": 2, "c": 3}
+    return spec_of({"type": "BPE", "vocab": vocab, "merges": merges, **settings})
+
+
+def unigram(vocab: Any, unk_id: Any = 0) -> Spec:
+    return spec_of({"type": "Unigram", "unk_id": unk_id, "vocab": vocab})
+
+
+def with_part(name: str, part: Any) -> Spec:
+    return wordpiece({"[UNK]": 0, "a": 1}, **{name: part})
+
+
+def added(**changes: Any) -> Spec:
+    flags = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized"], False)
+    token = {"id": 2, "content": "<x>", "special": True, **flags, **changes}
+    kept = {key: value for key, value in token.items() if value is not None}
+    return wordpiece({"[UNK]": 0, "a": 1}, added_tokens=[kept])
+
+
+def load(folder: Path, content: Any, name: str = "tokenizer.json") -> graft.Tokenizer:
+    """A tokenizer of one file: of bytes, text, or what is written as JSON."""
+    data = content if isinstance(content, bytes | str) else json.dumps(content)
+    (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return graft.Tokenizer.from_pretrained(folder)
+
+
+def refusal(folder: Path, content: Any, name: str = "tokenizer.json") -> str:
+    """What is said of such a file: a ModelError that names its folder or itself."""
+    with pytest.raises(ModelError) as caught:
+        load(folder, content, name)
+    assert str(folder) in str(caught.value)
+    return str(caught.value)
+
+
+class TestVocabularies:
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            wordpiece({"[UNK]": 0, "a": 5, "b": 9}),
+            wordpiece(json.loads('{"[UNK]": 0, "a": 1, "b": 2, "a": 3}')),
+            bpe([["a", "b"], ["a", "b"]]),
+        ],
+        ids=["ids with holes", "a token twice in JSON: the last counts", "a merge twice"],
+    )
+    def test_what_the_ecosystem_takes_is_taken(self, tmp_path: Path, spec: Spec) -> None:
+        theirs = tokenizers.Tokenizer.from_str(json.dumps(spec))
+        assert load(tmp_path, spec)("a b ab").ids == theirs.encode("a b ab").ids
+
+    def test_ids_in_holes_decode_to_nothing(self, tmp_path: Path) -> None:
+        tokenizer = load(tmp_path, wordpiece({"[UNK]": 0, "a": 5, "b": 9}))
+        assert tokenizer.id_to_token(3) is None
+        assert tokenizer.decode([5, 3, 9, 2**40, -1]) == "a b"
+
+    @pytest.mark.parametrize(
+        ("vocab", "said"),
+        [
+            ({"[UNK]": 0, "a": 1, "b": 1}, "same id"),
+            ({"[UNK]": 0, "a": -1}, "'a' has a negative id, -1"),
+            ({"[UNK]": 0, "a": 2**24}, "'a' has id 16777216, which is higher than 16777215"),
+            ({"[UNK]": 0, "a": 10**30}, "'a' has id .*, which is higher than 16777215"),
+            ({"[UNK]": 0, "a": 1.5}, r"vocab\[1\] is not an integer"),
+            ({"[UNK]": 0, "a": "1"}, r"vocab\[1\] is not an integer"),
+            ({"[UNK]": 0, "": 1}, "the token of id 1 is empty"),
+            ({"[UNK]": 0, "\ud800": 1}, r"vocab\[1\] has half of a UTF-16 pair"),
+            ({"a": 0}, r"unk_token '\[UNK\]' is not in the vocabulary"),
+            ({}, "the vocabulary is empty"),
+        ],
+    )
+    def test_of_wordpiece(self, tmp_path: Path, vocab: dict[str, Any], said: str) -> None:
+        with pytest.raises(ModelError, match=said):
+            load(tmp_path, wordpiece(vocab))
+
+    @pytest.mark.parametrize(
+        ("vocab", "unk_id", "said"),
+        [
+            ([["<unk>", 0], ["a", -1], ["a", -2]], 0, "'a' stands in the vocabulary twice"),
+            ([["<unk>", 0], ["a", "x"]], 0, r"vocab\[1\] is not a number"),
+            ([["<unk>", 0], ["a", -1]], 5, "unk_id is 5, but there are 2 tokens"),
+            ([["<unk>", 0], ["a", -1]], -1, "unk_id is -1, but there are 2 tokens"),
+        ],
+    )
+    def test_of_unigram(self, tmp_path: Path, vocab: Any, unk_id: int, said: str) -> None:
+        with pytest.raises(ModelError, match=said):
+            load(tmp_path, unigram(vocab, unk_id))
+
+    @pytest.mark.parametrize(
+        ("lines", "said"),
+        [
+            ("[UNK]\nrain\n\nsun", r"vocab\.txt, line 3 is empty; each line holds one token"),
+            ("[UNK]\nrain\nrain", r"vocab\.txt, line 3: the token 'rain' stands in line 2 already"),
+            ("", r"vocab\.txt, line 1 is empty"),
+            (b"[UNK]\nra\xffin", r"vocab\.txt is not UTF-8 text: byte 8"),
+        ],
+    )
+    def test_of_lines(self, tmp_path: Path, lines: str | bytes, said: str) -> None:
+        with pytest.raises(ModelError, match=said):
+            load(tmp_path, lines, "vocab.txt")
+
+    @pytest.mark.parametrize("vocab", ["{", "", "[1]", '"text"', b"\xff", "[" * 200_000])
+    def test_a_vocab_json_that_is_no_object(self, tmp_path: Path, vocab: str | bytes) -> None:
+        (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+        assert "vocab.json" in refusal(tmp_path, vocab, "vocab.json")
+
+
+class TestMerges:
+    @pytest.mark.parametrize(
+        ("merges", "said"),
+        [
+            ([["a", "z"]], r"merge . \('a' and 'z'\) needs 'z', which is no token"),
+            ([["b", "a"]], r"merge . \('b' and 'a'\) needs 'ba', which is no token"),
+            (["a b c"], "merge 0 is 'a b c', which is not two tokens"),
+            (["ab"], "merge 0 is 'ab', which is not two tokens"),
+            ([["a", "b"], ["a"]], r"merge 1 is \['a'\], which is not two tokens"),
+            ([["a", 1]], r"merges\[0\] is not a string"),
+        ],
+    )
+    def test_of_json(self, tmp_path: Path, merges: Any, said: str) -> None:
+        with pytest.raises(ModelError, match=said):
+            load(tmp_path, bpe(merges))
+
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({"unk_token": "<unk>"}, "unk_token '<unk>' is not in the vocabulary"),
+            ({"dropout": 0.1}, "dropout is not supported"),
+        ],
+    )
+    def test_settings(self, tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+        with pytest.raises(ModelError, match=said):
+            load(tmp_path, bpe([["a", "b"]], **settings))
+
+    @pytest.mark.parametrize(
+        ("lines", "said"),
+        [
+            ("#version: 0.2\na b\na b c\n", r"merges\.txt.*'a b c' is not two tokens"),
+            ("a\n", r"merges\.txt.*'a' is not two tokens"),
+            ("a z\n", "needs 'z', which is no token"),
+            (b"a \xff\n", r"merges\.txt is not UTF-8 text: byte 2"),
+        ],
+    )
+    def test_of_lines(self, tmp_path: Path, lines: str | bytes, said: str) -> None:
+        (tmp_path / "vocab.json").write_text('{"a": 0, "b": 1, "ab": 2}')
+        with pytest.raises(ModelError, match=said):
+            load(tmp_path, lines, "merges.txt")
+
+
+class TestParts:
+    @pytest.mark.parametrize("name", PARTS)
+    def test_a_kind_that_graft_does_not_have(self, tmp_path: Path, name: str) -> None:
+        unknown = {"type": "Shuffle"}
+        nested = {"type": "Sequence", PARTS[name]: [unknown]}
+        for part in (unknown, nested):
+            said = refusal(tmp_path, with_part(name, part))
+            assert f"Graft has no {name.replace('_', '-')} 'Shuffle'. It has: " in said
+            assert "Sequence" in said or name == "post_processor"
+
+    def test_a_model_that_graft_does_not_have(self, tmp_path: Path) -> None:
+        said = refusal(tmp_path, spec_of({"type": "WordLevel", "vocab": {"a": 0}}))
+        assert "Graft has no model 'WordLevel'. It has: BPE, Unigram, WordPiece." in said
+
+    @pytest.mark.parametrize("name", PARTS)
+    @pytest.mark.parametrize("wrong", ["NFC", [1], 3])
+    def test_what_describes_no_part(self, tmp_path: Path, name: str, wrong: Any) -> None:
+        assert "damaged" in refusal(tmp_path, with_part(name, wrong))
+
+    @pytest.mark.parametrize("name", ["normalizer", "pre_tokenizer", "decoder"])
+    def test_a_setting_that_is_missing(self, tmp_path: Path, name: str) -> None:
+        said = refusal(tmp_path, with_part(name, {"type": "Sequence"}))
+        assert f"{name.replace('_', '-')} Sequence has no '{PARTS[name]}'" in said
+
+    @pytest.mark.parametrize(
+        ("name", "part"),
+        [
+            ("normalizer", {"type": "Replace", "content": ""}),
+            ("pre_tokenizer", {"type": "Split", "behavior": "Isolated"}),
+        ],
+    )
+    @pytest.mark.parametrize("regex", [r"(a|b)\1", "[", "x{2,1}y*"])
+    def test_a_regex_that_graft_does_not_know(
+        self, tmp_path: Path, name: str, part: dict[str, Any], regex: str
+    ) -> None:
+        said = refusal(tmp_path, with_part(name, {**part, "pattern": {"Regex": regex}}))
+        assert f'the regular expression "{regex}"' in said
+        assert f"{part['type']} cannot be used" in said
+
+    @pytest.mark.parametrize(
+        ("blob", "said"),
+        [
+            ("AAA", "padding"),
+            ("AAAAAAAA", "precompiled_charsmap is damaged: it has 6 bytes"),
+            (base64.b64encode(struct.pack("<II", 400, 0)).decode(), "its trie is to have 400"),
+            (base64.b64encode(struct.pack("<II", 4, 2**31)).decode(), "points to unit"),
+        ],
+    )
+    def test_a_map_of_characters_that_is_damaged(
+        self, tmp_path: Path, blob: str, said: str
+    ) -> None:
+        part = {"type": "Precompiled", "precompiled_charsmap": blob}
+        assert said in refusal(tmp_path, with_part("normalizer", part))
+
+    @pytest.mark.parametrize(
+        ("part", "said"),
+        [
+            ({"type": "Split", "pattern": "a", "behavior": "Sideways"}, '"Sideways": there are'),
+            ({"type": "Metaspace", "prepend_scheme": "often"}, '"often": there are always'),
+            ({"type": "Metaspace", "replacement": "ab"}, "Metaspace cannot be used"),
+            ({"type": "Digits", "individual_digits": "yes"}, "Digits cannot be used"),
+        ],
+    )
+    def test_settings_that_make_no_sense(
+        self, tmp_path: Path, part: dict[str, Any], said: str
+    ) -> None:
+        assert said in refusal(tmp_path, with_part("pre_tokenizer", part))
+
+    def test_a_template_of_a_token_that_is_not_described(self, tmp_path: Path) -> None:
+        items = [{"SpecialToken": {"id": "[X]", "type_id": 0}}]
+        template = {"single": items, "pair": items, "special_tokens": {}}
+        part = {"type": "TemplateProcessing", **template}
+        assert "template names '[X]'" in refusal(tmp_path, with_part("post_processor", part))
+
+
+class TestFilesOfOtherShape:
+    @pytest.mark.parametrize("content", ["[1]", '"text"', "3", "null"])
+    def test_json_that_is_no_object(self, tmp_path: Path, content: str) -> None:
+        assert "tokenizer.json holds" in refusal(tmp_path, content)
+
+    @pytest.mark.parametrize("content", ["", "{", '{"a": }', b'{"a": "\xff"}', "[" * 200_000])
+    def test_what_is_no_json(self, tmp_path: Path, content: str | bytes) -> None:
+        assert "tokenizer.json" in (said := refusal(tmp_path, content))
+        assert "Fetch it again" in said or "JSON" in said
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            {},
+            {"version": "1.0"},
+            spec_of(None),
+            spec_of([]),
+            spec_of({}),
+            spec_of({"type": "BPE"}),
+            wordpiece("text"),
+            wordpiece([["a", 1, 2]]),
+            unigram([["<unk>", 0, 1]]),
+            unigram([["<unk>"]]),
+            bpe([3]),
+            bpe(3),
+        ],
+        ids=lambda spec: json.dumps(spec.get("model", "no model"))[:60],
+    )
+    def test_models_without_what_they_need(self, tmp_path: Path, spec: Spec) -> None:
+        refusal(tmp_path, spec)
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            added(content=""),
+            added(content=None),
+            added(content=3),
+            added(id=-2),
+            added(id=2**40),
+            added(id="2"),
+            wordpiece({"[UNK]": 0}, added_tokens=["<x>"]),
+            wordpiece({"[UNK]": 0}, added_tokens={"<x>": 1}),
+        ],
+        ids=lambda spec: json.dumps(spec["added_tokens"])[:40],
+    )
+    def test_added_tokens_that_are_none(self, tmp_path: Path, spec: Spec) -> None:
+        refusal(tmp_path, spec)
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "BertProcessing", "sep": ["[SEP]", 102], "cls": ["[CLS]", 101]},
+            {
+                "type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "[X]", "type_id": 0}}],
+                "pair": [],
+                "special_tokens": {"[X]": {"id": "[X]", "ids": [77], "tokens": ["[X]"]}},
+            },
+        ],
+        ids=lambda part: part["type"],
+    )
+    def test_special_tokens_with_an_id_that_no_token_has(
+        self, tmp_path: Path, part: dict[str, Any]
+    ) -> None:
+        """A model has no row for such an id."""
+        assert "post-processor" in refusal(tmp_path, with_part("post_processor", part))
+
+
+def sentencepiece(kind: int, damage: Callable[[bytes], bytes] = bytes) -> bytes:
+    """A `.model` of four pieces, by the Protocol Buffers that describe it."""
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    def piece(text: str, piece_kind: int) -> bytes:
+        score = struct.pack("<Bf", 2 << 3 | 5, -1.0)
+        return field(1, field(1, text.encode()) + score + bytes([3 << 3, piece_kind]))
+
+    pieces = piece("<unk>", 2) + piece("<s>", 3) + piece("\u2581", 1) + piece("a", 1)
+    return damage(pieces + field(2, bytes([3 << 3, kind])))
+
+
+class TestSentencePiece:
+    def test_one_that_is_whole(self, tmp_path: Path) -> None:
+        tokenizer = load(tmp_path, sentencepiece(1), "tokenizer.model")
+        assert tokenizer("a").tokens == ["\u2581", "a"]
+
+    @pytest.mark.parametrize("kind", [3, 4, 9])
+    def test_kinds_that_graft_does_not_have(self, tmp_path: Path, kind: int) -> None:
+        """3 is words, 4 is characters."""
+        said = refusal(tmp_path, sentencepiece(kind), "tokenizer.model")
+        assert f"tokenizer.model is a SentencePiece model of type {kind}; Graft reads" in said
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "it has no pieces"),
+            (b"\xff" * 40, "a damaged one: byte 10 is in no number"),
+            (b"text that is no model", "damaged one"),
+            (
+                sentencepiece(1, lambda data: data.replace(b"<s>", b"\xff<s")),
+                "damaged one: 'utf-8'",
+            ),
+            (sentencepiece(1, lambda data: data.replace(b"\x18\x02", b"\x18\x01")), "no piece for"),
+        ],
+    )
+    def test_what_is_none(self, tmp_path: Path, content: bytes, said: str) -> None:
+        told = refusal(tmp_path, content, "tokenizer.model")
+        assert said in told
+        assert "tokenizer.model" in told
+
+    def test_cut_off_anywhere(self, tmp_path: Path) -> None:
+        """What ends between two pieces looks whole, but for what is missing."""
+        whole = sentencepiece(1)
+        for size in range(len(whole)):
+            try:
+                load(tmp_path, whole[:size], "tokenizer.model")
+            except ModelError as error:
+                assert "tokenizer.model" in str(error)  # noqa: PT017
+
+
+class TestTexts:
+    def test_the_row_of_a_buffer_is_told(self, base: Path) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        rows = pa.array([b"rain", b"sun", b"snow \xf0\x9f\x98"], pa.binary())
+        column = pa.Array.from_buffers(pa.string(), 3, rows.buffers())
+        with pytest.raises(DataError, match=r"Text 2 is not valid UTF-8 at byte 5"):
+            tokenizer.encode_batch(column)
+        with pytest.raises(DataError, match=r"Second text 2 is not valid UTF-8 at byte 5"):
+            tokenizer.encode_batch(["rain"] * 3, column)
+        with pytest.raises(DataError, match=r"Texts are of type binary, not strings"):
+            tokenizer.encode_batch(rows)
+        with pytest.raises(DataError, match="Text 2 is not valid UTF-8"):
+            graft.Tokenizer.train(column)
+
+    @pytest.mark.parametrize("offset", [-1, 9, 2**31 - 1])
+    def test_offsets_that_lead_elsewhere(self, base: Path, offset: int) -> None:
+        """Arrow itself looks at the first and the last one only."""
+        offsets = pa.array([0, offset, 6], pa.int32()).buffers()[1]
+        column = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"rainsu"))
+        with pytest.raises(DataError, match="offsets must not fall"):
+            graft.Tokenizer.from_pretrained(base).encode_batch(column)
+
+    @pytest.mark.parametrize(
+        ("half", "place"), [("\ud800", 0), ("rain \udfff", 5), ("\ud83d\ude00", 0)]
+    )
+    def test_half_of_a_character_is_named(self, base: Path, half: str, place: int) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        said = rf"The text is not valid Unicode: character {place} is '\\ud.*read it as UTF-8"
+        with pytest.raises(DataError, match=said):
+            tokenizer(half)
+        with pytest.raises(DataError, match=said.replace("The text", "The second text")):
+            tokenizer("rain", half)
+
+    @pytest.mark.parametrize("wrong", [3, b"rain", object()])
+    def test_what_is_no_list_of_texts(self, base: Path, wrong: Any) -> None:
+        with pytest.raises(DataError):
+            graft.Tokenizer.from_pretrained(base).encode_batch(wrong)
+
+    @pytest.mark.parametrize("name", ["max_length", "stride"])
+    @pytest.mark.parametrize("wrong", [2**64, -(2**70), "8", 7.5])
+    def test_lengths_that_are_none(self, base: Path, name: str, wrong: Any) -> None:
+        options: dict[str, Any] = {"max_length": 8, "stride": 2, name: wrong}
+        with pytest.raises(DataError, match=name):
+            graft.Tokenizer.from_pretrained(base).encode_batch(["rain"], **options)
+
+    def test_there_may_be_nothing(self, base: Path) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        assert tokenizer.encode_batch(["", ""], add_special_tokens=False).lengths.tolist() == [0, 0]
+        batch = tokenizer.encode_batch([], [], max_length=9, spans=True)
+        assert (len(batch), batch.ids.size) == (0, 0)
+        assert batch.spans is not None
+        assert batch.spans.shape == (0, 2)
+        assert tokenizer("").tokens == ["[CLS]", "[SEP]"]
