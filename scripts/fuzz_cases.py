@@ -119,20 +119,30 @@ class Cases:
 
     def _buffers(self, source: Random) -> None:
         """A tokenizer that works, given Arrow buffers that hold anything."""
-        tokenizer = graft.Tokenizer(json.loads(source.choice(self._bases)))
+        spec = json.loads(source.choice(self._bases))
+        tokenizer = graft.Tokenizer(spec)
         for _ in range(4):
             first = _column(source)
             pairs = _column(source) if source.random() < 0.3 else None
             with clean():
                 _encode(source, tokenizer, first, pairs)
+        engine = _engine.Tokenizer(
+            normalizer=None,
+            pre_tokenizer=_engine.WhitespaceSplit(),
+            model=assemble.model(spec["model"], byte_level=False),
+            raw_added=[(0, "the", source.random() < 0.5, True, False)],
+            normalized_added=[],
+            single=[(1, 0, 0)],
+            pair=[(1, 0, 0), (2, 0, 1)],
+        )
         data = np.frombuffer(make.any_bytes(source), np.uint8)
         offsets = np.array([source.randint(-1, 20) for _ in range(source.randint(0, 4))], np.int64)
         if source.random() < 0.7:
             offsets.sort()
         with clean(ValueError, TypeError):
-            tokenizer._engine.encode(data, offsets, spans=source.random() < 0.5, threads=2)
+            engine.encode(data, offsets, spans=source.random() < 0.5, threads=2)
         with clean(ValueError, TypeError):
-            tokenizer._engine.count_words(_engine.WordCounter(), data, offsets, threads=2)
+            engine.count_words(_engine.WordCounter(), data, offsets, threads=2)
 
 
 def _trained_specs() -> Iterator[Any]:
