@@ -126,7 +126,7 @@ def test_decoding(name: str, subjects: dict[str, oracles.Subject], real_texts: l
     import tokenizers
 
     ours = subjects[name].ours
-    oracle = tokenizers.Tokenizer.from_str(json.dumps(ours._spec))
+    oracle = tokenizers.Tokenizer.from_str(json.dumps(ours._rules.spec))
     for text in real_texts[:200]:
         ids = ours(text).ids
         assert ours.decode(ids) == oracle.decode(ids)

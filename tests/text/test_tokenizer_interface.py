@@ -112,25 +112,6 @@ class TestColumns:
             tokenizer.encode_batch(pa.array([1, 2]))
 
 
-class TestTokensOfOnesOwn:
-    def test_they_are_found_as_a_whole(self, base: Path, tmp_path: Path) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        assert tokenizer.add_tokens(["zebra", "rain", "zebra"]) == 1
-        assert tokenizer.add_tokens(["<user>"], special=True) == 1
-        found = tokenizer("<user>a zebra")
-        assert found.tokens == ["[CLS]", "<user>", "a", "zebra", "[SEP]"]
-        assert tokenizer.decode(found.ids) == "a zebra"
-        tokenizer.save_pretrained(tmp_path / "saved")
-        oracle = tokenizers.Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
-        assert oracle.encode("<user>a zebra").ids == found.ids
-        assert oracle.get_vocab_size() == tokenizer.vocab_size
-
-    @pytest.mark.parametrize("wrong", ["", 3])
-    def test_what_cannot_be_a_token(self, base: Path, wrong: Any) -> None:
-        with pytest.raises(DataError, match="cannot be a token"):
-            graft.Tokenizer.from_pretrained(base).add_tokens([wrong])
-
-
 class TestChats:
     def test_a_conversation_as_text(self, base: Path) -> None:
         tokenizer = graft.Tokenizer.from_pretrained(base)

@@ -36,7 +36,7 @@ def text_column(texts: Sequence[str] | pa.Array | pa.ChunkedArray, name: str) ->
     Raises:
         DataError: A row is not a string, or not valid Unicode.
     """
-    if isinstance(texts, str):
+    if isinstance(texts, str | bytes):
         raise DataError(f"A list of texts is needed, not one text: {texts[:40]!r}.")
     array = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else _from_python(texts, name)
     if isinstance(array, pa.ChunkedArray):
@@ -80,7 +80,11 @@ def check_text(text: object, name: str) -> None:
 
 
 def _from_python(texts: Sequence[str], name: str) -> pa.Array:
-    rows = list(texts)
+    try:
+        rows = list(texts)
+    except TypeError:
+        kind = type(texts).__name__
+        raise DataError(f"A list of texts or an Arrow column is needed, not {kind}.") from None
     try:
         if all(isinstance(text, str) for text in rows):
             return pa.array(rows, pa.large_string())

@@ -13,21 +13,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from graft.errors import DataError, ModelError
-from graft.files import atomic_folder, read_settings
+from graft.files import atomic_folder
 from graft.hub.client import local_folder, push_folder
-from graft.text import _engine, assemble, decoding
+from graft.text import _engine, decoding
 from graft.text.chat import render_chat
 from graft.text.columns import Column, check_text, text_column
+from graft.text.declared import declared_tokens, read_config, special_tokens
 from graft.text.encoding import Encoding, TokenBatch
 from graft.text.formats import FILES, read_folder
-from graft.text.spec import Spec, added_token, special_content
+from graft.text.rules import Rules
+from graft.text.spec import Spec
 from graft.text.training import Kind, special_config, train_spec
 
 Truncation = Literal["longest_first", "only_first", "only_second"]
 """What is cut of a pair that is too long."""
 
 _UNLIMITED = 1_000_000  # files write a huge number for "no limit"
-_SPECIAL_KINDS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
 class Tokenizer:
@@ -43,59 +44,7 @@ class Tokenizer:
 
     def __init__(self, spec: Spec, config: dict[str, Any] | None = None) -> None:
         self.config = dict(config or {})
-        self._spec = {**copy.deepcopy(spec), "truncation": None, "padding": None}
-        self._build()
-
-    def _build(self) -> None:
-        """Makes the engine, and the tables of tokens, anew from the rules."""
-        spec = self._spec
-        model, added = spec["model"], spec.get("added_tokens") or []
-        self._ids = _vocabulary(model)
-        for token in added:
-            token["id"] = self._ids.setdefault(token["content"], token["id"])
-        self._tokens = {token_id: token for token, token_id in self._ids.items()}
-        if len(self._tokens) < len(self._ids):
-            raise ModelError("Two tokens of the vocabulary have the same id.")
-        self._special = {token["id"] for token in added if token.get("special")}
-        self._special.update(model.get("special_ids", ()))
-        normalizer = spec.get("normalizer") and assemble.normalizer(spec["normalizer"])
-        pre = spec.get("pre_tokenizer")
-        single, pair = assemble.templates(spec.get("post_processor"))
-        trim, prefix_space = assemble.trimming(spec.get("post_processor"))
-        flags = ("single_word", "lstrip", "rstrip")
-
-        def matched(token: dict[str, Any], content: str) -> tuple[int, str, bool, bool, bool]:
-            single_word, lstrip, rstrip = (bool(token.get(flag)) for flag in flags)
-            return token["id"], content, single_word, lstrip, rstrip
-
-        def normal(content: str) -> str:
-            return normalizer.normalize(content) if normalizer else content
-
-        self._special_in = [sum(kind == 0 for kind, *_ in items) for items in (single, pair)]
-        self._engine = _engine.Tokenizer(
-            normalizer=normalizer or None,
-            pre_tokenizer=assemble.pre_tokenizer(pre) if pre else None,
-            model=assemble.model(
-                model, byte_level="ByteLevel" in assemble.kinds(pre, "pretokenizers")
-            ),
-            raw_added=[matched(token, token["content"]) for token in added if _is_raw(token)],
-            normalized_added=[
-                *(
-                    matched(token, normal(token["content"]))
-                    for token in added
-                    if not _is_raw(token)
-                ),
-                *(
-                    (token_id, self._tokens[token_id], False, False, False)
-                    for token_id in model.get("user_defined_ids", ())
-                ),
-            ],
-            single=single,
-            pair=pair,
-            trim_offsets=trim,
-            add_prefix_space=prefix_space,
-        )
-        self._decoder = decoding.decoder(spec.get("decoder"))
+        self._rules = Rules({**copy.deepcopy(spec), "truncation": None, "padding": None})
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
@@ -109,11 +58,7 @@ class Tokenizer:
             ModelError: It holds no tokenizer, or a damaged one, or one that Graft does not have.
         """
         folder = local_folder(source, revision=revision, patterns=list(FILES))
-        settings = folder / "tokenizer_config.json"
-        config = read_settings(settings) if settings.is_file() else {}
-        template = folder / "chat_template.jinja"
-        if template.is_file():
-            config["chat_template"] = template.read_text(encoding="utf-8")
+        config = read_config(folder)
         spec = read_folder(folder, config)
         if spec is None:
             raise ModelError(
@@ -121,8 +66,10 @@ class Tokenizer:
                 f"merges.txt, or a SentencePiece .model in {folder}."
             )
         try:
-            return cls(spec, config)
-        except (KeyError, TypeError, AttributeError) as error:
+            made = cls(spec, config)
+            made._add_declared()
+            return made
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ModelError(f"The tokenizer in {folder} is damaged: {error!r}.") from error
         except ModelError as error:
             raise ModelError(f"The tokenizer in {folder} cannot be read: {error}") from error
@@ -166,7 +113,7 @@ class Tokenizer:
             config["model_max_length"] = max_length
         with atomic_folder(Path(folder)) as temporary:
             for name, value in (
-                ("tokenizer.json", self._spec),
+                ("tokenizer.json", self._rules.spec),
                 ("tokenizer_config.json", config),
                 ("special_tokens_map.json", self.special_tokens),
             ):
@@ -188,6 +135,10 @@ class Tokenizer:
             )
 
     @property
+    def _engine(self) -> _engine.Tokenizer:
+        return self._rules.engine
+
+    @property
     def max_length(self) -> int | None:
         """The longest input the tokenizer's files declare, in tokens; None where they do not."""
         value = self.config.get("model_max_length")
@@ -196,73 +147,94 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         """Entries in the vocabulary, added tokens included."""
-        return len(self._ids)
+        return len(self._rules.ids)
 
     @property
     def vocabulary(self) -> dict[str, int]:
         """The ids of all tokens, added ones included, in the order of the ids; a copy."""
-        return dict(sorted(self._ids.items(), key=lambda entry: entry[1]))
+        return dict(sorted(self._rules.ids.items(), key=lambda entry: entry[1]))
 
     @property
     def special_tokens(self) -> dict[str, str]:
         """The special tokens by what they are for, such as `{"cls_token": "[CLS]"}`."""
-        found = {}
-        for kind in _SPECIAL_KINDS:
-            value = self.config.get(f"{kind}_token")
-            if value:
-                found[f"{kind}_token"] = special_content(value)
-        return found
+        return special_tokens(self.config)
 
     @property
     def special_ids(self) -> dict[str, int]:
         """The ids of the special tokens by what they are for, such as `{"cls_token": 101}`."""
         tokens = self.special_tokens.items()
-        return {name: self._ids[token] for name, token in tokens if token in self._ids}
+        return {name: self._rules.ids[token] for name, token in tokens if token in self._rules.ids}
 
     @property
     def unknown_id(self) -> int | None:
         """The id of the token for what the vocabulary cannot spell; None where there is none."""
-        model = self._spec["model"]
+        model = self._rules.spec["model"]
         if "unk_id" in model:
             return None if model["unk_id"] is None else int(model["unk_id"])
-        return self._ids.get(model.get("unk_token") or "")
+        return self._rules.ids.get(model.get("unk_token") or "")
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token, None where the vocabulary lacks it."""
-        return self._ids.get(token)
+        return self._rules.ids.get(token)
 
     def id_to_token(self, token_id: int) -> str | None:
         """The token of an id, None where there is none."""
-        return self._tokens.get(token_id)
+        return self._rules.tokens.get(token_id)
 
-    def add_tokens(self, tokens: Sequence[str], *, special: bool = False) -> int:
+    def add_tokens(
+        self,
+        tokens: Sequence[str],
+        *,
+        special: bool = False,
+        single_word: bool = False,
+        lstrip: bool = False,
+        rstrip: bool = False,
+        normalized: bool | None = None,
+    ) -> int:
         """Adds tokens that are found in texts as a whole; returns how many were new.
 
         A model that reads them needs rows for them: `model.resize_vocabulary(tok.vocab_size)`.
 
         Args:
-            tokens: What to add; those that are there already stay as they are.
+            tokens: What to add; added tokens that are there already stay as they are.
             special: Whether `decode` leaves them out unless asked for.
+            single_word: Whether they are found only where no letter or digit touches them.
+            lstrip: Whether white space before them is part of them.
+            rstrip: Whether white space behind them is part of them.
+            normalized: Whether they are looked for after normalization, such as lower-casing, which
+                they then go through too; if None, unless they are special.
 
         Raises:
             DataError: A token is empty or not a string.
         """
-        known = {token["content"] for token in self._spec["added_tokens"]}
-        new = []
+        if isinstance(tokens, str):
+            raise DataError(f"A list of tokens is needed, not one: [{tokens!r}].")
         for token in tokens:
             if not isinstance(token, str) or not token:
                 raise DataError(f"{token!r} cannot be a token: give strings that are not empty.")
-            if token not in known and token not in new:
-                new.append(token)
-        before = self.vocab_size
-        free = max(self._tokens, default=-1) + 1
-        for token in new:
-            token_id = self._ids.get(token, free)
-            free = max(free, token_id + 1)
-            flags = {"special": special, "normalized": not special}
-            self._spec["added_tokens"].append(added_token(token_id, token, **flags))
-        self._build()
-        return self.vocab_size - before
+            check_text(token, "The token")
+        flags = {
+            "single_word": single_word,
+            "lstrip": lstrip,
+            "rstrip": rstrip,
+            "normalized": not special if normalized is None else normalized,
+            "special": special,
+        }
+        return self._rules.add([{"content": token, **flags} for token in tokens])
+
+    def _add_declared(self) -> None:
+        """Adds what the settings declare and the rules lack, as the ecosystem does on loading.
+
+        Not of tokens that a SentencePiece model has: for its own library they are plain text.
+        """
+        is_sentencepiece = "special_ids" in self._rules.spec["model"]
+        self._rules.add(
+            [
+                token
+                for token in declared_tokens(self.config)
+                if not (is_sentencepiece and token["content"] in self._rules.ids)
+            ]
+        )
 
     def __call__(self, text: str, pair: str | None = None) -> Encoding:
         """Encodes one text, or a pair, with everything there is to know of each token.
@@ -280,7 +252,7 @@ class Tokenizer:
         sequences = found.sequences.tolist()
         return Encoding(
             ids=found.ids.tolist(),
-            tokens=[self._tokens[token_id] for token_id in found.ids.tolist()],
+            tokens=[self._rules.tokens[token_id] for token_id in found.ids.tolist()],
             spans=[(start, end) for start, end in found.spans.tolist()],
             words=[None if word < 0 else word for word in found.words.tolist()],
             type_ids=found.type_ids.tolist(),
@@ -361,10 +333,13 @@ class Tokenizer:
         add_special_tokens: bool,
         second: Column | None,
     ) -> None:
+        for name, value in (("max_length", max_length), ("stride", stride)):
+            if value is not None and not (isinstance(value, int) and abs(value) < 2**31):
+                raise DataError(f"{name} is {value!r}; give a number of tokens.")
         if truncation not in get_args(Truncation):
             choices = ", ".join(get_args(Truncation))
             raise DataError(f"truncation is {truncation!r}; it may be {choices}.")
-        special = self._special_in[second is not None] if add_special_tokens else 0
+        special = self._rules.special_in[second is not None] if add_special_tokens else 0
         if max_length is not None and max_length <= special:
             raise DataError(
                 f"max_length is {max_length}, but {special} tokens of each row are special ones: "
@@ -385,12 +360,9 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of token ids, without special tokens unless asked for."""
-        tokens = [
-            self._tokens[token_id]
-            for token_id in map(int, ids)
-            if token_id in self._tokens and not (skip_special and token_id in self._special)
-        ]
-        return "".join(self._decoder(tokens))
+        known, hidden = self._rules.tokens, self._rules.special if skip_special else ()
+        tokens = [known[each] for each in map(int, ids) if each in known and each not in hidden]
+        return "".join(self._rules.decoder(tokens))
 
     def decode_stream(self, *, skip_special: bool = True) -> decoding.DecodeStream:
         """Decodes ids that come one by one: `push(id)` gives the text that is new."""
@@ -423,24 +395,6 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size}, max_length={self.max_length})"
-
-
-def _vocabulary(model: dict[str, Any]) -> dict[str, int]:
-    """The ids of a model's tokens, in whichever form its kind keeps them."""
-    vocab = model["vocab"]
-    if isinstance(vocab, dict):
-        return dict(vocab)
-    found: dict[str, int] = {}
-    for token_id, (piece, _) in enumerate(vocab):
-        if piece in found:
-            raise ModelError(f"The token {piece!r} stands in the vocabulary twice.")
-        found[piece] = token_id
-    return found
-
-
-def _is_raw(token: dict[str, Any]) -> bool:
-    """Whether an added token is looked for before normalization."""
-    return not token.get("normalized", not token.get("special", False))
 
 
 def _threads() -> int:

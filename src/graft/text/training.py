@@ -137,7 +137,11 @@ def _check_options(
 def _count_words(
     frame: Spec, texts: Iterable[str] | pa.Array | pa.ChunkedArray, threads: int
 ) -> _engine.WordCounter:
-    """How often the texts have each word, as a normalizer and pre-tokenizer make them."""
+    """How often the texts have each word, as a normalizer and pre-tokenizer make them.
+
+    Raises:
+        DataError: A text is not valid.
+    """
     normalizer = frame["normalizer"]
     splitter = _engine.Tokenizer(
         normalizer=assemble.normalizer(normalizer) if normalizer else None,
@@ -150,7 +154,10 @@ def _count_words(
     )
     counter = _engine.WordCounter()
     for column in _columns(texts):
-        splitter.count_words(counter, column.data, column.offsets, threads=threads)
+        try:
+            splitter.count_words(counter, column.data, column.offsets, threads=threads)
+        except ValueError as error:
+            raise DataError(f"{error}. Read it as UTF-8.") from error
     return counter
 
 
