@@ -32,6 +32,7 @@ void rewrite_bytes(Words& words, Rewrite rewrite) {
     }
     word = make_span(start, bytes.size());
   }
+  check_size(bytes.size());
   words.text.bytes.swap(bytes);
   words.text.origins.swap(origins);
 }

@@ -1,19 +1,38 @@
 #include "text.h"
 
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "ascii.h"
+
 namespace graft {
 
-void Text::assign(std::string_view part, bool keep_origins, std::uint32_t shift) {
+void check_size(std::size_t bytes) {
+  if (bytes <= std::numeric_limits<std::uint32_t>::max()) return;
+  throw std::length_error("has more than 4 GiB once it is normalized: split it");
+}
+
+void Text::assign(std::string_view part, bool keep_origins, std::uint32_t start_in_original) {
+  check_size(part.size());
   bytes.assign(part);
+  shift = start_in_original;
   aligned = keep_origins;
   origins.clear();
   if (!aligned) return;
-  origins.reserve(part.size());
-  std::size_t at = 0;
-  while (at < part.size()) {
+  origins.resize(part.size());
+  const auto span = [start_in_original](std::size_t start, std::size_t end) {
+    return Span{start_in_original + static_cast<std::uint32_t>(start),
+                start_in_original + static_cast<std::uint32_t>(end)};
+  };
+  Span* const out = origins.data();
+  for (std::size_t at = 0; at < part.size();) {
+    const std::size_t ascii_end = ascii::run_end(part, at);
+    for (; at < ascii_end; ++at) out[at] = span(at, at + 1);
+    if (at == part.size()) break;
     const std::size_t start = at;
     next_char(part, at);
-    const Span span{shift + static_cast<std::uint32_t>(start), shift + static_cast<std::uint32_t>(at)};
-    origins.insert(origins.end(), at - start, span);
+    std::fill(out + start, out + at, span(start, at));
   }
 }
 
@@ -27,7 +46,7 @@ Span Text::origin(std::size_t start, std::size_t end) const {
   return {origins[start].start, origins[end - 1].end};
 }
 
-Rewriter::Rewriter(Text& text) : text_(text) {
+Rewriter::Rewriter(Text& text) : text_(text), last_{text.shift, text.shift} {
   bytes_.reserve(text.bytes.size() + 8);
   if (text.aligned) origins_.reserve(text.bytes.size() + 8);
 }
@@ -43,6 +62,7 @@ void Rewriter::put(char32_t c) {
 }
 
 void Rewriter::put(std::string_view chars) {
+  check_size(bytes_.size() + chars.size());
   bytes_.append(chars);
   if (text_.aligned) origins_.resize(bytes_.size(), last_);
 }
@@ -59,6 +79,7 @@ void Rewriter::copy_to(std::size_t end) {
 }
 
 void Rewriter::finish() {
+  check_size(bytes_.size());
   text_.bytes.swap(bytes_);
   text_.origins.swap(origins_);
 }

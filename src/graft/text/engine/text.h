@@ -18,15 +18,18 @@ struct Span {
   bool operator==(const Span&) const = default;
 };
 
+// Throws std::length_error where a text has more bytes than a Span can tell of.
+void check_size(std::size_t bytes);
+
 // Valid UTF-8 and, where `aligned`, for each byte the range of the original's bytes it stands for.
 // At first that is the range of its own character.
 struct Text {
   std::string bytes;
   std::vector<Span> origins;  // as many as bytes; empty where not aligned
+  std::uint32_t shift = 0;    // where in the original the part starts that the text came from
   bool aligned = false;
 
-  // `shift` is where `part` starts in the original.
-  void assign(std::string_view part, bool keep_origins, std::uint32_t shift = 0);
+  void assign(std::string_view part, bool keep_origins, std::uint32_t start_in_original = 0);
 
   // The range of the original that bytes [start, end) stand for; needs `aligned`.
   Span origin(std::size_t start, std::size_t end) const;
@@ -34,7 +37,8 @@ struct Text {
 
 // Rewrites a text from its start to its end, character by character.
 //
-// What is put stands for the character that was taken last (for nothing, [0, 0), where none was):
+// What is put stands for the character that was taken last; where none was, for nothing, at the start of
+// the part of the original that the text came from:
 //   take(), put(a), put(b)      a and b replace one character; b was inserted
 //   take(), put(a), take()      a replaces a character, and the next one is dropped
 //   take(), take(), put(a)      a replaces two, and stands for the second
