@@ -43,10 +43,7 @@ std::string_view read_string(nb::handle value, const std::string& what, std::siz
 
 std::int64_t read_int(nb::handle value, const std::string& what, std::size_t index) {
   if (!PyLong_Check(value.ptr())) fail(what, index, "is not an integer");
-  int overflow = 0;
-  const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
-  if (overflow > 0) return std::numeric_limits<std::int64_t>::max();
-  return overflow < 0 ? std::numeric_limits<std::int64_t>::min() : number;
+  return clamped_int(value);
 }
 
 double read_number(nb::handle value, const std::string& what, std::size_t index) {

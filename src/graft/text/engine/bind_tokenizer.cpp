@@ -6,12 +6,11 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
-#include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
-#include <thread>
+#include <string>
 #include <tuple>
 
 #include "bind.h"
@@ -26,27 +25,41 @@ namespace {
 
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Offsets = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using AddedTuple = std::tuple<std::int32_t, std::string, bool, bool, bool>;
-using ItemTuple = std::tuple<int, std::int32_t, std::int32_t>;
+using AddedTuple = std::tuple<nb::int_, std::string, bool, bool, bool>;
+using ItemTuple = std::tuple<int, nb::int_, std::int32_t>;
 
-Strings strings(const Bytes& data, const Offsets& offsets) {
+// What Arrow was given may be anything: all offsets are looked at before a byte is read.
+Strings strings(const Bytes& data, const Offsets& offsets, const std::string& name) {
   if (offsets.size() == 0) throw std::invalid_argument("offsets need one entry more than there are strings");
   const std::size_t size = offsets.size() - 1;
   const std::int64_t* at = offsets.data();
+  const auto total = static_cast<std::int64_t>(data.size());
   for (std::size_t i = 0; i < size; ++i) {
-    if (at[i] < 0 || at[i + 1] < at[i]) throw std::invalid_argument("offsets must not fall");
-    if (at[i + 1] - at[i] > INT32_MAX) {
-      throw std::invalid_argument("Text " + std::to_string(i) + " has more than 2 GiB: split it");
+    const std::string text = name + " " + std::to_string(i);
+    if (at[i] < 0 || at[i + 1] < at[i] || at[i + 1] > total) {
+      throw std::invalid_argument(text + " is said to be bytes " + std::to_string(at[i]) + " to " +
+                                  std::to_string(at[i + 1]) + " of " + std::to_string(total) +
+                                  ": the column is damaged");
     }
+    if (at[i + 1] - at[i] > INT32_MAX) throw std::invalid_argument(text + " has more than 2 GiB: split it");
   }
-  if (static_cast<std::uint64_t>(at[size]) > data.size()) throw std::invalid_argument("offsets go beyond the data");
   return {reinterpret_cast<const char*>(data.data()), at, size};
+}
+
+std::int32_t token_id(const nb::int_& id, const std::string& what) {
+  const std::int64_t number = clamped_int(id);
+  if (number < 0 || number > INT32_MAX) {
+    throw std::invalid_argument(what + " has id " + nb::str(id).c_str() + ": ids are from 0 to " +
+                                std::to_string(INT32_MAX));
+  }
+  return static_cast<std::int32_t>(number);
 }
 
 std::vector<AddedToken> added_tokens(const std::vector<AddedTuple>& tuples) {
   std::vector<AddedToken> tokens;
   for (const auto& [id, content, single_word, lstrip, rstrip] : tuples) {
-    tokens.push_back({id, content, single_word, lstrip, rstrip});
+    const std::int32_t checked = token_id(id, "the added token " + quoted(content));
+    tokens.push_back({checked, content, single_word, lstrip, rstrip});
   }
   return tokens;
 }
@@ -55,7 +68,8 @@ Template make_template(const std::vector<ItemTuple>& tuples) {
   Template items;
   for (const auto& [kind, id, type_id] : tuples) {
     if (kind < 0 || kind > 2) throw std::invalid_argument("a template's item is of kind 0, 1 or 2");
-    items.push_back({static_cast<TemplateItem::Kind>(kind), id, type_id});
+    items.push_back(
+        {static_cast<TemplateItem::Kind>(kind), token_id(id, "a token of the template"), type_id});
   }
   return items;
 }
@@ -72,57 +86,41 @@ nb::object array(std::vector<T>&& values) {
 
 nb::tuple encode(const Tokenizer& tokenizer, const Bytes& data, const Offsets& offsets,
                  const std::optional<Bytes>& pair_data, const std::optional<Offsets>& pair_offsets,
-                 std::int64_t max_length, std::int64_t stride, int truncation, bool add_special_tokens, bool spans,
-                 int threads) {
+                 std::int64_t max_length, std::int64_t stride, int truncation, bool add_special_tokens,
+                 bool spans, int threads) {
   if (truncation < 0 || truncation > 2) throw std::invalid_argument("truncation is 0, 1 or 2");
-  const Strings texts = strings(data, offsets);
+  const Strings texts = strings(data, offsets, "Text");
   std::optional<Strings> pairs;
   if (pair_data && pair_offsets) {
-    pairs = strings(*pair_data, *pair_offsets);
+    pairs = strings(*pair_data, *pair_offsets, "Second text");
     if (pairs->size != texts.size) throw std::invalid_argument("there are not as many second texts as texts");
   }
-  const EncodeOptions options{max_length, stride, static_cast<Truncation>(truncation), add_special_tokens, spans,
-                              threads};
+  const EncodeOptions options{
+      max_length, stride, static_cast<Truncation>(truncation), add_special_tokens, spans, threads};
   Rows rows;
   {
     const nb::gil_scoped_release release;
     rows = tokenizer.encode(texts, pairs ? &*pairs : nullptr, options);
   }
-  return nb::make_tuple(array(std::move(rows.ids)), array(std::move(rows.lengths)), array(std::move(rows.type_ids)),
-                        array(std::move(rows.sources)), array(std::move(rows.spans)), array(std::move(rows.words)),
+  return nb::make_tuple(array(std::move(rows.ids)), array(std::move(rows.lengths)),
+                        array(std::move(rows.type_ids)), array(std::move(rows.sources)),
+                        array(std::move(rows.spans)), array(std::move(rows.words)),
                         array(std::move(rows.sequences)), rows.truncated);
 }
 
-// Counts the words of texts, with as many threads as asked for.
+// Each thread counts on its own; then all counts come together.
 void count_words(const Tokenizer& tokenizer, WordCounter& counter, const Bytes& data, const Offsets& offsets,
                  int threads) {
-  const Strings texts = strings(data, offsets);
+  const Strings texts = strings(data, offsets, "Text");
   const std::unique_lock lock(counter.in_use(), std::try_to_lock);
   if (!lock.owns_lock()) throw std::invalid_argument("the counter is in use by another thread");
   const nb::gil_scoped_release release;
-  const auto parts = static_cast<std::size_t>(std::max(1, threads));
-  std::vector<WordCounter> counters(parts);
-  std::vector<std::exception_ptr> errors(parts);
-  const auto work = [&](std::size_t part) {
-    try {
-      for (std::size_t i = part; i < texts.size; i += parts) {
-        if (find_invalid_utf8(texts[i]) != std::string_view::npos) {
-          throw std::invalid_argument("Text " + std::to_string(i) + " is not valid UTF-8");
-        }
-        tokenizer.each_word(texts[i], [&](std::string_view word) { counters[part].add(word); });
-      }
-    } catch (...) {
-      errors[part] = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (std::size_t part = 1; part < parts; ++part) others.emplace_back(work, part);
-    work(0);
-  }
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
+  const std::vector<Block> blocks = blocks_of(texts, nullptr);
+  std::vector<WordCounter> counters(threads_for(blocks, threads));
+  each_block(blocks, counters.size(), [&](std::size_t thread, const Block& block) {
+    const auto count = [&](std::string_view word) { counters[thread].add(word); };
+    for (std::size_t i = block.begin; i < block.end; ++i) tokenizer.each_word(read_text(texts, i), count);
+  });
   for (const WordCounter& part : counters) counter.merge(part);
 }
 
@@ -132,19 +130,20 @@ void bind_tokenizer(nb::module_& module) {
   nb::class_<Tokenizer>(module, "Tokenizer", "From texts to ids.")
       .def(
           "__init__",
-          [](Tokenizer* self, std::shared_ptr<Normalizer> normalizer, std::shared_ptr<PreTokenizer> pre_tokenizer,
-             std::shared_ptr<Model> model, const std::vector<AddedTuple>& raw_added,
-             const std::vector<AddedTuple>& normalized_added, const std::vector<ItemTuple>& single,
-             const std::vector<ItemTuple>& pair, bool trim_offsets, bool add_prefix_space) {
+          [](Tokenizer* self, std::shared_ptr<Normalizer> normalizer,
+             std::shared_ptr<PreTokenizer> pre_tokenizer, std::shared_ptr<Model> model,
+             const std::vector<AddedTuple>& raw_added, const std::vector<AddedTuple>& normalized_added,
+             const std::vector<ItemTuple>& single, const std::vector<ItemTuple>& pair, bool trim_offsets,
+             bool add_prefix_space) {
             new (self) Tokenizer({std::move(normalizer), std::move(pre_tokenizer), std::move(model),
-                                  added_tokens(raw_added), added_tokens(normalized_added), make_template(single),
-                                  make_template(pair), trim_offsets, add_prefix_space});
+                                  added_tokens(raw_added), added_tokens(normalized_added),
+                                  make_template(single), make_template(pair), trim_offsets, add_prefix_space});
           },
           nb::kw_only(), "normalizer"_a.none(), "pre_tokenizer"_a.none(), "model"_a.none(), "raw_added"_a,
           "normalized_added"_a, "single"_a, "pair"_a, "trim_offsets"_a = false, "add_prefix_space"_a = false)
-      .def("encode", &encode, "data"_a, "offsets"_a, "pair_data"_a = nb::none(), "pair_offsets"_a = nb::none(),
-           nb::kw_only(), "max_length"_a = -1, "stride"_a = -1, "truncation"_a = 0, "add_special_tokens"_a = true,
-           "spans"_a = false, "threads"_a = 1,
+      .def("encode", &encode, "data"_a, "offsets"_a, "pair_data"_a = nb::none(),
+           "pair_offsets"_a = nb::none(), nb::kw_only(), "max_length"_a = -1, "stride"_a = -1,
+           "truncation"_a = 0, "add_special_tokens"_a = true, "spans"_a = false, "threads"_a = 1,
            "(ids, lengths, type_ids, sources, spans, words, sequences, truncated) of the rows.")
       .def("count_words", &count_words, "counter"_a, "data"_a, "offsets"_a, "threads"_a = 1,
            "Counts the words that the model would be asked for.");

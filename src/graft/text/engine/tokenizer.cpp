@@ -1,31 +1,18 @@
 #include "tokenizer.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <stdexcept>
-#include <thread>
 
+#include "ascii.h"
 #include "byte_hash.h"
 #include "unicode.h"
 
 namespace graft {
 namespace {
 
-constexpr std::size_t kBlockBytes = 1 << 15;  // of text that a thread takes at a time
-
-std::size_t count_special(const Template& items) {
-  return static_cast<std::size_t>(std::count_if(
-      items.begin(), items.end(), [](const auto& item) { return item.kind == TemplateItem::Kind::kSpecial; }));
-}
-
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char byte) { return static_cast<signed char>(byte) >= 0; });
-}
-
 // Turns ranges of a text's bytes into ranges of its characters.
 void count_in_chars(std::string_view text, std::vector<Span>& spans, std::vector<std::uint32_t>& chars) {
-  if (is_ascii(text)) return;
+  if (ascii::run_end(text, 0) == text.size()) return;
   chars.resize(text.size() + 1);
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -72,99 +59,7 @@ void trim(Tokens& tokens, bool add_prefix_space) {
   }
 }
 
-struct Kept {
-  std::size_t first = 0;
-  std::size_t second = 0;
-};
-
-// How many tokens of two texts are kept in `room`: see graft.text.truncation.
-Kept keep(std::size_t first, std::size_t second, std::size_t room, Truncation truncation) {
-  if (first + second <= room) return {first, second};
-  if (truncation == Truncation::kLongestFirst) {
-    const std::size_t shorter = std::min({first, second, room / 2});
-    return first > second ? Kept{room - shorter, shorter} : Kept{shorter, room - shorter};
-  }
-  const std::size_t whole = truncation == Truncation::kOnlyFirst ? second : first;
-  if (whole >= room) {
-    throw std::invalid_argument("has a text of " + std::to_string(whole) + " tokens that may not be cut, and room for " +
-                                std::to_string(room) + " in all: cut the longest first, or give a larger max_length");
-  }
-  return truncation == Truncation::kOnlyFirst ? Kept{room - whole, whole} : Kept{whole, room - whole};
-}
-
-// Appends a range of a text's tokens.
-void append(const Tokens& tokens, std::size_t begin, std::size_t end, int sequence, std::int32_t type_id, bool spans,
-            bool types, Rows& rows) {
-  const auto from = static_cast<std::ptrdiff_t>(begin);
-  const auto to = static_cast<std::ptrdiff_t>(end);
-  rows.ids.insert(rows.ids.end(), tokens.ids.begin() + from, tokens.ids.begin() + to);
-  if (types) rows.type_ids.insert(rows.type_ids.end(), end - begin, type_id);
-  if (!spans) return;
-  for (std::size_t i = begin; i < end; ++i) {
-    rows.spans.push_back(static_cast<std::int32_t>(tokens.spans[i].start));
-    rows.spans.push_back(static_cast<std::int32_t>(tokens.spans[i].end));
-  }
-  rows.words.insert(rows.words.end(), tokens.words.begin() + from, tokens.words.begin() + to);
-  rows.sequences.insert(rows.sequences.end(), end - begin, static_cast<std::int8_t>(sequence));
-}
-
-void append_special(const TemplateItem& item, bool spans, bool types, Rows& rows) {
-  rows.ids.push_back(item.id);
-  if (types) rows.type_ids.push_back(item.type_id);
-  if (!spans) return;
-  rows.spans.insert(rows.spans.end(), 2, 0);
-  rows.words.push_back(-1);
-  rows.sequences.push_back(-1);
-}
-
-template <typename T>
-void join(std::vector<Rows>& parts, std::vector<T> Rows::* field, Rows& all) {
-  std::size_t size = 0;
-  for (const Rows& part : parts) size += (part.*field).size();
-  (all.*field).reserve(size);
-  for (Rows& part : parts) {
-    (all.*field).insert((all.*field).end(), (part.*field).begin(), (part.*field).end());
-    std::vector<T>().swap(part.*field);
-  }
-}
-
-Rows join_all(std::vector<Rows>& parts) {
-  if (parts.size() == 1) return std::move(parts[0]);
-  Rows all;
-  join(parts, &Rows::ids, all);
-  join(parts, &Rows::type_ids, all);
-  join(parts, &Rows::lengths, all);
-  join(parts, &Rows::sources, all);
-  join(parts, &Rows::spans, all);
-  join(parts, &Rows::words, all);
-  join(parts, &Rows::sequences, all);
-  for (const Rows& part : parts) all.truncated += part.truncated;
-  return all;
-}
-
-// Where blocks of rows start, and the end: each has about kBlockBytes of text.
-std::vector<std::size_t> blocks_of(const Strings& texts, const Strings* pairs) {
-  std::vector<std::size_t> starts{0};
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < texts.size; ++i) {
-    bytes += texts[i].size() + (pairs ? (*pairs)[i].size() : 0) + 16;
-    if (bytes >= kBlockBytes) {
-      starts.push_back(i + 1);
-      bytes = 0;
-    }
-  }
-  if (starts.back() != texts.size) starts.push_back(texts.size);
-  return starts;
-}
-
 }  // namespace
-
-void Tokens::clear() {
-  ids.clear();
-  spans.clear();
-  words.clear();
-  margins.clear();
-}
 
 // What one thread works in.
 struct Tokenizer::Worker {
@@ -182,9 +77,7 @@ struct Tokenizer::Worker {
 Tokenizer::Tokenizer(Parts parts)
     : parts_(std::move(parts)),
       raw_added_(parts_.raw_added),
-      normalized_added_(parts_.normalized_added),
-      single_special_(count_special(parts_.single)),
-      pair_special_(count_special(parts_.pair)) {
+      normalized_added_(parts_.normalized_added) {
   needs_origins_ = parts_.pre_tokenizer && parts_.pre_tokenizer->needs_origins(normalized_added_.empty());
 }
 
@@ -202,105 +95,42 @@ std::unique_ptr<Tokenizer::Worker> Tokenizer::take_worker() const {
 
 void Tokenizer::give_worker(std::unique_ptr<Worker> worker) const {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (lock.owns_lock()) workers_.push_back(std::move(worker));
+  if (worker && lock.owns_lock()) workers_.push_back(std::move(worker));
 }
 
 Rows Tokenizer::encode(const Strings& texts, const Strings* pairs, const EncodeOptions& options) const {
   if (!parts_.model) throw std::invalid_argument("a tokenizer without a model only splits");
-  const std::vector<std::size_t> starts = blocks_of(texts, pairs);
-  const std::size_t blocks = starts.size() - 1;
-  if (blocks == 0) return {};
-  std::vector<Rows> parts(blocks);
-  std::vector<std::exception_ptr> errors(blocks);
-  std::atomic<std::size_t> next = 0;
-  std::atomic<bool> failed = false;
-  const auto work = [&] {
-    auto worker = take_worker();
-    for (std::size_t block = next++; block < blocks && !failed; block = next++) {
-      try {
-        encode_rows(texts, pairs, starts[block], starts[block + 1], options, *worker, parts[block]);
-      } catch (...) {
-        errors[block] = std::current_exception();
-        failed = true;
-      }
-    }
-    give_worker(std::move(worker));
-  };
-  const std::size_t wanted = std::min<std::size_t>(blocks, static_cast<std::size_t>(std::max(1, options.threads)));
-  {
-    std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < wanted; ++i) others.emplace_back(work);
-    work();
-  }
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-  return join_all(parts);
+  const std::vector<Block> blocks = blocks_of(texts, pairs);
+  const std::size_t threads = threads_for(blocks, options.threads);
+  std::vector<Rows> parts(blocks.size());
+  std::vector<std::unique_ptr<Worker>> workers(threads);
+  each_block(blocks, threads, [&](std::size_t thread, const Block& block) {
+    if (!workers[thread]) workers[thread] = take_worker();
+    encode_block(texts, pairs, block, options, *workers[thread], parts[block.number]);
+  });
+  for (auto& worker : workers) give_worker(std::move(worker));
+  return join(parts);
 }
 
-void Tokenizer::encode_rows(const Strings& texts, const Strings* pairs, std::size_t begin, std::size_t end,
-                            const EncodeOptions& options, Worker& worker, Rows& rows) const {
-  const Template& items = pairs ? parts_.pair : parts_.single;
-  const bool aligned = options.spans;
-  const bool types = pairs != nullptr;
-  const std::size_t special = !options.add_special_tokens ? 0 : pairs ? pair_special_ : single_special_;
-  for (std::size_t i = begin; i < end; ++i) {
-    const auto read = [&](std::string_view text, const char* name, Tokens& tokens) {
-      const std::size_t bad = find_invalid_utf8(text);
-      if (bad != std::string_view::npos) {
-        throw std::invalid_argument(std::string(name) + " " + std::to_string(i) + " is not valid UTF-8 at byte " +
-                                    std::to_string(bad));
-      }
-      tokenize(text, aligned, worker, tokens);
-    };
-    read(texts[i], "Text", worker.first);
-    worker.second.clear();
-    if (pairs) read((*pairs)[i], "Second text", worker.second);
-    const Tokens& first = worker.first;
-    const Tokens& second = worker.second;
+void Tokenizer::encode_block(const Strings& texts, const Strings* pairs, const Block& block,
+                             const EncodeOptions& options, Worker& worker, Rows& rows) const {
+  RowWriter writer(pairs ? parts_.pair : parts_.single, options, pairs != nullptr, rows);
+  worker.second.clear();
+  for (std::size_t i = block.begin; i < block.end; ++i) {
+    tokenize_row(texts, i, "Text", options.spans, worker, worker.first);
+    if (pairs) tokenize_row(*pairs, i, "Second text", options.spans, worker, worker.second);
+    writer.write(worker.first, worker.second, i);
+  }
+}
 
-    Kept kept{first.size(), second.size()};
-    if (options.max_length >= 0) {
-      const auto limit = static_cast<std::size_t>(options.max_length);
-      if (limit <= special) throw std::invalid_argument("max_length leaves no room for tokens");
-      try {
-        kept = keep(first.size(), second.size(), limit - special, options.truncation);
-      } catch (const std::invalid_argument& error) {
-        throw std::invalid_argument("Row " + std::to_string(i) + " " + error.what());
-      }
-    }
-    const bool cut = kept.first < first.size() || kept.second < second.size();
-    rows.truncated += cut ? 1 : 0;
-    const bool windows = options.stride >= 0 && cut;
-    // Of a pair, windows move over the text that is cut, and the other one stays.
-    const bool over_second = windows && kept.second < second.size();
-    const std::size_t size = over_second ? kept.second : kept.first;
-    const std::size_t total = over_second ? second.size() : first.size();
-    if (windows && size <= static_cast<std::size_t>(options.stride)) {
-      throw std::invalid_argument("Row " + std::to_string(i) + " has room for " + std::to_string(size) +
-                                  " tokens of the text that is cut: stride must be less");
-    }
-    const std::size_t step = windows ? size - static_cast<std::size_t>(options.stride) : total + 1;
-    std::size_t start = 0;
-    while (true) {
-      const std::size_t stop = std::min(start + size, total);
-      const std::size_t before = rows.ids.size();
-      for (const TemplateItem& item : items) {
-        if (item.kind == TemplateItem::Kind::kSpecial) {
-          if (options.add_special_tokens) append_special(item, aligned, types, rows);
-        } else if (item.kind == TemplateItem::Kind::kFirst) {
-          const bool whole = over_second;
-          append(first, whole ? 0 : start, whole ? kept.first : stop, 0, item.type_id, aligned, types, rows);
-        } else {
-          append(second, over_second ? start : 0, over_second ? stop : kept.second, 1, item.type_id, aligned, types,
-                 rows);
-        }
-      }
-      rows.lengths.push_back(static_cast<std::int64_t>(rows.ids.size() - before));
-      if (options.stride >= 0) rows.sources.push_back(static_cast<std::int64_t>(i));
-      if (!windows || stop == total) break;
-      start += step;
-    }
+// `name` is what a text of these is called in errors.
+void Tokenizer::tokenize_row(const Strings& texts, std::size_t number, const char* name, bool aligned,
+                             Worker& worker, Tokens& tokens) const {
+  const std::string_view text = read_text(texts, number, name);
+  try {
+    tokenize(text, aligned, worker, tokens);
+  } catch (const std::length_error& error) {
+    throw std::invalid_argument(std::string(name) + " " + std::to_string(number) + " " + error.what());
   }
 }
 
@@ -344,8 +174,11 @@ void Tokenizer::each_part(std::string_view text, bool wants_spans, Worker& worke
       inner.bytes.assign(bytes);
       inner.aligned = aligned;
       inner.origins.clear();
-      if (aligned) inner.origins.assign(words.text.origins.begin() + begin, words.text.origins.begin() + end);
-      split_words(worker.part, aligned ? inner.origins.front().start : raw.start + segment.start);
+      if (aligned) {
+        inner.origins.assign(words.text.origins.begin() + begin, words.text.origins.begin() + end);
+      }
+      inner.shift = aligned ? inner.origins.front().start : raw.start + segment.start;
+      split_words(worker.part, inner.shift);
     }
   }
 }
@@ -386,13 +219,15 @@ std::span<const Token> Tokenizer::tokens_of(std::string_view word, Worker& worke
 void Tokenizer::tokenize_words(const Words& words, bool aligned, std::int32_t& index, Worker& worker,
                                Tokens& tokens) const {
   for (const Span range : words.words) {
-    const std::string_view word = std::string_view(words.text.bytes).substr(range.start, range.end - range.start);
+    const std::string_view word =
+        std::string_view(words.text.bytes).substr(range.start, range.end - range.start);
     const std::span<const Token> found = tokens_of(word, worker);
     for (const Token& token : found) tokens.ids.push_back(token.id);
     if (aligned) {
       for (const Token& token : found) {
         tokens.spans.push_back(words.text.origin(range.start + token.start, range.start + token.end));
-        if (parts_.trim_offsets) tokens.margins.push_back(margins_of(word.substr(token.start, token.end - token.start)));
+        if (!parts_.trim_offsets) continue;
+        tokens.margins.push_back(margins_of(word.substr(token.start, token.end - token.start)));
       }
       tokens.words.insert(tokens.words.end(), found.size(), index);
     }
