@@ -151,10 +151,11 @@ class BPE(Model):
 class Unigram(Model):
     def __init__(
         self,
-        vocab: object,
+        vocab: Sequence[tuple[str, float | None]],
         unk_id: int | None = None,
         byte_fallback: bool = False,
         single_precision: bool = False,
+        unk_score: float | None = None,
     ) -> None: ...
 
 class Tokenizer:

@@ -230,11 +230,11 @@ def _charsmap(blob: bytes, part: Part) -> _engine.Normalizer:
     return _engine.LongestCharsMap(blob) if part.get("longest") else _engine.Precompiled(blob)
 
 
-def _pieces(part: Part) -> list[tuple[str, float]]:
-    """A Unigram's pieces; what its text cannot reach gets a space, which is no part of any word."""
-    unreachable = set(part.get("special_ids", ()))
+def _pieces(part: Part) -> list[tuple[str, float | None]]:
+    """A Unigram's pieces; those that no text may spell have no score, and so are never found."""
+    special = set(part.get("special_ids", ()))
     return [
-        (f" {piece}" if token_id in unreachable else piece, score)
+        (piece, None if token_id in special else score)
         for token_id, (piece, score) in enumerate(part["vocab"])
     ]
 
