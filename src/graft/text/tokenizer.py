@@ -372,6 +372,7 @@ class Tokenizer:
         self,
         messages: Sequence[dict[str, Any]],
         *,
+        tools: Sequence[dict[str, Any]] | None = None,
         add_generation_prompt: bool = False,
         **more: Any,
     ) -> str:
@@ -379,8 +380,9 @@ class Tokenizer:
 
         Args:
             messages: Each with a `role` and its `content`.
+            tools: JSON schemas of functions that the model may call.
             add_generation_prompt: Whether the text ends where an answer is to begin.
-            more: What else the template asks for, such as `tools`.
+            more: What else the template asks for, such as `documents`.
 
         Raises:
             ModelError: The files carry no template, or one that does not work.
@@ -389,6 +391,7 @@ class Tokenizer:
         return render_chat(
             self.config.get("chat_template"),
             messages,
+            tools=tools,
             add_generation_prompt=add_generation_prompt,
             **{**self.special_tokens, **more},
         )
