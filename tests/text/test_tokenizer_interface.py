@@ -1,5 +1,6 @@
-"""Windows, columns, added tokens and chats of tokenizers."""
+"""Windows and columns of tokenizers, and what stands on them."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import tokenizers
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 import graft
 from graft.errors import DataError, ModelError
@@ -17,6 +20,8 @@ TEXTS = [
     "",
     "a ball! a goal, a race; we run and swim and run",
 ] * 5
+WORDS = ["the", "rain", "storms", "oh", "\u6771\u4eac", "[MASK]"]
+ROWS = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,42 @@ class TestWindows:
         )
         assert rows_of(batch) == all_windows(oracle.encode_batch(list(zip(*pairs, strict=True))))
 
+    @given(
+        rows=st.lists(st.tuples(ROWS, ROWS), min_size=1, max_size=4),
+        pairs=st.booleans(),
+        length=st.integers(4, 16),
+        stride=st.integers(0, 9),
+        truncation=st.sampled_from(["only_first", "only_second"]),
+    )
+    @settings(max_examples=300, deadline=None)
+    def test_any_windows_are_those_of_the_ecosystem(
+        self,
+        tokenizer: graft.Tokenizer,
+        rows: list[tuple[str, str]],
+        pairs: bool,
+        length: int,
+        stride: int,
+        truncation: Any,
+    ) -> None:
+        firsts, seconds = [row[0] for row in rows], [row[1] for row in rows] if pairs else None
+        cut: dict[str, Any] = {"max_length": length, "stride": stride, "truncation": truncation}
+        try:
+            batch = tokenizer.encode_batch(firsts, seconds, spans=True, **cut)
+        except DataError:
+            reject()
+        oracle = tokenizers.Tokenizer.from_str(json.dumps(tokenizer._rules.spec))
+        oracle.enable_truncation(length, stride=stride, strategy=truncation)
+        found = oracle.encode_batch(rows if pairs else firsts)
+        assert rows_of(batch) == all_windows(found)
+        assert batch.sequences is not None
+        assert batch.sources is not None
+        windows = [(row, each) for row, one in enumerate(found) for each in (one, *one.overflowing)]
+        sequences = [
+            -1 if each is None else each for _, one in windows for each in one.sequence_ids
+        ]
+        assert batch.sequences.tolist() == sequences
+        assert batch.sources.tolist() == [row for row, _ in windows]
+
     def test_a_text_that_may_not_be_cut_and_does_not_fit(self, tokenizer: graft.Tokenizer) -> None:
         with pytest.raises(DataError, match=r"Row 0 has a text of \d+ tokens that may not be cut"):
             tokenizer.encode_batch([TEXTS[0]], ["a"], max_length=8, truncation="only_second")
@@ -110,36 +151,6 @@ class TestColumns:
     def test_a_column_of_something_else(self, tokenizer: graft.Tokenizer) -> None:
         with pytest.raises(DataError, match="of type int64, not strings"):
             tokenizer.encode_batch(pa.array([1, 2]))
-
-
-class TestChats:
-    def test_a_conversation_as_text(self, base: Path) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        tokenizer.config["chat_template"] = (
-            "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
-            "{% if add_generation_prompt %}<assistant>{% endif %}"
-        )
-        said = [{"role": "user", "content": "rain?"}]
-        assert tokenizer.apply_chat_template(said) == "<user>rain?\n"
-        prompt = tokenizer.apply_chat_template(said, add_generation_prompt=True)
-        assert prompt == "<user>rain?\n<assistant>"
-
-    @pytest.mark.parametrize(
-        ("template", "error", "said"),
-        [
-            (None, ModelError, "carry no chat template"),
-            ("{% for %}", ModelError, "does not work"),
-            ("{{ ''.__class__.__mro__ }}", ModelError, "does not work"),
-            ("{{ raise_exception('roles must alternate') }}", DataError, "roles must alternate"),
-        ],
-    )
-    def test_templates_that_do_not_work(
-        self, base: Path, template: str | None, error: type[Exception], said: str
-    ) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        tokenizer.config["chat_template"] = template
-        with pytest.raises(error, match=said):
-            tokenizer.apply_chat_template([{"role": "user", "content": "x"}])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
