@@ -42,7 +42,7 @@ def as_offsets(*offsets: int) -> Any:
 @pytest.mark.parametrize(
     ("offsets", "said"),
     [
-        ([-1, 2], "0 is said to be bytes -1 to 2 of 4: the column is damaged"),
+        ([-1, 2], "0 is said to be bytes -1 to 2 of 4: offsets must not fall"),
         ([0, 2, 1, 4], "1 is said to be bytes 2 to 1 of 4"),
         ([0, 1, 5], "1 is said to be bytes 1 to 5 of 4"),
         ([0, 9, 4], "0 is said to be bytes 0 to 9 of 4"),

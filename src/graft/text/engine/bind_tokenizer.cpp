@@ -39,7 +39,7 @@ Strings strings(const Bytes& data, const Offsets& offsets, const std::string& na
     if (at[i] < 0 || at[i + 1] < at[i] || at[i + 1] > total) {
       throw std::invalid_argument(text + " is said to be bytes " + std::to_string(at[i]) + " to " +
                                   std::to_string(at[i + 1]) + " of " + std::to_string(total) +
-                                  ": the column is damaged");
+                                  ": offsets must not fall, nor go beyond the data");
     }
     if (at[i + 1] - at[i] > INT32_MAX) throw std::invalid_argument(text + " has more than 2 GiB: split it");
   }
