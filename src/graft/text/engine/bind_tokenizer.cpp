@@ -137,7 +137,8 @@ void bind_tokenizer(nb::module_& module) {
              bool add_prefix_space) {
             new (self) Tokenizer({std::move(normalizer), std::move(pre_tokenizer), std::move(model),
                                   added_tokens(raw_added), added_tokens(normalized_added),
-                                  make_template(single), make_template(pair), trim_offsets, add_prefix_space});
+                                  make_template(single), make_template(pair), trim_offsets,
+                                  add_prefix_space});
           },
           nb::kw_only(), "normalizer"_a.none(), "pre_tokenizer"_a.none(), "model"_a.none(), "raw_added"_a,
           "normalized_added"_a, "single"_a, "pair"_a, "trim_offsets"_a = false, "add_prefix_space"_a = false)
