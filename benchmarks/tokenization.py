@@ -1,16 +1,18 @@
 """Tokenization: Graft and `tokenizers` on the IMDB reviews, from an Arrow column to flat ids.
 
-Also `tokie`, another tokenizer, with how many of its rows differ, where it is installed. With
-`--corpus FOLDER ...` it encodes all text files below these folders, through record batches, and
-reports seconds per gigabyte and the peak of memory.
+Also `tokie`, a third tokenizer, with how many of its rows differ from the reference, where it is
+installed. (The script is not called `tokenize.py`: the standard library has a module of that name,
+which every script beside it would then import in its place.)
 """
 
 import itertools
-import resource
+import json
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,37 +25,35 @@ sys.path.append(str(ROOT / "scripts"))
 
 import oracles
 
-_SUFFIXES = {".txt", ".py", ".md", ".rst", ".html", ".c", ".h", ".csv", ".json", ".jsonl", ".tsv"}
-_BATCH_BYTES = 8 << 20
+Flat = tuple[np.ndarray, np.ndarray]
+"""Ids end to end, and how many each row has."""
 
 
-def main() -> None:
-    """Runs the benchmark."""
-    parser = arguments(__doc__ or "")
-    parser.add_argument("--corpus", nargs="+", type=Path, default=[])
-    options = parser.parse_args()
+def peers() -> dict[str, Callable[[], tokenizers.Tokenizer]]:
+    """The tokenizers that are compared, by name."""
     vocabularies = data_folder("vocabularies")
-    makers: dict[str, Callable[[], tokenizers.Tokenizer]] = {
+    return {
         "WordPiece (BERT)": lambda: oracles.bert(vocabularies, cased=False),
         "byte-level BPE (GPT-2)": lambda: oracles.gpt2(vocabularies),
         "Unigram (ALBERT)": lambda: oracles.albert(vocabularies),
     }
-    if options.corpus:
-        report("tokenization", list(whole_corpus(options.corpus, makers)), options.json)
-        return
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    options = arguments(__doc__ or "").parse_args()
     column = graft.load_dataset(data_folder("imdb"), split="train").table["text"].combine_chunks()
     rows: list[Row] = []
-    for name, make in makers.items():
+    for name, make in peers().items():
         rows += compare(name, make(), column, options.repeats)
+    rows.append(training(column, options.repeats))
     report("tokenization", rows, options.json)
 
 
 def compare(
     name: str, theirs: tokenizers.Tokenizer, column: pa.Array, repeats: int
 ) -> Iterator[Row]:
-    """Times both on one column: first from scratch, then again with what they remember."""
-    import json
-
+    """Times all on one column: first from scratch, then again with what they remember."""
     spec = json.loads(theirs.to_str())
     fresh: dict[int, graft.Tokenizer] = {}
 
@@ -61,79 +61,86 @@ def compare(
         fresh[repeat] = graft.Tokenizer(spec)
         return fresh[repeat].encode_batch(column)
 
-    def peer(_: int) -> tuple[np.ndarray, np.ndarray]:
+    def peer(_: int) -> Flat:
         found = theirs.encode_batch_fast(column.to_pylist())
         lengths = np.fromiter(map(len, found), np.int64, len(found))
         flat = itertools.chain.from_iterable(one.ids for one in found)
-        ids = np.fromiter(flat, np.int32, int(lengths.sum()))
-        return ids, lengths
+        return np.fromiter(flat, np.int32, int(lengths.sum())), lengths
 
-    runs: dict[str, Callable[[int], object]] = {
+    runs: dict[str, Callable[[int], Any]] = {
         "peer": peer,
         "cold": cold,
         "warm": lambda repeat: fresh[repeat].encode_batch(column),
     }
+    third = _tokie(spec)
+    if third is not None:
+        runs["tokie"] = lambda _: third.encode_batch_flat(column.to_pylist(), False)
     found = in_turn(runs, repeats)
-    ids, lengths = found["peer"][1][0]
+    expected = found["peer"][1][0]
     ours = found["warm"][1][0]
-    equal = bool(np.array_equal(ids, ours.ids) and np.array_equal(lengths, ours.lengths))
     yield faster(f"{name}: cold", found["peer"][0], found["cold"][0])
     yield faster(f"{name}: warm", found["peer"][0], found["warm"][0])
-    yield Row(f"{name}: equal to the peer's", 1.0, float(equal), float(equal), "bool")
+    yield _differing(f"{name}: rows that differ", expected, (ours.ids, ours.lengths))
+    if third is not None:
+        yield faster(f"{name}: tokie in Graft's place", found["peer"][0], found["tokie"][0])
+        # It does not read every post-processor: what counts is the text.
+        plain = fresh[0].encode_batch(column, add_special_tokens=False)
+        texts_only = (plain.ids, plain.lengths)
+        yield _differing(f"{name}: rows where tokie differs", texts_only, found["tokie"][1][0])
 
 
-def corpus_batches(folders: list[Path]) -> Iterator[pa.Array]:
-    """The text files below some folders, as columns of about 8 MB of lines."""
-    lines: list[str] = []
-    size = 0
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix not in _SUFFIXES or not path.is_file():
-                continue
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                lines.append(line)
-                size += len(line)
-                if size >= _BATCH_BYTES:
-                    yield pa.array(lines, pa.large_string())
-                    lines, size = [], 0
-    if lines:
-        yield pa.array(lines, pa.large_string())
+def training(column: pa.Array, repeats: int) -> Row:
+    """Learning 30,000 tokens of byte-level BPE."""
+
+    def peer(_: int) -> tokenizers.Tokenizer:
+        made = tokenizers.Tokenizer(tokenizers.models.BPE())
+        made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=30_000,
+            min_frequency=2,
+            show_progress=False,
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=["<|endoftext|>"],
+        )
+        made.train_from_iterator(column.to_pylist(), trainer)
+        return made
+
+    def ours(_: int) -> graft.Tokenizer:
+        return graft.Tokenizer.train(column, "byte-level-bpe", vocab_size=30_000)
+
+    found = in_turn({"peer": peer, "graft": ours}, repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "saved" / "tokenizer.json"
+        found["graft"][1][0].save_pretrained(path.parent)
+        merges = json.loads(path.read_text(encoding="utf-8"))["model"]["merges"]
+    if merges != json.loads(found["peer"][1][0].to_str())["model"]["merges"]:
+        sys.exit("The merges that both learn differ.")
+    return faster("learning 30,000 tokens, equal merges", found["peer"][0], found["graft"][0])
 
 
-def whole_corpus(
-    folders: list[Path], makers: dict[str, Callable[[], tokenizers.Tokenizer]]
-) -> Iterator[Row]:
-    """Encodes everything, from an Arrow file to an Arrow file, batch by batch."""
-    import json
-    import tempfile
+def _tokie(spec: dict[str, Any]) -> Any:
+    """That tokenizer, with the same rules; None where it is not installed or lacks them."""
+    if find_spec("tokie") is None:
+        return None
+    import tokie
 
-    with tempfile.TemporaryDirectory() as temporary:
-        source = Path(temporary) / "texts.arrow"
-        schema = pa.schema([("text", pa.large_string())])
-        with pa.OSFile(str(source), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-            for column in corpus_batches(folders):
-                writer.write_batch(pa.record_batch([column], schema=schema))
-        gigabytes = source.stat().st_size / 1e9
-        for name, make in makers.items():
-            ours = graft.Tokenizer(json.loads(make().to_str()))
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            started = time.perf_counter()
-            ids = pa.schema([("ids", pa.large_list(pa.int32()))])
-            target = Path(temporary) / "ids.arrow"
-            with (
-                pa.memory_map(str(source)) as texts,
-                pa.OSFile(str(target), "wb") as out,
-                pa.ipc.new_file(out, ids) as writer,
-            ):
-                reader = pa.ipc.open_file(texts)
-                for number in range(reader.num_record_batches):
-                    found = ours.encode_batch(reader.get_batch(number).column(0))
-                    rows = pa.LargeListArray.from_arrays(found.offsets, found.ids)
-                    writer.write_batch(pa.record_batch([rows], schema=ids))
-            seconds = (time.perf_counter() - started) / gigabytes
-            peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-            yield Row(f"{name}: {gigabytes:.2f} GB, per GB", 20.0, seconds, 20.0 / seconds, "s")
-            yield Row(f"{name}: more memory at its peak", 300.0, peak, 300.0 / max(peak, 1), "MiB")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tokenizer.json"
+        path.write_text(json.dumps(spec), encoding="utf-8")
+        try:
+            return tokie.Tokenizer.from_json(str(path))
+        except tokie.TokieError as error:
+            print(f"tokie cannot read this tokenizer: {error}", file=sys.stderr)
+            return None
+
+
+def _differing(case: str, expected: Flat, found: Flat) -> Row:
+    """How many rows have other ids; the ratio is the share of rows that are equal."""
+    ids, lengths = (np.asarray(part).astype(np.int64) for part in found)
+    theirs = np.split(np.asarray(expected[0], np.int64), np.cumsum(expected[1])[:-1])
+    ours = np.split(ids, np.cumsum(lengths)[:-1])
+    count = sum(not np.array_equal(*pair) for pair in zip(theirs, ours, strict=True))
+    return Row(case, 0, count, 1 - count / len(theirs), "rows")
 
 
 if __name__ == "__main__":
