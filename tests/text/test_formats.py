@@ -45,12 +45,10 @@ def test_sentencepiece_models(kind: str, options: dict[str, Any], tmp_path: Path
     oracle = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
     found = graft.Tokenizer.from_pretrained(tmp_path)
     for text in [*TEXTS, "unseen \U0001f600 Z\u00fcrich"]:
-        assert found(text).ids == oracle.encode(text)
-        assert (
-            found.decode(found(text).ids)
-            == oracle.decode(oracle.encode(text)).replace(" \u2047 ", "<unk>")
-            or "<unk>" in found(text).tokens
-        )
+        ids = oracle.encode(text)
+        assert found(text).ids == ids
+        if oracle.unk_id() not in ids:  # which its own library shows as two question marks
+            assert found.decode(ids) == oracle.decode(ids)
 
 
 @pytest.mark.parametrize("bpe_class", ["GPT2Tokenizer", "RobertaTokenizer"])
