@@ -119,7 +119,8 @@ void count_words(const Tokenizer& tokenizer, WordCounter& counter, const Bytes& 
   std::vector<WordCounter> counters(threads_for(blocks, threads));
   each_block(blocks, counters.size(), [&](std::size_t thread, const Block& block) {
     const auto count = [&](std::string_view word) { counters[thread].add(word); };
-    for (std::size_t i = block.begin; i < block.end; ++i) tokenizer.each_word(read_text(texts, i), count);
+    const auto read = [&](std::string_view text) { tokenizer.each_word(text, count); };
+    for (std::size_t i = block.begin; i < block.end; ++i) read_text(texts, i, "Text", read);
   });
   for (const WordCounter& part : counters) counter.merge(part);
 }

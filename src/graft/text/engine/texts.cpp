@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <stdexcept>
-#include <string>
 #include <system_error>
 #include <thread>
 
@@ -12,7 +10,7 @@
 
 namespace graft {
 
-std::string_view read_text(const Strings& texts, std::size_t number, const char* name) {
+std::string_view valid_text(const Strings& texts, std::size_t number, const char* name) {
   const std::string_view text = texts[number];
   const std::size_t invalid = find_invalid_utf8(text);
   if (invalid == std::string_view::npos) return text;

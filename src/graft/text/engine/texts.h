@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,7 +22,18 @@ struct Strings {
 };
 
 // String `number`; throws std::invalid_argument, calling it by `name`, where it is not valid UTF-8.
-std::string_view read_text(const Strings& texts, std::size_t number, const char* name = "Text");
+std::string_view valid_text(const Strings& texts, std::size_t number, const char* name);
+
+// Calls read(text) for string `number`; throws as valid_text does, and where `read` finds it too long.
+template <typename Read>
+void read_text(const Strings& texts, std::size_t number, const char* name, Read read) {
+  const std::string_view text = valid_text(texts, number, name);
+  try {
+    read(text);
+  } catch (const std::length_error& error) {
+    throw std::invalid_argument(std::string(name) + " " + std::to_string(number) + " " + error.what());
+  }
+}
 
 // A part of the texts that one thread takes at a time.
 struct Block {

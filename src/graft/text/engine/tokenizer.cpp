@@ -116,21 +116,13 @@ void Tokenizer::encode_block(const Strings& texts, const Strings* pairs, const B
                              const EncodeOptions& options, Worker& worker, Rows& rows) const {
   RowWriter writer(pairs ? parts_.pair : parts_.single, options, pairs != nullptr, rows);
   worker.second.clear();
+  const auto tokens_to = [&](Tokens& tokens) {
+    return [&, into = &tokens](std::string_view text) { tokenize(text, options.spans, worker, *into); };
+  };
   for (std::size_t i = block.begin; i < block.end; ++i) {
-    tokenize_row(texts, i, "Text", options.spans, worker, worker.first);
-    if (pairs) tokenize_row(*pairs, i, "Second text", options.spans, worker, worker.second);
+    read_text(texts, i, "Text", tokens_to(worker.first));
+    if (pairs) read_text(*pairs, i, "Second text", tokens_to(worker.second));
     writer.write(worker.first, worker.second, i);
-  }
-}
-
-// `name` is what a text of these is called in errors.
-void Tokenizer::tokenize_row(const Strings& texts, std::size_t number, const char* name, bool aligned,
-                             Worker& worker, Tokens& tokens) const {
-  const std::string_view text = read_text(texts, number, name);
-  try {
-    tokenize(text, aligned, worker, tokens);
-  } catch (const std::length_error& error) {
-    throw std::invalid_argument(std::string(name) + " " + std::to_string(number) + " " + error.what());
   }
 }
 

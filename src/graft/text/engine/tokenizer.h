@@ -50,8 +50,6 @@ class Tokenizer {
   void give_worker(std::unique_ptr<Worker> worker) const;
   void encode_block(const Strings& texts, const Strings* pairs, const Block& block,
                     const EncodeOptions& options, Worker& worker, Rows& rows) const;
-  void tokenize_row(const Strings& texts, std::size_t number, const char* name, bool aligned,
-                    Worker& worker, Tokens& tokens) const;
   template <typename OnWords, typename OnAdded>
   void each_part(std::string_view text, bool wants_spans, Worker& worker, OnWords on_words,
                  OnAdded on_added) const;
