@@ -66,6 +66,14 @@ def test_random_unicode(name: str, subjects: dict[str, oracles.Subject]) -> None
     assert differences(subjects[name], [random_text(source) for _ in range(3000)]) == []
 
 
+def test_sums_of_scores_in_a_long_text(subjects: dict[str, oracles.Subject]) -> None:
+    """Two cuts of "!!!!" score the same: which is taken depends on how the sum up to it is rounded."""
+    source = random.Random(3)
+    words = ["the", "house", "sellers", "of", "astronomy", "schedule", "zebra", "quickly"]
+    text = " ".join(f"{source.choice(words)} !!!!" for _ in range(25_000))
+    assert differences(subjects["albert.model"], [text]) == []
+
+
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_words_that_users_defined(kind: str, real_texts: list[str], tmp_path: Path) -> None:
     sentencepiece = pytest.importorskip("sentencepiece")

@@ -73,6 +73,15 @@ struct Unigram::Scratch {
     ways.assign(1, {score, place, kNoWay});
     from = place;
   }
+  // Sums of a long text lose digits. SentencePiece counts from a place anew once it scores below this.
+  void count_anew_from(std::uint32_t place) {
+    constexpr double kLowest = -100'000.0;
+    const double base = ways[place - from].score;
+    if (base >= kLowest) return;
+    for (auto way = ways.begin() + (place - from); way != ways.end(); ++way) {
+      way->score = static_cast<float>(way->score - base);
+    }
+  }
   std::uint32_t reach() const { return from + static_cast<std::uint32_t>(ways.size()) - 1; }
   void offer(std::uint32_t end, double score, std::uint32_t start, std::int32_t id) {
     if (end > reach()) ways.resize(end - from + 1);
@@ -115,6 +124,7 @@ void Unigram::tokenize(std::string_view word, std::vector<Token>& tokens) const 
 // Offers all tokens that start with the character [start, char_end).
 void Unigram::advance(std::string_view word, std::uint32_t start, std::uint32_t char_end,
                       Scratch& scratch) const {
+  if (scratch.single) scratch.count_anew_from(start);
   const double score = scratch.ways[start - scratch.from].score;
   bool has_char = false;
   std::uint32_t node = Trie::kRoot;
