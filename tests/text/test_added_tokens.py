@@ -156,3 +156,11 @@ def test_a_sentencepiece_model_reads_its_own_tokens_as_plain_text(tmp_path: Path
     own = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
     assert found("the rain</s>").ids == own.encode("the rain</s>")
     assert found("<padding>").tokens == ["<padding>"]
+
+
+def test_a_token_that_normalizes_to_nothing_changes_nothing(tokenizer: graft.Tokenizer) -> None:
+    before = tokenizer.vocabulary
+    with pytest.raises(ModelError, match="Nothing is left of the added token"):
+        tokenizer.add_tokens(["okapi", "\u0301"])
+    assert tokenizer.vocabulary == before
+    assert tokenizer.add_tokens(["okapi"]) == 1

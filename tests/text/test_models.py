@@ -384,10 +384,10 @@ def test_vocabularies_that_make_no_sense(vocab: Any, message: str) -> None:
     [
         (
             {"merges": [("a", "b"), ("a", "c")]},
-            r"merge 2 \('a' and 'c'\) needs 'c', which is no token",
+            r"merges\[1\] \('a' and 'c'\) needs 'c', which is no token",
         ),
-        ({"merges": [("b", "a")]}, "merge 1 .* needs 'ba', which is no token"),
-        ({"merges": [("a", "")]}, "merge 1 .* needs '', which is no token"),
+        ({"merges": [("b", "a")]}, r"merges\[0\] .* needs 'ba', which is no token"),
+        ({"merges": [("a", "")]}, r"merges\[0\] .* needs '', which is no token"),
         ({"merges": ["ab"]}, r"merges\[0\] is not a pair"),
         ({"merges": [("a", 1)]}, r"merges\[0\] is not a string"),
         ({"merges": "ab"}, "merges is not a list"),

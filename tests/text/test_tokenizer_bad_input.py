@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import tokenizers
@@ -111,7 +112,7 @@ class TestVocabularies:
     @pytest.mark.parametrize(
         ("vocab", "unk_id", "said"),
         [
-            ([["<unk>", 0], ["a", -1], ["a", -2]], 0, "'a' stands in the vocabulary twice"),
+            ([["<unk>", 0], ["a", -1], ["a", -2]], 0, "'a' has two ids, 1 and 2"),
             ([["<unk>", 0], ["a", "x"]], 0, r"vocab\[1\] is not a number"),
             ([["<unk>", 0], ["a", -1]], 5, "unk_id is 5, but there are 2 tokens"),
             ([["<unk>", 0], ["a", -1]], -1, "unk_id is -1, but there are 2 tokens"),
@@ -144,11 +145,11 @@ class TestMerges:
     @pytest.mark.parametrize(
         ("merges", "said"),
         [
-            ([["a", "z"]], r"merge . \('a' and 'z'\) needs 'z', which is no token"),
-            ([["b", "a"]], r"merge . \('b' and 'a'\) needs 'ba', which is no token"),
-            (["a b c"], "merge 0 is 'a b c', which is not two tokens"),
-            (["ab"], "merge 0 is 'ab', which is not two tokens"),
-            ([["a", "b"], ["a"]], r"merge 1 is \['a'\], which is not two tokens"),
+            ([["a", "z"]], r"merges\[0\] \('a' and 'z'\) needs 'z', which is no token"),
+            ([["b", "a"]], r"merges\[0\] \('b' and 'a'\) needs 'ba', which is no token"),
+            (["a b c"], r"merges\[0\] is 'a b c', which is not two tokens"),
+            (["ab"], r"merges\[0\] is 'ab', which is not two tokens"),
+            ([["a", "b"], ["a"]], r"merges\[1\] is \['a'\], which is not two tokens"),
             ([["a", 1]], r"merges\[0\] is not a string"),
         ],
     )
@@ -257,7 +258,107 @@ class TestParts:
         assert "template names '[X]'" in refusal(tmp_path, with_part("post_processor", part))
 
 
+def template(single: Any, pair: Any = ()) -> dict[str, Any]:
+    special = {"[X]": {"id": "[X]", "ids": [1], "tokens": ["[X]"]}}
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": list(pair),
+        "special_tokens": special,
+    }
+
+
+def text_item(name: str, type_id: Any = 0) -> dict[str, Any]:
+    return {"Sequence": {"id": name, "type_id": type_id}}
+
+
+class TestPostProcessors:
+    @pytest.mark.parametrize(
+        ("part", "said"),
+        [
+            (template([text_item("A")] * 2), "its single names a text twice"),
+            (
+                template([text_item("A")], [text_item("A"), text_item("B"), text_item("A")]),
+                "its pair names a text twice",
+            ),
+            (template([text_item("B")]), "its single names the text 'B', but there is A"),
+            (template([text_item("C")]), "its single names the text 'C', but there is A"),
+            (template([3]), r"its single[0] is neither a Sequence nor a SpecialToken"),
+            (template([text_item("A", 2**31)]), r"its single[0] has the type_id 2147483648"),
+            (template([text_item("A", "0")]), "its type_id is a string, not a whole number"),
+            (template(None), "its single is null, not a list"),
+            ({"type": "Sequence"}, "The post-processor Sequence cannot be used: it has no"),
+            ({"type": "BertProcessing", "sep": ["x", 0]}, "it has no 'cls'"),
+            ({"type": "BertProcessing", "sep": 3, "cls": 4}, "its cls is a whole number"),
+            ({"type": "ByteLevel", "trim_offsets": 1}, "its trim_offsets is a whole number"),
+            (
+                {"type": "Shuffle"},
+                "It has: BertProcessing, ByteLevel, RobertaProcessing, Sequence, Template",
+            ),
+        ],
+    )
+    def test_what_makes_no_sense(self, tmp_path: Path, part: Any, said: str) -> None:
+        assert said in refusal(tmp_path, with_part("post_processor", part))
+
+
 class TestFilesOfOtherShape:
+    @pytest.mark.parametrize("name", PARTS)
+    def test_an_empty_part_is_none(self, tmp_path: Path, name: str) -> None:
+        """The ecosystem refuses it as well."""
+        spec = with_part(name, {})
+        with pytest.raises(Exception, match="did not match"):
+            tokenizers.Tokenizer.from_str(json.dumps(spec))
+        assert f"A {name.replace('_', '-')} has no type" in refusal(tmp_path, spec)
+
+    @pytest.mark.parametrize(
+        ("spec", "said"),
+        [
+            ({"version": "1.0"}, "tokenizer.json is damaged: it has no 'model'. Fetch it again"),
+            (spec_of([]), "its model is a list, not an object"),
+            (wordpiece([["a", 0]]), "its vocab is a list, not an object"),
+            (unigram({"a": 0}), "its vocab is an object, not a list"),
+            (with_part("normalizer", []), "its normalizer is a list, not an object"),
+            (with_part("normalizer", {"type": "Sequence", "normalizers": [None]}), "is null"),
+            (with_part("decoder", {"type": "Strip", "content": 3}), "its content is a whole"),
+            (added(content=None), "added_tokens[0] has no 'content'"),
+            (added(special="yes"), "its special is a string, not true or false"),
+            (wordpiece({"[UNK]": 0}, added_tokens=[3]), "added_tokens[0] is a whole number"),
+        ],
+    )
+    def test_what_is_wrong_is_told(self, tmp_path: Path, spec: Spec, said: str) -> None:
+        assert said in refusal(tmp_path, spec)
+
+    @pytest.mark.parametrize("token_id", [1, 3, 9])
+    def test_added_tokens_go_on_from_the_vocabulary(self, tmp_path: Path, token_id: int) -> None:
+        """The ecosystem does not look at the id, so that both would read it differently."""
+        assert load(tmp_path, added(id=2)).token_to_id("<x>") == 2
+        peer = tokenizers.Tokenizer.from_str(json.dumps(added(id=token_id)))
+        assert peer.token_to_id("<x>") == 2
+        said = refusal(tmp_path, added(id=token_id))
+        assert f"has the id {token_id}, but the next free one is 2" in said
+
+    @pytest.mark.parametrize(
+        ("spec", "where"),
+        [
+            (added(content="a\ud800"), "added_tokens[0].content"),
+            (with_part("normalizer", {"type": "Prepend", "prepend": "\ud800"}), "prepend"),
+            (with_part("decoder", {"type": "Fuse", "\ud800": 1}), "A name in decoder"),
+        ],
+    )
+    def test_half_of_a_character(self, tmp_path: Path, spec: Spec, where: str) -> None:
+        """It could not be saved again."""
+        assert f"{where} has half of a UTF-16 pair" in refusal(tmp_path, spec)
+
+    def test_half_of_a_character_in_the_settings(self, tmp_path: Path) -> None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"cls_token": "\ud800"}))
+        assert "cls_token has half of" in refusal(tmp_path, wordpiece({"[UNK]": 0}))
+
+    def test_parts_that_stand_too_deep(self, tmp_path: Path) -> None:
+        part: dict[str, Any] = {"type": "NFC"}
+        for _ in range(300):
+            part = {"type": "Sequence", "normalizers": [part]}
+        assert "too deep" in refusal(tmp_path, with_part("normalizer", part))
+
     @pytest.mark.parametrize("content", ["[1]", '"text"', "3", "null"])
     def test_json_that_is_no_object(self, tmp_path: Path, content: str) -> None:
         assert "tokenizer.json holds" in refusal(tmp_path, content)
@@ -377,8 +478,46 @@ class TestSentencePiece:
             except ModelError as error:
                 assert "tokenizer.model" in str(error)  # noqa: PT017
 
+    def test_each_byte_damaged(self, tmp_path: Path) -> None:
+        """What can still be read is used; all else is said to be damaged."""
+        whole = sentencepiece(1)
+        refused = 0
+        for place in range(len(whole)):
+            for bit in range(8):
+                data = bytearray(whole)
+                data[place] ^= 1 << bit
+                try:
+                    load(tmp_path, bytes(data), "tokenizer.model")("a")
+                except ModelError as error:
+                    refused += str(tmp_path) in str(error)
+        assert 0 < refused < 8 * len(whole)
+
+    def test_pieces_that_are_there_twice(self, tmp_path: Path) -> None:
+        twice = sentencepiece(1, lambda data: data.replace(b"<s>", b"<t>") + data[:0])
+        twice = twice.replace(b"<t>", b"\xe2\x96\x81")
+        assert "which is there already" in refusal(tmp_path, twice, "tokenizer.model")
+
 
 class TestTexts:
+    @pytest.mark.parametrize(("kind", "width"), [(pa.string(), 4), (pa.large_string(), 8)])
+    def test_fewer_offsets_than_rows(self, base: Path, kind: pa.DataType, width: int) -> None:
+        tokenizer = graft.Tokenizer.from_pretrained(base)
+        whole = pa.array(["rain", "sun", "snow"], kind)
+        _, full, data = whole.buffers()
+        for size in (0, 5, width, 3 * width, 4 * width - 1):
+            offsets = pa.allocate_buffer(full.size, resizable=True)
+            np.frombuffer(offsets, np.uint8)[:] = np.frombuffer(full, np.uint8)
+            column = pa.Array.from_buffers(kind, 3, [None, offsets, data])
+            offsets.resize(size)  # Arrow looks at what it is given, not at what becomes of it
+            for damaged in (column, pa.chunked_array([whole, column])):
+                with pytest.raises(DataError, match="column of texts is damaged"):
+                    tokenizer.encode_batch(damaged)
+
+    def test_indices_beyond_a_dictionary(self, base: Path) -> None:
+        column = pa.DictionaryArray.from_arrays(pa.array([0, 7]), ["rain"], safe=False)
+        with pytest.raises(DataError, match="column of texts is damaged"):
+            graft.Tokenizer.from_pretrained(base).encode_batch(column)
+
     def test_the_row_of_a_buffer_is_told(self, base: Path) -> None:
         tokenizer = graft.Tokenizer.from_pretrained(base)
         rows = pa.array([b"rain", b"sun", b"snow \xf0\x9f\x98"], pa.binary())

@@ -80,7 +80,7 @@ class TestWindows:
         pairs=st.booleans(),
         length=st.integers(4, 16),
         stride=st.integers(0, 9),
-        truncation=st.sampled_from(["only_first", "only_second"]),
+        truncation=st.sampled_from(["longest_first", "only_first", "only_second"]),
     )
     @settings(max_examples=300, deadline=None)
     def test_any_windows_are_those_of_the_ecosystem(
@@ -130,9 +130,18 @@ class TestWindows:
         with pytest.raises(DataError, match=said):
             tokenizer.encode_batch(TEXTS, **options)
 
-    def test_pairs_with_windows_say_which_text(self, tokenizer: graft.Tokenizer) -> None:
-        with pytest.raises(DataError, match="only_first"):
-            tokenizer.encode_batch(TEXTS, TEXTS, max_length=20, stride=2)
+    def test_of_a_pair_both_texts_may_move_on(self, tokenizer: graft.Tokenizer) -> None:
+        """Each row of the first with each of the second, in the order of the ecosystem."""
+        batch = tokenizer.encode_batch(["we saw the"], ["my sun rain"], max_length=7, stride=1)
+        rows = [" ".join(str(tokenizer.id_to_token(each)) for each in row) for row in batch]
+        assert rows == [
+            "[CLS] we saw [SEP] my sun [SEP]",
+            "[CLS] saw the [SEP] my sun [SEP]",
+            "[CLS] saw the [SEP] sun rain [SEP]",
+            "[CLS] we saw [SEP] sun rain [SEP]",
+        ]
+        assert batch.sources is not None
+        assert batch.sources.tolist() == [0] * 4
 
 
 class TestColumns:

@@ -93,7 +93,13 @@ def test_progress_ends_with_all_done() -> None:
         (pa.array([1, 2]), {}, "of type int64, not strings"),
         (TEXTS, {"kind": "syllables"}, "kind is 'syllables'; it may be"),
         (TEXTS, {"vocab_size": 3}, "1 special tokens and 256 characters already need 257"),
-        (TEXTS, {"vocab_size": -3}, "vocab_size is negative: -3"),
+        (TEXTS, {"vocab_size": -3}, "vocab_size is -3; give a whole number up to 2147483647"),
+        (TEXTS, {"vocab_size": 0}, "vocab_size is 0"),
+        (TEXTS, {"vocab_size": 2**70}, "vocab_size is 1180591620717411303424; give a whole"),
+        (TEXTS, {"vocab_size": "30k"}, "vocab_size is '30k'; give a whole number"),
+        (TEXTS, {"min_frequency": -1}, "min_frequency is -1; give a whole number"),
+        (TEXTS, {"limit_alphabet": -1, "kind": "bpe"}, "limit_alphabet is -1"),
+        (3, {}, "Many texts or an Arrow column are needed, not int"),
         (TEXTS, {"special_tokens": ["x", "x"]}, "No vocabulary can be learned"),
         (TEXTS, {"special_tokens": "[UNK]"}, r"special_tokens are '\[UNK\]'; give a list"),
         (TEXTS, {"special_tokens": [3]}, r"special_tokens are \[3\]; give a list"),
@@ -106,3 +112,24 @@ def test_progress_ends_with_all_done() -> None:
 def test_what_cannot_be_learned(texts: Any, options: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         graft.Tokenizer.train(texts, **options)
+
+
+def test_a_small_vocabulary_of_bytes_is_not_told_of_an_alphabet() -> None:
+    with pytest.raises(DataError, match=r"need 257; raise it\.$"):
+        graft.Tokenizer.train(TEXTS, vocab_size=3)
+    with pytest.raises(DataError, match="raise it, or set limit_alphabet"):
+        graft.Tokenizer.train(TEXTS, "bpe", vocab_size=5)
+
+
+@pytest.mark.parametrize("wrong", [3, "half \ud800"])
+def test_the_row_that_is_wrong_is_told_of_many(wrong: Any) -> None:
+    texts = [*["rain"] * 12_000, wrong]
+    with pytest.raises(DataError, match="Text 12000 is"):
+        graft.Tokenizer.train(iter(texts))
+
+
+def test_the_row_of_a_column_in_chunks_is_told() -> None:
+    damaged = pa.Array.from_buffers(pa.string(), 2, pa.array([b"sun", b"\xff"]).buffers())
+    column = pa.chunked_array([pa.array(["rain"] * 5), damaged])
+    with pytest.raises(DataError, match=r"Text 6 is not valid UTF-8 at byte 0"):
+        graft.Tokenizer.train(column)

@@ -207,6 +207,7 @@ class Tokenizer:
         data: NDArray[numpy.uint8],
         offsets: NDArray[numpy.int64],
         threads: int = 1,
+        first: int = 0,
     ) -> None:
         """Counts the words that the model would be asked for."""
 

@@ -6,13 +6,11 @@ from typing import Any, TypeVar
 
 from graft.errors import ModelError
 from graft.text import _engine
+from graft.text.spec import kind_of, optional, setting
 
 T = TypeVar("T")
 Part = Mapping[str, Any]
-Item = tuple[int, int, int]
-"""Of a template: 0 a special token, 1 the first text, 2 the second; the token's id; the type id."""
 
-_SPECIAL, _FIRST, _SECOND = 0, 1, 2
 _NORMALIZERS: dict[str, Callable[[Part], _engine.Normalizer]] = {
     "NFC": lambda _: _engine.NFC(),
     "NFD": lambda _: _engine.NFD(),
@@ -22,19 +20,22 @@ _NORMALIZERS: dict[str, Callable[[Part], _engine.Normalizer]] = {
     "StripAccents": lambda _: _engine.StripAccents(),
     "ByteLevel": lambda _: _engine.ByteLevelNormalizer(),
     "BertNormalizer": lambda part: _engine.BertNormalizer(
-        clean_text=part.get("clean_text", True),
-        handle_chinese_chars=part.get("handle_chinese_chars", True),
-        strip_accents=part.get("strip_accents"),
-        lowercase=part.get("lowercase", True),
+        clean_text=setting(part, "clean_text", bool, True),
+        handle_chinese_chars=setting(part, "handle_chinese_chars", bool, True),
+        strip_accents=optional(part, "strip_accents", bool),
+        lowercase=setting(part, "lowercase", bool, True),
     ),
-    "Precompiled": lambda part: _charsmap(base64.b64decode(part["precompiled_charsmap"]), part),
-    "Replace": lambda part: _engine.Replace(*_pattern(part), content=part["content"]),
-    "Prepend": lambda part: _engine.Prepend(part["prepend"]),
+    "Precompiled": lambda part: _charsmap(
+        base64.b64decode(setting(part, "precompiled_charsmap", str)), part
+    ),
+    "Replace": lambda part: _engine.Replace(*_pattern(part), content=setting(part, "content", str)),
+    "Prepend": lambda part: _engine.Prepend(setting(part, "prepend", str)),
     "Strip": lambda part: _engine.Strip(
-        left=part.get("strip_left", True), right=part.get("strip_right", True)
+        left=setting(part, "strip_left", bool, True),
+        right=setting(part, "strip_right", bool, True),
     ),
     "Sequence": lambda part: _engine.NormalizerSequence(
-        [normalizer(inner) for inner in part["normalizers"]]
+        [normalizer(inner) for inner in setting(part, "normalizers", list)]
     ),
 }
 
@@ -43,19 +44,26 @@ _PRE_TOKENIZERS: dict[str, Callable[[Part], _engine.PreTokenizer]] = {
     "Whitespace": lambda _: _engine.Whitespace(),
     "WhitespaceSplit": lambda _: _engine.WhitespaceSplit(),
     "ByteLevel": lambda part: _engine.ByteLevelPreTokenizer(
-        add_prefix_space=part.get("add_prefix_space", True), use_regex=part.get("use_regex", True)
+        add_prefix_space=setting(part, "add_prefix_space", bool, True),
+        use_regex=setting(part, "use_regex", bool, True),
     ),
     "Metaspace": lambda part: _engine.Metaspace(
-        replacement=part.get("replacement", "\u2581"),
+        replacement=_character(part, "replacement", "\u2581"),
         prepend_scheme=_prepend_scheme(part),
-        split=part.get("split", True),
+        split=setting(part, "split", bool, True),
     ),
-    "Digits": lambda part: _engine.Digits(individual_digits=part.get("individual_digits", False)),
-    "Punctuation": lambda part: _engine.Punctuation(behavior=_behavior(part, "Isolated")),
-    "CharDelimiterSplit": lambda part: _engine.CharDelimiterSplit(delimiter=part["delimiter"]),
+    "Digits": lambda part: _engine.Digits(
+        individual_digits=setting(part, "individual_digits", bool, False)
+    ),
+    "Punctuation": lambda part: _engine.Punctuation(
+        behavior=setting(part, "behavior", str, "Isolated")
+    ),
+    "CharDelimiterSplit": lambda part: _engine.CharDelimiterSplit(
+        delimiter=_character(part, "delimiter")
+    ),
     "Split": lambda part: _split(*_pattern(part), part),
     "Sequence": lambda part: _engine.PreTokenizerSequence(
-        [pre_tokenizer(inner) for inner in part["pretokenizers"]]
+        [pre_tokenizer(inner) for inner in setting(part, "pretokenizers", list)]
     ),
 }
 
@@ -83,29 +91,29 @@ def model(part: Part, *, byte_level: bool) -> _engine.Model:
     """
     kinds: dict[str, Callable[[Part], _engine.Model]] = {
         "WordPiece": lambda part: _engine.WordPiece(
-            part["vocab"],
-            unk_token=part.get("unk_token", "[UNK]"),
-            continuing_subword_prefix=part.get("continuing_subword_prefix", "##"),
-            max_input_chars_per_word=part.get("max_input_chars_per_word", 100),
+            setting(part, "vocab", dict),
+            unk_token=setting(part, "unk_token", str, "[UNK]"),
+            continuing_subword_prefix=setting(part, "continuing_subword_prefix", str, "##"),
+            max_input_chars_per_word=setting(part, "max_input_chars_per_word", int, 100),
         ),
         "BPE": lambda part: _engine.BPE(
-            part["vocab"],
-            [_merge(number, merge) for number, merge in enumerate(part["merges"])],
-            unk_token=part.get("unk_token"),
-            continuing_subword_prefix=part.get("continuing_subword_prefix") or None,
-            end_of_word_suffix=part.get("end_of_word_suffix") or None,
-            fuse_unk=part.get("fuse_unk", False),
-            byte_fallback=part.get("byte_fallback", False),
-            ignore_merges=part.get("ignore_merges", False),
+            setting(part, "vocab", dict),
+            [_merge(*each) for each in enumerate(setting(part, "merges", list))],
+            unk_token=optional(part, "unk_token", str),
+            continuing_subword_prefix=optional(part, "continuing_subword_prefix", str),
+            end_of_word_suffix=optional(part, "end_of_word_suffix", str),
+            fuse_unk=setting(part, "fuse_unk", bool, False),
+            byte_fallback=setting(part, "byte_fallback", bool, False),
+            ignore_merges=setting(part, "ignore_merges", bool, False),
             byte_level=byte_level,
             dropout=part.get("dropout"),
             ranks=part.get("ranks"),
         ),
         "Unigram": lambda part: _engine.Unigram(
             _pieces(part),
-            unk_id=part.get("unk_id"),
-            byte_fallback=part.get("byte_fallback", False),
-            single_precision=part.get("single_precision", False),
+            unk_id=optional(part, "unk_id", int),
+            byte_fallback=setting(part, "byte_fallback", bool, False),
+            single_precision=setting(part, "single_precision", bool, False),
         ),
     }
     kind = model_kind(part)
@@ -126,7 +134,7 @@ def model_kind(part: Part) -> str:
 
 def kinds(part: Part | None, inner: str) -> list[str]:
     """The types of a part and of all parts in it; `inner` is where a Sequence keeps them."""
-    if not part:
+    if part is None:
         return []
     found = [str(part.get("type"))]
     for other in part.get(inner, ()):
@@ -134,85 +142,19 @@ def kinds(part: Part | None, inner: str) -> list[str]:
     return found
 
 
-def templates(part: Part | None) -> tuple[list[Item], list[Item]]:
-    """What a row of one text, and one of two, is made of, by the post-processor.
-
-    Raises:
-        ModelError: A kind that Graft does not have, or a special token without an id.
-    """
-    plain = ([(_FIRST, 0, 0)], [(_FIRST, 0, 0), (_SECOND, 0, 1)])
-    kind = str(part.get("type")) if part else "ByteLevel"
-    if part is None or kind == "ByteLevel":
-        return plain
-    if kind == "Sequence":
-        found = [templates(inner) for inner in part["processors"]]
-        made = [each for each in found if each != plain]
-        if len(made) > 1:
-            raise ModelError("The post-processor adds special tokens in two places at once.")
-        return made[0] if made else plain
-    if kind in ("BertProcessing", "RobertaProcessing"):
-        return _sentence_templates(part, roberta=kind == "RobertaProcessing")
-    if kind == "TemplateProcessing":
-        special = part["special_tokens"]
-        return _template(part["single"], special), _template(part["pair"], special)
-    raise _unknown(kind, "post-processor", ["BertProcessing", "ByteLevel", "RobertaProcessing"])
-
-
-def trimming(part: Part | None) -> tuple[bool, bool]:
-    """Whether spans leave white space out, and whether a space was put before the text."""
-    for inner in _flat(part):
-        if inner.get("type") in ("ByteLevel", "RobertaProcessing"):
-            return bool(inner.get("trim_offsets", True)), bool(inner.get("add_prefix_space", True))
-    return False, False
-
-
-def _flat(part: Part | None) -> list[Part]:
-    if not part:
-        return []
-    return [part, *(found for inner in part.get("processors", ()) for found in _flat(inner))]
-
-
-def _sentence_templates(part: Part, *, roberta: bool) -> tuple[list[Item], list[Item]]:
-    start, end = (_SPECIAL, part["cls"][1], 0), (_SPECIAL, part["sep"][1], 0)
-    single = [start, (_FIRST, 0, 0), end]
-    if roberta:
-        return single, [*single, end, (_SECOND, 0, 0), end]
-    return single, [*single, (_SECOND, 0, 1), (_SPECIAL, part["sep"][1], 1)]
-
-
-def _template(items: list[Part], special: Part) -> list[Item]:
-    found: list[Item] = []
-    for item in items:
-        if "Sequence" in item:
-            inner = item["Sequence"]
-            kind = _FIRST if inner["id"] == "A" else _SECOND
-            found.append((kind, 0, inner["type_id"]))
-        else:
-            inner = item["SpecialToken"]
-            if inner["id"] not in special:
-                raise ModelError(
-                    f"The post-processor's template names {inner['id']!r}, "
-                    "which its special_tokens do not have."
-                )
-            ids = special[inner["id"]]["ids"]
-            found += [(_SPECIAL, token_id, inner["type_id"]) for token_id in ids]
-    return found
-
-
 def _make(table: Mapping[str, Callable[[Part], T]], part: Part, what: str) -> T:
-    kind = str(part.get("type"))
-    if kind not in table:
-        raise _unknown(kind, what, sorted(table))
+    kind = kind_of(part, what, sorted(table))
     try:
         return table[kind](part)
     except KeyError as error:
         raise ModelError(f"The {what} {kind} has no {error}.") from error
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ModelError(f"The {what} {kind} cannot be used: {error}") from error
-
-
-def _unknown(kind: str, what: str, known: list[str]) -> ModelError:
-    return ModelError(f"Graft has no {what} {kind!r}. It has: {', '.join(known)}.")
+    except TypeError as error:  # the engine's, which tell its own signatures
+        raise ModelError(
+            f"The {what} {kind} cannot be used: a number in its settings is out of range, or "
+            "something is no number."
+        ) from error
 
 
 def _pattern(part: Part) -> tuple[str, bool]:
@@ -220,9 +162,16 @@ def _pattern(part: Part) -> tuple[str, bool]:
     pattern = part["pattern"]
     if isinstance(pattern, str):
         return pattern, False
-    if "Regex" in pattern:
-        return str(pattern["Regex"]), True
-    return str(pattern["String"]), False
+    pattern = setting(part, "pattern", dict)
+    is_regex = "Regex" in pattern
+    return setting(pattern, "Regex" if is_regex else "String", str), is_regex
+
+
+def _character(part: Part, name: str, *default: str) -> str:
+    text = setting(part, name, str, *default)
+    if len(text) != 1:
+        raise ValueError(f"its {name} is {text!r}, which is not one character")
+    return text
 
 
 def _charsmap(blob: bytes, part: Part) -> _engine.Normalizer:
@@ -232,33 +181,36 @@ def _charsmap(blob: bytes, part: Part) -> _engine.Normalizer:
 
 def _pieces(part: Part) -> list[tuple[str, float | None]]:
     """A Unigram's pieces; those that no text may spell have no score, and so are never found."""
-    special = set(part.get("special_ids", ()))
+    vocab = setting(part, "vocab", list)
+    special = set(setting(part, "special_ids", list, []))
+    for token_id, entry in enumerate(vocab):
+        if not isinstance(entry, list) or len(entry) != 2:
+            raise ValueError(f"vocab[{token_id}] is {entry!r}, which is not a token and its score")
     return [
         (piece, None if token_id in special else score)
-        for token_id, (piece, score) in enumerate(part["vocab"])
+        for token_id, (piece, score) in enumerate(vocab)
     ]
 
 
 def _split(pattern: str, regex: bool, part: Part) -> _engine.PreTokenizer:
     return _engine.Split(
-        pattern, behavior=_behavior(part), invert=part.get("invert", False), regex=regex
+        pattern,
+        behavior=setting(part, "behavior", str),
+        invert=setting(part, "invert", bool, False),
+        regex=regex,
     )
-
-
-def _behavior(part: Part, default: str = "") -> str:
-    return str(part.get("behavior", default))
 
 
 def _prepend_scheme(part: Part) -> str:
     """Older files say `add_prefix_space` in its place."""
     if "prepend_scheme" in part:
-        return str(part["prepend_scheme"])
-    return "always" if part.get("add_prefix_space", True) else "never"
+        return setting(part, "prepend_scheme", str)
+    return "always" if setting(part, "add_prefix_space", bool, True) else "never"
 
 
 def _merge(number: int, merge: Any) -> tuple[str, str]:
     """Newer files have pairs, older ones the two tokens with a space between them."""
     parts = merge.split(" ") if isinstance(merge, str) else merge
-    if len(parts) != 2:
-        raise ValueError(f"merge {number} is {merge!r}, which is not two tokens")
+    if not isinstance(parts, list) or len(parts) != 2:
+        raise ValueError(f"merges[{number}] is {merge!r}, which is not two tokens")
     return parts[0], parts[1]

@@ -26,19 +26,25 @@ class Column:
         return len(self.offsets) - 1
 
 
-def text_column(texts: Sequence[str] | pa.Array | pa.ChunkedArray, name: str) -> Column:
+def text_column(
+    texts: Sequence[str] | pa.Array | pa.ChunkedArray, name: str, first: int = 0
+) -> Column:
     """The column of some texts; an Arrow column's bytes are not copied.
 
     Args:
         texts: Strings, or an Arrow string column.
         name: What a row is called in errors.
+        first: The number of the first row, where these are a part of all.
 
     Raises:
-        DataError: A row is not a string, or not valid Unicode.
+        DataError: A row is not a string, or not valid Unicode, or the column is damaged.
     """
     if isinstance(texts, str | bytes):
         raise DataError(f"A list of texts is needed, not one text: {texts[:40]!r}.")
-    array = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else _from_python(texts, name)
+    array = (
+        texts if isinstance(texts, pa.Array | pa.ChunkedArray) else _from_python(texts, name, first)
+    )
+    _check_buffers(array, name)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if isinstance(array, pa.DictionaryArray):
@@ -51,7 +57,7 @@ def text_column(texts: Sequence[str] | pa.Array | pa.ChunkedArray, name: str) ->
         raise DataError(f"{name}s are of type {array.type}, not strings.")
     if array.null_count:
         row = array.is_null().index(True).as_py()
-        check_text(None, f"{name} {row}")
+        check_text(None, f"{name} {first + row}")
     large = pa.types.is_large_string(array.type)
     _, offsets, data = array.buffers()
     if offsets is None or not len(array):
@@ -79,7 +85,20 @@ def check_text(text: object, name: str) -> None:
         ) from None
 
 
-def _from_python(texts: Sequence[str], name: str) -> pa.Array:
+def _check_buffers(array: pa.Array | pa.ChunkedArray, name: str) -> None:
+    """Whether a column's buffers are as large as its rows need, before anything reads them.
+
+    What leads from one buffer into another is looked at too; the offsets of plain strings are not,
+    which the engine looks at.
+    """
+    leads_on = pa.types.is_dictionary(array.type) or pa.types.is_string_view(array.type)
+    try:
+        array.validate(full=leads_on)
+    except (pa.ArrowInvalid, IndexError) as error:
+        raise DataError(f"The column of {name.lower()}s is damaged: {error}.") from error
+
+
+def _from_python(texts: Sequence[str], name: str, first: int) -> pa.Array:
     try:
         rows = list(texts)
     except TypeError:
@@ -90,6 +109,6 @@ def _from_python(texts: Sequence[str], name: str) -> pa.Array:
             return pa.array(rows, pa.large_string())
         raise TypeError
     except (UnicodeEncodeError, TypeError):
-        for row, text in enumerate(rows):
+        for row, text in enumerate(rows, start=first):
             check_text(text, f"{name} {row}")
         raise

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from graft.errors import ModelError
+from graft.text.spec import kind_of, setting
 
 Decoder = Callable[[list[str]], list[str]]
 """From tokens to pieces of text, to be laid end to end."""
@@ -31,21 +32,26 @@ def decoder(part: Mapping[str, Any] | None) -> Decoder:
     """The decoder that a `tokenizer.json` describes; where it has none, tokens are words.
 
     Raises:
-        ModelError: A kind that Graft does not have.
+        ModelError: A kind that Graft does not have, or with settings that make no sense.
     """
-    if not part:
+    if part is None:
         return lambda tokens: [" ".join(tokens)]
-    kind = str(part.get("type"))
-    if kind not in _DECODERS:
-        raise ModelError(f"Graft has no decoder {kind!r}. It has: {', '.join(sorted(_DECODERS))}.")
+    return _decoder(part)
+
+
+def _decoder(part: Mapping[str, Any]) -> Decoder:
+    kind = kind_of(part, "decoder", sorted(_DECODERS))
     try:
         return _DECODERS[kind](part)
     except KeyError as error:
         raise ModelError(f"The decoder {kind} has no {error}.") from error
+    except ValueError as error:
+        raise ModelError(f"The decoder {kind} cannot be used: {error}.") from error
 
 
 def _wordpiece(part: Mapping[str, Any]) -> Decoder:
-    prefix, cleanup = str(part.get("prefix", "##")), part.get("cleanup", True)
+    prefix = setting(part, "prefix", str, "##")
+    cleanup = setting(part, "cleanup", bool, True)
 
     def decode(tokens: list[str]) -> list[str]:
         pieces = []
@@ -76,11 +82,11 @@ def _byte_level(_: Mapping[str, Any]) -> Decoder:
 
 
 def _metaspace(part: Mapping[str, Any]) -> Decoder:
-    mark = str(part.get("replacement", "\u2581"))
+    mark = setting(part, "replacement", str, "\u2581")
     if "prepend_scheme" in part:
-        prepended = part["prepend_scheme"] != "never"
+        prepended = setting(part, "prepend_scheme", str) != "never"
     else:
-        prepended = bool(part.get("add_prefix_space", True))
+        prepended = setting(part, "add_prefix_space", bool, True)
     return lambda tokens: [
         token.replace(mark, "" if place == 0 and prepended else " ")
         for place, token in enumerate(tokens)
@@ -88,7 +94,7 @@ def _metaspace(part: Mapping[str, Any]) -> Decoder:
 
 
 def _bpe(part: Mapping[str, Any]) -> Decoder:
-    suffix = str(part.get("suffix", "</w>"))
+    suffix = setting(part, "suffix", str, "</w>")
     return lambda tokens: [
         token.replace(suffix, "" if place == len(tokens) - 1 else " ")
         for place, token in enumerate(tokens)
@@ -121,7 +127,10 @@ def _byte_fallback(_: Mapping[str, Any]) -> Decoder:
 
 
 def _strip(part: Mapping[str, Any]) -> Decoder:
-    char, start, stop = str(part["content"]), int(part["start"]), int(part["stop"])
+    char = setting(part, "content", str)
+    start, stop = setting(part, "start", int), setting(part, "stop", int)
+    if start < 0 or stop < 0:
+        raise ValueError(f"its start is {start} and its stop {stop}: neither may be negative")
 
     def decode(tokens: list[str]) -> list[str]:
         pieces = []
@@ -136,15 +145,17 @@ def _strip(part: Mapping[str, Any]) -> Decoder:
 
 
 def _replace(part: Mapping[str, Any]) -> Decoder:
-    pattern, content = part["pattern"], str(part["content"])
-    if not isinstance(pattern, str) and "String" not in pattern:
+    pattern, content = part["pattern"], setting(part, "content", str)
+    if isinstance(pattern, dict) and "Regex" in pattern:
         raise ModelError(f"The decoder Replace has a pattern that Graft does not have: {pattern}.")
-    text = pattern if isinstance(pattern, str) else str(pattern["String"])
+    text = pattern if isinstance(pattern, str) else None
+    if text is None:
+        text = setting(setting(part, "pattern", dict), "String", str)
     return lambda tokens: [token.replace(text, content) for token in tokens]
 
 
 def _sequence(part: Mapping[str, Any]) -> Decoder:
-    steps = [decoder(inner) for inner in part["decoders"]]
+    steps = [_decoder(inner) for inner in setting(part, "decoders", list)]
 
     def decode(tokens: list[str]) -> list[str]:
         for step in steps:

@@ -1,18 +1,22 @@
 """SentencePiece's `.model` files (Kudo and Richardson, 2018), read without its library."""
 
 import base64
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from graft.errors import ModelError
 from graft.text.spec import Spec, new_spec
 
+T = TypeVar("T", bytes, int, float)
+
 _UNIGRAM, _BPE = 1, 2
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
 _SPACE = "\u2581"
+_FIXED = {1: "<d", 5: "<f"}  # wire types of numbers of one size
 
 
 @dataclass
@@ -36,12 +40,13 @@ def read_sentencepiece(path: Path) -> Spec:
     """
     try:
         file = _parse(path.read_bytes())
-    except (IndexError, ValueError, struct.error) as error:
+    except ValueError as error:
         raise ModelError(
             f"{path} is not a SentencePiece model, or a damaged one: {error}. Fetch it again."
         ) from error
     if not file.pieces:
         raise ModelError(f"{path} is not a SentencePiece model: it has no pieces.")
+    _check_pieces(file, path)
     if file.model_type not in (_UNIGRAM, _BPE):
         raise ModelError(
             f"{path} is a SentencePiece model of type {file.model_type}; "
@@ -137,26 +142,55 @@ def _parse(data: bytes) -> _File:
     file = _File()
     for number, value in _fields(data):
         if number == 1:
-            file.pieces.append(_piece(value))
+            file.pieces.append(_piece(_whole(value, bytes, "a piece")))
         elif number == 2:
-            settings = dict(_fields(value))
-            file.model_type = settings.get(3, _UNIGRAM)
-            file.suffix_space = bool(settings.get(24, 0))
-            file.byte_fallback = bool(settings.get(35, 0))
+            settings = dict(_fields(_whole(value, bytes, "the settings of its training")))
+            file.model_type = _whole(settings.get(3, _UNIGRAM), int, "its type")
+            file.suffix_space = bool(_whole(settings.get(24, 0), int, "what it does with spaces"))
+            file.byte_fallback = bool(_whole(settings.get(35, 0), int, "its use of bytes"))
         elif number == 3:
-            settings = dict(_fields(value))
-            file.charsmap = settings.get(2, b"")
-            file.dummy_prefix = bool(settings.get(3, 1))
-            file.remove_extra_spaces = bool(settings.get(4, 1))
+            settings = dict(_fields(_whole(value, bytes, "the settings of its normalizer")))
+            file.charsmap = _whole(settings.get(2, b""), bytes, "its map of characters")
+            file.dummy_prefix = bool(_whole(settings.get(3, 1), int, "its use of a first space"))
+            file.remove_extra_spaces = bool(_whole(settings.get(4, 1), int, "its use of spaces"))
     return file
 
 
 def _piece(data: bytes) -> tuple[str, float, int]:
     values = dict(_fields(data))
-    return values.get(1, b"").decode("utf-8"), float(values.get(2, 0.0)), values.get(3, _NORMAL)
+    text = _whole(values.get(1, b""), bytes, "the text of a piece").decode("utf-8")
+    score = _whole(values.get(2, 0.0), float, f"the score of the piece {text!r}")
+    return text, score, _whole(values.get(3, _NORMAL), int, f"the kind of the piece {text!r}")
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+def _whole(value: bytes | int | float, kind: type[T], what: str) -> T:
+    """A field's value, which the file may give in another form than the format has.
+
+    Raises:
+        ValueError: It does.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} is of another form than the format has")
+    return value
+
+
+def _check_pieces(file: _File, path: Path) -> None:
+    """Raises ModelError where pieces make no vocabulary; its own library refuses these too."""
+    seen: set[str] = set()
+    for token_id, (piece, score, _) in enumerate(file.pieces):
+        if not piece:
+            problem = "is empty"
+        elif piece in seen:
+            problem = f"is {piece!r}, which is there already"
+        elif not math.isfinite(score):
+            problem = f"is {piece!r} with the score {score}"
+        else:
+            seen.add(piece)
+            continue
+        raise ModelError(f"{path} is damaged: its piece {token_id} {problem}. Fetch it again.")
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes | int | float]]:
     """The fields of a Protocol Buffers message: their numbers and values."""
     at = 0
     while at < len(data):
@@ -165,25 +199,29 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
         if wire == 0:
             value, at = _varint(data, at)
             yield number, value
-        elif wire == 1:
-            yield number, struct.unpack_from("<d", data, at)[0]
-            at += 8
+        elif wire in _FIXED:
+            size = struct.calcsize(_FIXED[wire])
+            yield number, struct.unpack(_FIXED[wire], _bytes(data, at, size, number))[0]
+            at += size
         elif wire == 2:
             size, at = _varint(data, at)
-            if at + size > len(data):
-                raise ValueError(f"it ends in the middle of field {number}")
-            yield number, data[at : at + size]
+            yield number, _bytes(data, at, size, number)
             at += size
-        elif wire == 5:
-            yield number, struct.unpack_from("<f", data, at)[0]
-            at += 4
         else:
             raise ValueError(f"byte {at} starts no field")
+
+
+def _bytes(data: bytes, at: int, size: int, number: int) -> bytes:
+    if at + size > len(data):
+        raise ValueError(f"it ends in the middle of field {number}")
+    return data[at : at + size]
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while shift < 64:
+        if at == len(data):
+            raise ValueError("it ends in the middle of a number")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,16 @@ import pyarrow as pa
 from graft.errors import DataError, ModelError
 from graft.files import atomic_folder
 from graft.hub.client import local_folder, push_folder
-from graft.text import _engine, decoding
+from graft.text import decoding
 from graft.text.chat import render_chat
-from graft.text.columns import Column, check_text, text_column
+from graft.text.columns import check_text, text_column
 from graft.text.declared import declared_tokens, read_config, special_tokens
 from graft.text.encoding import Encoding, TokenBatch
 from graft.text.formats import FILES, read_folder
 from graft.text.rules import Rules
-from graft.text.spec import Spec
+from graft.text.spec import Spec, check_strings
 from graft.text.training import Kind, special_config, train_spec
-
-Truncation = Literal["longest_first", "only_first", "only_second"]
-"""What is cut of a pair that is too long."""
+from graft.text.truncation import Truncation, check_lengths
 
 _UNLIMITED = 1_000_000  # files write a huge number for "no limit"
 
@@ -44,6 +42,7 @@ class Tokenizer:
 
     def __init__(self, spec: Spec, config: dict[str, Any] | None = None) -> None:
         self.config = dict(config or {})
+        check_strings(self.config)
         self._rules = Rules({**copy.deepcopy(spec), "truncation": None, "padding": None})
 
     @classmethod
@@ -68,11 +67,14 @@ class Tokenizer:
         try:
             made = cls(spec, config)
             made._add_declared()
-            return made
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ModelError(f"The tokenizer in {folder} is damaged: {error!r}.") from error
         except ModelError as error:
             raise ModelError(f"The tokenizer in {folder} cannot be read: {error}") from error
+        except RecursionError as error:
+            raise ModelError(
+                f"The tokenizer in {folder} cannot be read: its parts stand too deep in each "
+                "other. Fetch it again."
+            ) from error
+        return made
 
     @classmethod
     def train(
@@ -133,10 +135,6 @@ class Tokenizer:
             return push_folder(
                 folder, repo_id, private=private, message=message or "Upload a tokenizer"
             )
-
-    @property
-    def _engine(self) -> _engine.Tokenizer:
-        return self._rules.engine
 
     @property
     def max_length(self) -> int | None:
@@ -206,6 +204,8 @@ class Tokenizer:
 
         Raises:
             DataError: A token is empty or not a string.
+            ModelError: A token cannot be found in texts, as nothing of it is left when they are
+                normalized; no token is added then.
         """
         if isinstance(tokens, str):
             raise DataError(f"A list of tokens is needed, not one: [{tokens!r}].")
@@ -220,7 +220,7 @@ class Tokenizer:
             "normalized": not special if normalized is None else normalized,
             "special": special,
         }
-        return self._rules.add([{"content": token, **flags} for token in tokens])
+        return self._add([{"content": token, **flags} for token in tokens])
 
     def _add_declared(self) -> None:
         """Adds what the settings declare and the rules lack, as the ecosystem does on loading.
@@ -228,13 +228,18 @@ class Tokenizer:
         Not of tokens that a SentencePiece model has: for its own library they are plain text.
         """
         is_sentencepiece = "special_ids" in self._rules.spec["model"]
-        self._rules.add(
+        self._add(
             [
                 token
                 for token in declared_tokens(self.config)
                 if not (is_sentencepiece and token["content"] in self._rules.ids)
             ]
         )
+
+    def _add(self, entries: list[dict[str, Any]]) -> int:
+        before = self.vocab_size
+        self._rules = self._rules.with_added(entries)
+        return self.vocab_size - before
 
     def __call__(self, text: str, pair: str | None = None) -> Encoding:
         """Encodes one text, or a pair, with everything there is to know of each token.
@@ -278,7 +283,8 @@ class Tokenizer:
             pairs: The second texts, as many as `texts`.
             max_length: Rows longer than this many tokens are cut.
             stride: In place of being cut, long texts become several rows, each of which repeats
-                this many tokens of the one before.
+                this many tokens of the one before. Where both texts of a pair are cut, each row of
+                the first is put together with each of the second.
             truncation: What is cut of a pair: its longer text first, or always the same one.
             add_special_tokens: Whether rows get the special tokens that the model expects.
             spans: Whether to tell where each token stands: see `TokenBatch`.
@@ -294,10 +300,11 @@ class Tokenizer:
         second = None if pairs is None else text_column(pairs, "Second text")
         if second is not None and len(second) != len(first):
             raise DataError(f"There are {len(first)} texts, but {len(second)} second texts.")
-        self._check_lengths(max_length, stride, truncation, add_special_tokens, second)
+        special = self._rules.special_in[second is not None] if add_special_tokens else 0
+        check_lengths(max_length, stride, truncation, special)
         try:
             ids, lengths, type_ids, sources, places, words, sequences, truncated = (
-                self._engine.encode(
+                self._rules.engine.encode(
                     first.data,
                     first.offsets,
                     None if second is None else second.data,
@@ -324,39 +331,6 @@ class Tokenizer:
             words=words if spans else None,
             sequences=sequences if spans else None,
         )
-
-    def _check_lengths(
-        self,
-        max_length: int | None,
-        stride: int | None,
-        truncation: Truncation,
-        add_special_tokens: bool,
-        second: Column | None,
-    ) -> None:
-        for name, value in (("max_length", max_length), ("stride", stride)):
-            if value is not None and not (isinstance(value, int) and abs(value) < 2**31):
-                raise DataError(f"{name} is {value!r}; give a number of tokens.")
-        if truncation not in get_args(Truncation):
-            choices = ", ".join(get_args(Truncation))
-            raise DataError(f"truncation is {truncation!r}; it may be {choices}.")
-        special = self._rules.special_in[second is not None] if add_special_tokens else 0
-        if max_length is not None and max_length <= special:
-            raise DataError(
-                f"max_length is {max_length}, but {special} tokens of each row are special ones: "
-                f"give {special + 1} or more."
-            )
-        if stride is None:
-            return
-        if max_length is None or not 0 <= stride < max_length - special:
-            raise DataError(
-                f"stride is {stride}, which needs a max_length of more than {special} special "
-                f"tokens and the stride; it is {max_length}."
-            )
-        if second is not None and truncation == "longest_first":
-            raise DataError(
-                'Pairs with a stride need truncation="only_first" or "only_second": '
-                "the text that is not cut is repeated in each row."
-            )
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of token ids, without special tokens unless asked for."""

@@ -20,6 +20,7 @@ Progress = Callable[[int, int], None]
 """`(done, total)`, called a few times a second."""
 
 _TEXTS_AT_ONCE = 10_000
+_MOST = 2**31 - 1
 _SPACE = "\u2581"
 _SPECIAL: dict[Kind, tuple[str, ...]] = {
     "wordpiece": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
@@ -68,6 +69,13 @@ def train_spec(
         raise DataError(f"kind is {kind!r}; it may be {', '.join(get_args(Kind))}.")
     special = list(_SPECIAL[kind] if special_tokens is None else special_tokens)
     _check_options(kind, special, special_tokens, limit_alphabet)
+    _check_numbers(
+        {
+            "vocab_size": vocab_size,
+            "min_frequency": min_frequency,
+            "limit_alphabet": 1 if limit_alphabet is None else limit_alphabet,
+        }
+    )
     frame = _frame(kind, lowercase)
     counter = _count_words(frame, texts, threads)
     limits: dict[str, Any] = {
@@ -134,6 +142,15 @@ def _check_options(
         )
 
 
+def _check_numbers(options: dict[str, object]) -> None:
+    """Raises DataError where an option is no number of anything, or beyond what ids count."""
+    for name, value in options.items():
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise DataError(f"{name} is {value!r}; give a whole number up to {_MOST}.")
+    if not options["vocab_size"]:
+        raise DataError("vocab_size is 0; give at least as many as there are special tokens.")
+
+
 def _count_words(
     frame: Spec, texts: Iterable[str] | pa.Array | pa.ChunkedArray, threads: int
 ) -> _engine.WordCounter:
@@ -153,11 +170,13 @@ def _count_words(
         pair=[],
     )
     counter = _engine.WordCounter()
+    row = 0
     for column in _columns(texts):
         try:
-            splitter.count_words(counter, column.data, column.offsets, threads=threads)
+            splitter.count_words(counter, column.data, column.offsets, first=row, threads=threads)
         except ValueError as error:
-            raise DataError(f"{error}. Read it as UTF-8.") from error
+            raise DataError(f"{error}.") from error
+        row += len(column)
     return counter
 
 
@@ -202,15 +221,22 @@ def _columns(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[Colu
     """The texts as columns of a size that is quick to work on."""
     if isinstance(texts, pa.Array):
         texts = pa.chunked_array([texts])
+    row = 0
     if isinstance(texts, pa.ChunkedArray):
         for chunk in texts.chunks:
-            yield text_column(chunk, "Text")
+            yield text_column(chunk, "Text", row)
+            row += len(chunk)
         return
     if isinstance(texts, str):
         raise DataError(f"Many texts are needed, not one text: {texts[:40]!r}.")
-    source = iter(texts)
+    try:
+        source = iter(texts)
+    except TypeError:
+        kind = type(texts).__name__
+        raise DataError(f"Many texts or an Arrow column are needed, not {kind}.") from None
     while rows := list(islice(source, _TEXTS_AT_ONCE)):
-        yield text_column(rows, "Text")
+        yield text_column(rows, "Text", row)
+        row += len(rows)
 
 
 def _frame(kind: Kind, lowercase: bool) -> Spec:

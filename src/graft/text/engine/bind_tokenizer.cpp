@@ -29,13 +29,13 @@ using AddedTuple = std::tuple<nb::int_, std::string, bool, bool, bool>;
 using ItemTuple = std::tuple<int, nb::int_, std::int32_t>;
 
 // What Arrow was given may be anything: all offsets are looked at before a byte is read.
-Strings strings(const Bytes& data, const Offsets& offsets, const std::string& name) {
+Strings strings(const Bytes& data, const Offsets& offsets, const std::string& name, std::size_t first = 0) {
   if (offsets.size() == 0) throw std::invalid_argument("offsets need one entry more than there are strings");
   const std::size_t size = offsets.size() - 1;
   const std::int64_t* at = offsets.data();
   const auto total = static_cast<std::int64_t>(data.size());
   for (std::size_t i = 0; i < size; ++i) {
-    const std::string text = name + " " + std::to_string(i);
+    const std::string text = name + " " + std::to_string(first + i);
     if (at[i] < 0 || at[i + 1] < at[i] || at[i + 1] > total) {
       throw std::invalid_argument(text + " is said to be bytes " + std::to_string(at[i]) + " to " +
                                   std::to_string(at[i + 1]) + " of " + std::to_string(total) +
@@ -43,7 +43,7 @@ Strings strings(const Bytes& data, const Offsets& offsets, const std::string& na
     }
     if (at[i + 1] - at[i] > INT32_MAX) throw std::invalid_argument(text + " has more than 2 GiB: split it");
   }
-  return {reinterpret_cast<const char*>(data.data()), at, size};
+  return {reinterpret_cast<const char*>(data.data()), at, size, first};
 }
 
 std::int32_t token_id(const nb::int_& id, const std::string& what) {
@@ -110,8 +110,8 @@ nb::tuple encode(const Tokenizer& tokenizer, const Bytes& data, const Offsets& o
 
 // Each thread counts on its own; then all counts come together.
 void count_words(const Tokenizer& tokenizer, WordCounter& counter, const Bytes& data, const Offsets& offsets,
-                 int threads) {
-  const Strings texts = strings(data, offsets, "Text");
+                 int threads, std::size_t first) {
+  const Strings texts = strings(data, offsets, "Text", first);
   const std::unique_lock lock(counter.in_use(), std::try_to_lock);
   if (!lock.owns_lock()) throw std::invalid_argument("the counter is in use by another thread");
   const nb::gil_scoped_release release;
@@ -148,7 +148,7 @@ void bind_tokenizer(nb::module_& module) {
            "truncation"_a = 0, "add_special_tokens"_a = true, "spans"_a = false, "threads"_a = 1,
            "(ids, lengths, type_ids, sources, spans, words, sequences, truncated) of the rows.")
       .def("count_words", &count_words, "counter"_a, "data"_a, "offsets"_a, "threads"_a = 1,
-           "Counts the words that the model would be asked for.");
+           "first"_a = 0, "Counts the words that the model would be asked for.");
 }
 
 }  // namespace graft

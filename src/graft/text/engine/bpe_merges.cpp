@@ -55,7 +55,7 @@ BPEMerges::BPEMerges(const Vocabulary& vocabulary, const std::vector<BPEMerge>& 
     try {
       add(vocabulary, merges[i], prefix, spelled);
     } catch (const std::invalid_argument& error) {
-      throw std::invalid_argument("merge " + std::to_string(i + 1) + " (" + quoted(merges[i].left) + " and " +
+      throw std::invalid_argument("merges[" + std::to_string(i) + "] (" + quoted(merges[i].left) + " and " +
                                   quoted(merges[i].right) + ") " + error.what());
     }
   }

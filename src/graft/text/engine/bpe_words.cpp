@@ -104,10 +104,11 @@ void SymbolTable::cut(std::string_view word, std::vector<std::uint32_t>& symbols
 void check_room(const BpeTrainingOptions& options, std::size_t needed) {
   if (needed <= options.vocab_size) return;
   const std::size_t special = options.special_tokens.size();
+  const char* hint = options.byte_level ? "raise it" : "raise it, or set limit_alphabet";
   throw std::invalid_argument(
       "vocab_size is " + std::to_string(options.vocab_size) + ", but " + std::to_string(special) +
       " special tokens and " + std::to_string(needed - special) + " characters already need " +
-      std::to_string(needed) + "; raise it, or set limit_alphabet");
+      std::to_string(needed) + "; " + hint);
 }
 
 }  // namespace

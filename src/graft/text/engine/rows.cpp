@@ -84,24 +84,36 @@ RowWriter::Kept RowWriter::keep(std::size_t first, std::size_t second, std::size
   return cuts_first ? Kept{room_ - whole, whole} : Kept{whole, room_ - whole};
 }
 
-// Of a pair, windows move over the text that is cut, and the other one stays.
+// Each window of the first text stands with each of the second, in the order in which the `tokenizers`
+// package tells them: the first two; then the others of the first text; then the first with the others of
+// the second.
 void RowWriter::write_windows(const Tokens& first, const Tokens& second, Kept kept, std::size_t number) {
-  const bool over_second = kept.second < second.size();
-  const std::size_t size = over_second ? kept.second : kept.first;
-  const std::size_t total = over_second ? second.size() : first.size();
+  const std::vector<Range> firsts = windows(first.size(), kept.first, number);
+  const std::vector<Range> seconds = windows(second.size(), kept.second, number);
+  const auto write = [&](Range of_first, Range of_second) {
+    write_row(first, of_first, second, of_second, number);
+  };
+  write(firsts[0], seconds[0]);
+  for (std::size_t i = 1; i < firsts.size(); ++i) {
+    for (const Range of_second : seconds) write(firsts[i], of_second);
+  }
+  for (std::size_t i = 1; i < seconds.size(); ++i) write(firsts[0], seconds[i]);
+}
+
+// The windows of `size` tokens that a text of `total` tokens is cut into, or else all of it.
+std::vector<RowWriter::Range> RowWriter::windows(std::size_t total, std::size_t size,
+                                                 std::size_t number) const {
+  if (total <= size) return {{0, total}};
   const auto stride = static_cast<std::size_t>(options_.stride);
   if (size <= stride) {
     throw std::invalid_argument("Row " + std::to_string(number) + " has room for " + std::to_string(size) +
-                                " tokens of the text that is cut: stride must be less");
+                                " tokens of a text that is cut: stride must be less");
   }
-  Range of_first{0, kept.first};
-  Range of_second{0, kept.second};
-  Range& window = over_second ? of_second : of_first;
-  for (std::size_t start = 0;; start += size - stride) {
-    window = {start, std::min(start + size, total)};
-    write_row(first, of_first, second, of_second, number);
-    if (window.end == total) break;
+  std::vector<Range> found;
+  for (std::size_t start = 0; found.empty() || found.back().end < total; start += size - stride) {
+    found.push_back({start, std::min(start + size, total)});
   }
+  return found;
 }
 
 void RowWriter::write_row(const Tokens& first, Range of_first, const Tokens& second, Range of_second,

@@ -77,6 +77,7 @@ class RowWriter {
 
   Kept keep(std::size_t first, std::size_t second, std::size_t number) const;
   void write_windows(const Tokens& first, const Tokens& second, Kept kept, std::size_t number);
+  std::vector<Range> windows(std::size_t total, std::size_t size, std::size_t number) const;
   void write_row(const Tokens& first, Range of_first, const Tokens& second, Range of_second,
                  std::size_t number);
   void append(const Tokens& tokens, Range range, int sequence, std::int32_t type_id);

@@ -14,7 +14,7 @@ std::string_view valid_text(const Strings& texts, std::size_t number, const char
   const std::string_view text = texts[number];
   const std::size_t invalid = find_invalid_utf8(text);
   if (invalid == std::string_view::npos) return text;
-  throw std::invalid_argument(std::string(name) + " " + std::to_string(number) +
+  throw std::invalid_argument(std::string(name) + " " + std::to_string(texts.first + number) +
                               " is not valid UTF-8 at byte " + std::to_string(invalid));
 }
 

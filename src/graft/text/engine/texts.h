@@ -16,6 +16,7 @@ struct Strings {
   const char* data = nullptr;
   const std::int64_t* offsets = nullptr;
   std::size_t size = 0;
+  std::size_t first = 0;  // what errors call the first one, where these are a part of all
   std::string_view operator[](std::size_t i) const {
     return {data + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i])};
   }
@@ -31,7 +32,8 @@ void read_text(const Strings& texts, std::size_t number, const char* name, Read 
   try {
     read(text);
   } catch (const std::length_error& error) {
-    throw std::invalid_argument(std::string(name) + " " + std::to_string(number) + " " + error.what());
+    throw std::invalid_argument(std::string(name) + " " + std::to_string(texts.first + number) + " " +
+                                error.what());
   }
 }
 

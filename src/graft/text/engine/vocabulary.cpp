@@ -12,10 +12,12 @@ namespace graft {
 
 std::string quoted(std::string_view token) {
   constexpr std::size_t kShown = 60;
-  if (token.size() <= kShown) return "'" + std::string(token) + "'";
-  std::size_t end = kShown;
-  while (end > 0 && !starts_char(token[end])) --end;
-  return "'" + std::string(token.substr(0, end)) + "...'";
+  std::size_t end = std::min(token.size(), kShown);
+  while (end > 0 && end < token.size() && !starts_char(token[end])) --end;
+  std::string shown("'");
+  shown.append(token.substr(0, end));
+  shown.append(end < token.size() ? "...'" : "'");
+  return shown;
 }
 
 Vocabulary::Vocabulary(const std::vector<VocabularyEntry>& entries) {
