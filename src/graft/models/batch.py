@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from graft.models.islands import Island, plan_islands
+from graft.models.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Batch:
         targets: What the loss compares with: `int64[sequences]` (one label),
             `float32[sequences, labels]` (several labels), or None.
         rows: `int64[sequences]`, the row of the data set each sequence came from, on the CPU.
+        decoder: For encoder-decoder models, what the decoder reads: as many sequences.
     """
 
     ids: Tensor
@@ -29,6 +30,7 @@ class Batch:
     type_ids: Tensor | None = None
     targets: Tensor | None = None
     rows: Tensor | None = field(default=None, repr=False)
+    decoder: "Batch | None" = field(default=None, repr=False)
 
     @classmethod
     def from_sequences(
@@ -90,9 +92,14 @@ class Batch:
         return int(self.lengths.max())
 
     @cached_property
-    def islands(self) -> list[Island]:
-        """How the CPU's attention groups the sequences; made once, used by every layer."""
-        return plan_islands(self.lengths)
+    def layout(self) -> Layout:
+        """Which tokens see which: those of their own sequence."""
+        return Layout(self.lengths, self.lengths)
+
+    @cached_property
+    def first_layout(self) -> Layout:
+        """The same for the first token of each sequence: it sees all of its own."""
+        return Layout(torch.ones_like(self.lengths), self.lengths)
 
     def to(self, device: torch.device | str) -> "Batch":
         """This batch with its tensors on `device`; `lengths` and `rows` stay on the CPU."""
@@ -103,7 +110,8 @@ class Batch:
             for name in ("ids", "type_ids", "targets")
             if (value := getattr(self, name)) is not None
         }
-        return replace(self, **move)
+        decoder = None if self.decoder is None else self.decoder.to(device)
+        return replace(self, **move, decoder=decoder)
 
 
 def _flat(sequences: Sequence[Sequence[int]]) -> Tensor:

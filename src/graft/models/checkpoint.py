@@ -6,7 +6,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from graft.errors import ModelError
 from graft.files import read_settings
-from graft.models.families.family import Family, TensorNames
+from graft.models.families.family import Family, Stored, TensorNames
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
@@ -45,10 +45,16 @@ class Checkpoint:
     names: Mapping[str, str]
     read: Callable[[str], Tensor]
 
-    def stacked(self, names: tuple[str, ...]) -> Tensor:
-        """One tensor, or several stacked along the first dimension, as float32 on the CPU."""
-        tensors = [self.read(self.names[name]).to(torch.float32) for name in names]
-        return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+    def has(self, stored: Stored) -> bool:
+        """Whether all parts of a tensor are there."""
+        return all(name in self.names for name in stored.names)
+
+    def tensor(self, stored: Stored) -> Tensor:
+        """One of our tensors, its parts stacked, as float32 on the CPU."""
+        parts = [self.read(self.names[name]).to(torch.float32) for name in stored.names]
+        if stored.transposed:
+            parts = [part.T.contiguous() for part in parts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @contextmanager
@@ -86,14 +92,14 @@ def load_tensors(
         ModelError: A tensor has another shape than the configuration asks for.
     """
     found: dict[str, Tensor] = {}
-    for ours, theirs in wanted.items():
-        if not all(name in checkpoint.names for name in theirs):
+    for ours, stored in wanted.items():
+        if ours not in shapes or not checkpoint.has(stored):
             continue
-        tensor = checkpoint.stacked(theirs)
+        tensor = checkpoint.tensor(stored)
         if tensor.shape != shapes[ours]:
             raise ModelError(
-                f"{checkpoint.path}: {' + '.join(theirs)} has shape {list(tensor.shape)}, but "
-                f"config.json asks for {list(shapes[ours])}. The two files are not of one model."
+                f"{checkpoint.path}: {' + '.join(stored.names)} has shape {list(tensor.shape)}, "
+                f"but config.json asks for {list(shapes[ours])}. The two files are not of one model."
             )
         found[ours] = tensor
     return found
@@ -106,9 +112,9 @@ def save_tensors(state: Mapping[str, Tensor], names: TensorNames, path: Path) ->
         OSError: The file cannot be written, as on a full disk.
     """
     tensors: dict[str, Tensor] = {}
-    for ours, theirs in names.items():
-        parts = state[ours].detach().cpu().chunk(len(theirs))
-        tensors |= {name: part.contiguous() for name, part in zip(theirs, parts, strict=True)}
+    for ours, stored in names.items():
+        if ours in state:
+            tensors |= dict(_parts(state[ours].detach().cpu(), stored))
     try:
         safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
     except safetensors.SafetensorError as error:
@@ -118,6 +124,13 @@ def save_tensors(state: Mapping[str, Tensor], names: TensorNames, path: Path) ->
             raise
         code = int(number[1])
         raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _parts(tensor: Tensor, stored: Stored) -> Iterator[tuple[str, Tensor]]:
+    """A tensor as files keep it: taken apart, each part under its name."""
+    parts = tensor.split(stored.sizes) if stored.sizes else tensor.chunk(len(stored.names))
+    for name, part in zip(stored.names, parts, strict=True):
+        yield name, (part.T if stored.transposed else part).contiguous()
 
 
 def read_config(folder: Path, source: str) -> dict[str, Any]:
@@ -130,6 +143,11 @@ def read_config(folder: Path, source: str) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError(f"{source} is not a model: it has no config.json.")
     return read_settings(path)
+
+
+def plain_stored(stored: Stored, family: Family) -> Stored:
+    """The same tensor under its names without the family's prefix."""
+    return replace(stored, names=tuple(plain_name(name, family) for name in stored.names))
 
 
 def plain_name(name: str, family: Family) -> str:

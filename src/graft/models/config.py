@@ -3,29 +3,180 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "tanh"]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Normalisation, and where it stands around a sublayer.
+
+    Attributes:
+        kind: "layer" (Ba et al., 2016) or "rms" (Zhang and Sennrich, 2019).
+        place: "after" the sum with the residual stream (Vaswani et al., 2017), "before" the
+            sublayer, or "around" it: before, and after, ahead of the sum (Gemma 2).
+        eps: Added to the variance.
+        bias: Whether layer normalisation has a bias.
+        offset: Added to the weight as it is stored (Gemma stores weights around zero).
+        first: Whether the first block's attention has one of its own.
+    """
+
+    kind: Literal["layer", "rms"] = "layer"
+    place: Literal["after", "before", "around"] = "after"
+    eps: float = 1e-12
+    bias: bool = True
+    offset: float = 0.0
+    first: bool = True
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Positions as rotations of queries and keys (Su et al., 2021).
+
+    Attributes:
+        theta: The base of the frequencies.
+        scaling: How they are stretched for longer texts, by the names of `config.json`
+            (`rope_type`, `factor`, ...), as sorted pairs; empty where they are not.
+    """
+
+    theta: float = 10_000.0
+    scaling: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class RelativeBias:
+    """A learned bias for each bucket of distances and each head (Raffel et al., 2019).
+
+    Attributes:
+        buckets: How many.
+        max_distance: The distance from which on all share the last one, in tokens.
+        both_ways: Whether tokens before and after have buckets of their own.
+    """
+
+    buckets: int = 32
+    max_distance: int = 128
+    both_ways: bool = True
+
+
+@dataclass(frozen=True)
+class Disentangled:
+    """Attention to contents and relative positions apart (He et al., 2020).
+
+    Attributes:
+        span: The farthest distance, or the number of buckets to each side, in tokens.
+        buckets: Logarithmic buckets to each side; 0 for one a distance.
+        max_distance: The distance that the last bucket begins at.
+        content_to_position: Whether queries look at the position of keys.
+        position_to_content: Whether the position of queries looks at keys.
+        shared: Whether positions are projected by the same weights as contents.
+        norm: Whether the embeddings of positions are normalised.
+    """
+
+    span: int
+    buckets: int = 0
+    max_distance: int = 512
+    content_to_position: bool = True
+    position_to_content: bool = True
+    shared: bool = True
+    norm: bool = True
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The head that gives a sequence one answer.
+
+    Attributes:
+        pool: The state that it reads: of the "first" or the "last" token, or the "mean" of all.
+        dense: Whether a linear layer stands before the one that gives the labels.
+        activation: Behind it.
+        bias: Whether the layers have biases.
+        norm: Whether a normalisation follows the activation.
+        dropout_before: Whether what is pooled is dropped from as well.
+    """
+
+    pool: Literal["first", "last", "mean"] = "first"
+    dense: bool = True
+    activation: Activation = "tanh"
+    bias: bool = True
+    dense_bias: bool = True
+    norm: bool = False
+    dropout_before: bool = False
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The head that gives each token the logits of a vocabulary.
+
+    Attributes:
+        dense: Whether a linear layer, the activation and a normalisation stand before it.
+        activation: Of that layer.
+        dense_bias: Whether that layer has a bias.
+        tied: Whether the weights are those of the token embedding.
+        bias: Whether it has a bias.
+        scale: A factor of the states before it.
+        cap: Logits are kept within plus and minus this, by a tanh; None for not.
+    """
+
+    dense: bool = False
+    activation: Activation = "gelu"
+    dense_bias: bool = True
+    tied: bool = True
+    bias: bool = False
+    scale: float = 1.0
+    cap: float | None = None
 
 
 @dataclass(frozen=True)
 class Config:
-    """The shape of a transformer encoder.
+    """The shape of a stack of transformer blocks, and of the heads on it.
 
     Attributes:
         family: The key of the architecture's file in `graft.models.families`.
         vocab_size: Rows of the token embedding.
         hidden_size: Width of the residual stream.
         layers: Number of blocks.
-        heads: Attention heads in each block.
+        heads: Attention heads of queries in each block.
         intermediate_size: Width of the feed-forward layer.
-        max_positions: Learned positions: the longest sequence the model can read, in tokens.
+        max_positions: The longest sequence the model reads, in tokens.
+        key_heads: Attention heads of keys and values; None for as many as `heads`.
+        head_size: Width of one head; None for `hidden_size / heads`.
+        causal: Whether tokens see only those before them.
+        embedding_size: Width of the token embedding, where a layer widens it; None for
+            `hidden_size`.
+        embedding_scale: Factor of the token embedding.
+        embedding_norm: Whether the embeddings are normalised.
+        positions: What is added to the embeddings: a "learned" vector, a "sinusoidal" one, "none".
+        first_position: The row of the first position in their table.
         segments: Rows of the segment embedding; 0 for none.
+        norm: Of the blocks.
+        final_norm: Whether a normalisation follows the last block.
         activation: Of the feed-forward layer.
-        norm_eps: Added to the variance in layer normalisation.
+        gated: Whether the activation multiplies a second projection (Shazeer, 2020).
+        attention_bias: Whether queries, keys and values have biases.
+        output_bias: Whether attention's output has one.
+        feed_forward_bias: Whether the feed-forward layers have them.
+        query_key_norm: Whether each head's queries and keys are normalised.
+        attention_scale: Factor of the scores; None for `head_size ** -0.5`.
+        score_cap: Scores are kept within plus and minus this, by a tanh; None for not.
+        rotary: Rotations of queries and keys; None for none.
+        local_rotary: The same where a layer has a window; None for the same as `rotary`.
+        windows: For each layer, how far tokens see, in tokens to each side; None for all. Empty
+            where no layer has one.
+        relative: Biases of distances; None for none.
+        disentangled: Attention to positions apart; None for none.
+        groups: Blocks with weights of their own, where layers share them; 0 where they do not.
+        decoder: The stack that reads this one's states; None where there is none.
+        cross: Whether each block reads the states of another stack.
         dropout: Share of activations dropped in training.
         attention_dropout: Share of attention weights dropped in training.
+        activation_dropout: Share dropped behind the feed-forward layer's activation.
+        head_dropout: Share dropped in a head; None for `dropout`.
         init_std: Standard deviation of new weights.
+        classifier: The shape of the head for one answer a sequence.
+        vocabulary: The shape of the head for the logits of tokens.
         labels: The names of the head's labels, in order; empty where there is no such head.
         several_labels: Whether a text may carry several of the labels, or none.
+        special: Token ids by use (`bos_token_id`, `eos_token_id`, `pad_token_id`,
+            `decoder_start_token_id`): a number, or a list of them.
         extra: What `config.json` says beyond this, written back when the model is saved.
     """
 
@@ -36,17 +187,75 @@ class Config:
     heads: int
     intermediate_size: int
     max_positions: int
+    key_heads: int | None = None
+    head_size: int | None = None
+    causal: bool = False
+    embedding_size: int | None = None
+    embedding_scale: float = 1.0
+    embedding_norm: bool = True
+    positions: Literal["learned", "sinusoidal", "none"] = "learned"
+    first_position: int = 0
     segments: int = 0
+    norm: Norm = Norm()
+    final_norm: bool = False
     activation: Activation = "gelu"
-    norm_eps: float = 1e-12
+    gated: bool = False
+    attention_bias: bool = True
+    output_bias: bool = True
+    feed_forward_bias: bool = True
+    query_key_norm: bool = False
+    attention_scale: float | None = None
+    score_cap: float | None = None
+    rotary: Rotary | None = None
+    local_rotary: Rotary | None = None
+    windows: tuple[int | None, ...] = ()
+    relative: RelativeBias | None = None
+    disentangled: Disentangled | None = None
+    groups: int = 0
+    decoder: "Config | None" = None
+    cross: bool = False
     dropout: float = 0.1
     attention_dropout: float = 0.1
+    activation_dropout: float = 0.0
+    head_dropout: float | None = None
     init_std: float = 0.02
+    classifier: Classifier = Classifier()
+    vocabulary: Vocabulary = Vocabulary()
     labels: tuple[str, ...] = ()
     several_labels: bool = False
+    special: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def head_size(self) -> int:
+    def key_width(self) -> int:
+        """Width of all heads' keys, or values, together."""
+        return (self.key_heads or self.heads) * self.width_of_head
+
+    @property
+    def query_width(self) -> int:
+        """Width of all heads' queries together."""
+        return self.heads * self.width_of_head
+
+    @property
+    def width_of_head(self) -> int:
         """Width of one attention head."""
-        return self.hidden_size // self.heads
+        return self.head_size or self.hidden_size // self.heads
+
+    @property
+    def scale(self) -> float:
+        """Factor of the attention scores."""
+        return self.attention_scale or self.width_of_head**-0.5
+
+    @property
+    def deciding_layers(self) -> int:
+        """Blocks with weights of their own."""
+        return self.groups or self.layers
+
+    def window(self, layer: int) -> int | None:
+        """How far tokens see in a layer, in tokens to each side; None for all."""
+        return self.windows[layer] if self.windows else None
+
+    def rotary_of(self, layer: int) -> Rotary | None:
+        """The rotations of a layer."""
+        local = self.local_rotary if self.window(layer) is not None else None
+        return local or self.rotary

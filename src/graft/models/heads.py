@@ -1,26 +1,155 @@
 """Heads: what turns hidden states into a task's logits."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from graft.models.activations import ACTIVATIONS
+from graft.models.batch import Batch
 from graft.models.config import Config
 from graft.models.dropout import Dropout
+from graft.models.linear import Linear
+from graft.models.norm import make_norm
 
 
 class SequenceHead(nn.Module):
-    """One answer for each sequence, from its first token (Devlin et al., 2018)."""
+    """One answer for each sequence (Devlin et al., 2018)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.pool = nn.Linear(config.hidden_size, config.hidden_size)
-        self.dropout = Dropout(config.dropout)
-        self.classify = nn.Linear(config.hidden_size, len(config.labels))
+        shape = config.classifier
+        self.shape = shape
+        width = config.hidden_size
+        self.pool = nn.Linear(width, width, bias=shape.dense_bias) if shape.dense else None
+        self.norm = make_norm(config.norm, width) if shape.norm else None
+        self.dropout = Dropout(head_dropout(config))
+        self.classify = nn.Linear(width, len(config.labels), bias=shape.bias)
 
-    def forward(self, firsts: Tensor) -> Tensor:
-        """Args: firsts `[sequences, hidden]`. Returns: logits `[sequences, labels]`."""
-        logits: Tensor = self.classify(self.dropout(torch.tanh(self.pool(firsts))))
+    @property
+    def reads_firsts(self) -> bool:
+        """Whether first tokens are all it needs."""
+        return self.shape.pool == "first"
+
+    def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
+        """Args: hidden `[tokens, hidden]`. Returns: logits `[sequences, labels]`."""
+        return self.of_pooled(pooled(hidden, batch, self.shape.pool))
+
+    def of_pooled(self, states: Tensor) -> Tensor:
+        """Args: states `[sequences, hidden]`. Returns: logits `[sequences, labels]`."""
+        if self.pool is not None:
+            if self.shape.dropout_before:
+                states = self.dropout(states)
+            states = ACTIVATIONS[self.shape.activation](self.pool(states))
+        if self.norm is not None:
+            states = self.norm(states)
+        logits: Tensor = self.classify(self.dropout(states))
         return logits
 
 
-HEADS: dict[str, type[nn.Module]] = {"text-classification": SequenceHead}
+class TokenHead(nn.Module):
+    """One answer for each token."""
+
+    outputs: int | None = None
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.dropout = Dropout(head_dropout(config))
+        self.classify = nn.Linear(config.hidden_size, self.outputs or len(config.labels))
+
+    def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
+        """Args: hidden `[tokens, hidden]`. Returns: logits `[tokens, labels]`."""
+        logits: Tensor = self.classify(self.dropout(hidden))
+        return logits
+
+
+class SpanHead(TokenHead):
+    """For each token, whether an answer starts there and whether it ends there: two logits."""
+
+    outputs = 2
+
+
+class VocabularyHead(nn.Module):
+    """For each token, the logits of a vocabulary: of a masked token, or of the next one."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        shape = config.vocabulary
+        self.shape = shape
+        width = config.embedding_size or config.hidden_size
+        self.dense = self.norm = self.weight = self.bias = None
+        if shape.dense:
+            self.dense = Linear(config.hidden_size, width, bias=shape.dense_bias)
+            self.norm = make_norm(config.norm, width)
+        if not shape.tied:
+            self.weight = nn.Parameter(torch.empty(config.vocab_size, width))
+            nn.init.normal_(self.weight, std=config.init_std)
+        if shape.bias:
+            self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
+        """Args: hidden `[tokens, hidden]`, embedding `[vocabulary, hidden]`.
+
+        Returns: logits `[tokens, vocabulary]`.
+        """
+        if self.dense is not None and self.norm is not None:
+            hidden = self.norm(self.dense(hidden, self.shape.activation))
+        if self.shape.scale != 1.0:
+            hidden = hidden * self.shape.scale
+        weight = embedding if self.weight is None else self.weight
+        logits = F.linear(hidden, weight, self.bias)
+        cap = self.shape.cap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def pooled(hidden: Tensor, batch: Batch, how: str) -> Tensor:
+    """One state a sequence: of its "first" or "last" token, or the "mean" of all.
+
+    Args:
+        hidden: `[tokens, hidden]`.
+        batch: The sequences.
+        how: One of the three.
+
+    Returns:
+        `[sequences, hidden]`.
+    """
+    if how == "first":
+        return hidden[batch.starts[:-1]]
+    if how == "last":
+        return hidden[batch.starts[1:] - 1]
+    lengths = batch.lengths.to(hidden.device)
+    rows = torch.arange(len(batch), device=hidden.device).repeat_interleave(
+        lengths, output_size=batch.tokens
+    )
+    total = hidden.new_zeros(len(batch), hidden.shape[1]).index_add(0, rows, hidden)
+    return total / lengths[:, None]
+
+
+def head_dropout(config: Config) -> float:
+    """The share that heads drop."""
+    return config.dropout if config.head_dropout is None else config.head_dropout
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """What a task's head is, and what it needs.
+
+    Attributes:
+        module: Its class.
+        named: Whether its answers are labels with names.
+    """
+
+    module: type[nn.Module]
+    named: bool = False
+
+
+HEADS: dict[str, HeadKind] = {
+    "text-classification": HeadKind(SequenceHead, named=True),
+    "token-classification": HeadKind(TokenHead, named=True),
+    "question-answering": HeadKind(SpanHead),
+    "fill-mask": HeadKind(VocabularyHead),
+    "text-generation": HeadKind(VocabularyHead),
+    "text2text-generation": HeadKind(VocabularyHead),
+}
 """The head of each task, by the task's name."""

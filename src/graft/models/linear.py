@@ -1,12 +1,20 @@
 """A linear layer that does bias and activation with the product, where PyTorch has such a one."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from graft.models.activations import ACTIVATIONS
+from graft.models.config import Activation
 
 _ROWS = 4096  # of the inputs that the weight is laid out for; others are right too
+_FUSED = {
+    None: ("none", ""),
+    "gelu": ("gelu", "none"),
+    "gelu_tanh": ("gelu", "tanh"),
+    "relu": ("relu", ""),
+}
 
 
 class Linear(nn.Linear):
@@ -17,21 +25,21 @@ class Linear(nn.Linear):
     all. It reads the weight in a layout of its own, which is kept next to it.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
         self._packed: Tensor | None = None
         self._packed_from: tuple[int, int] | None = None
 
-    def forward(self, hidden: Tensor, activation: Literal["none", "gelu"] = "none") -> Tensor:
+    def forward(self, hidden: Tensor, activation: Activation | None = None) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`."""
-        if _can_fuse(hidden, self.weight):
-            algorithm = "none" if activation == "gelu" else ""
+        if activation in _FUSED and _can_fuse(hidden, self.weight):
+            name, algorithm = _FUSED[activation]
             fused: Tensor = torch.ops.mkldnn._linear_pointwise(
-                hidden, self._pack(), self.bias, activation, [], algorithm
+                hidden, self._pack(), self.bias, name, [], algorithm
             )
             return fused
         output = super().forward(hidden)
-        return F.gelu(output) if activation == "gelu" else output
+        return output if activation is None else ACTIVATIONS[activation](output)
 
     def _pack(self) -> Tensor:
         """The weight in that layout, made anew where the weight is another one or was changed."""

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,19 +20,26 @@ from graft.models.checkpoint import (
     LoadReport,
     load_tensors,
     open_checkpoint,
-    plain_name,
+    plain_stored,
     read_config,
     save_tensors,
 )
 from graft.models.config import Config
+from graft.models.context import Context, Record
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import TensorNames
-from graft.models.heads import HEADS
-from graft.models.transformer import Encoder
+from graft.models.heads import HEADS, SequenceHead
+from graft.models.labels import (
+    check_labels,
+    label_order,
+    label_settings,
+    saved_labels,
+    spell,
+    without_labels,
+)
+from graft.models.transformer import Transformer, make_body
 
 log = logging.getLogger(__name__)
-
-_PLACEHOLDER = re.compile(r"LABEL_\d+")
 
 
 @dataclass(frozen=True)
@@ -41,55 +47,95 @@ class Output:
     """What a model answers.
 
     Attributes:
-        logits: `[sequences, labels]` for sequence heads; None without a head.
+        logits: `[sequences, labels]` for heads that answer once a sequence, `[tokens, labels]` for
+            those that answer for each token; None without a head.
         hidden: `[tokens, hidden]`, the last hidden states, where there is no head or they were
             asked for. A sequence head reads first tokens alone, so that the others' are not made.
+        hidden_states: `[tokens, hidden]` each, where asked for: the embeddings, then what each
+            block gives; the last is normalised.
+        attentions: Where asked for: for each layer, for each sequence, the attention weights,
+            `[heads, queries, keys]`.
+        cross_attentions: The same of a decoder's attention to the encoder.
     """
 
     logits: Tensor | None = None
     hidden: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    cross_attentions: tuple[tuple[Tensor, ...], ...] | None = None
 
 
 class Model(nn.Module):
-    """A transformer encoder on packed batches, with a head where a task is given.
+    """A transformer on packed batches, with a head where a task is given.
 
     Args:
         config: The shape of the body and the labels of the head.
         task: The task whose head to add; None for the body alone.
+
+    Attributes:
+        attention: The implementation of attention, a name in `graft.models.attention.ATTENTION`;
+            "auto" chooses.
     """
 
     def __init__(self, config: Config, task: str | None = None) -> None:
         super().__init__()
         if task is not None and task not in HEADS:
             raise ModelError(f"There is no head for task {task!r}; there is {', '.join(HEADS)}.")
-        if task is not None and not config.labels:
-            raise ModelError(f"A head for {task} needs the names of its labels: labels=[...].")
-        if len(set(config.labels)) < len(config.labels):
-            twice = next(label for label in config.labels if config.labels.count(label) > 1)
-            raise ModelError(f"Two labels have the name {twice!r}. Give each its own.")
+        if task is not None and HEADS[task].named:
+            check_labels(config.labels, task)
         self.config = config
         self.task = task
-        self.body = Encoder(config)
-        self.head = None if task is None else HEADS[task](config)
+        self.attention = "auto"
+        self.body = make_body(config)
+        self.head = None if task is None else HEADS[task].module(config.decoder or config)
         self.report: LoadReport | None = None
         self.apply(self._initialize)
 
-    def forward(self, batch: Batch, *, hidden: bool = False) -> Output:
+    def forward(
+        self,
+        batch: Batch,
+        *,
+        hidden: bool = False,
+        hidden_states: bool = False,
+        attentions: bool = False,
+    ) -> Output:
         """Runs the model.
 
         Args:
             batch: The sequences.
-            hidden: Whether to give the hidden states of all tokens, next to the head's logits.
+            hidden: Whether to give the last hidden states of all tokens, next to the logits.
+            hidden_states: Whether to give those of every layer.
+            attentions: Whether to give the attention weights of every layer; slow.
 
         Returns:
             Logits where there is a head; hidden states where there is none, or they are asked for.
         """
-        if self.head is None:
-            return Output(hidden=self.body(batch))
-        if not hidden:
-            return Output(self.head(self.body.firsts(batch)))
-        states = self.body(batch)
-        return Output(self.head(states[batch.starts[:-1]]), states)
+        record = Record(
+            [] if hidden_states else None, [] if attentions else None, [] if attentions else None
+        )
+        context = Context(batch, record=record, attention=self.attention)
+        asked = hidden or hidden_states or attentions
+        if isinstance(self.head, SequenceHead) and not asked and self._firsts_are_enough:
+            assert isinstance(self.body, Transformer)
+            return Output(self.head.of_pooled(self.body.firsts(context)))
+        states = self.body(context)
+        logits = None if self.head is None else self.head(states, batch, self._embedding)
+        return Output(
+            logits,
+            states if hidden or self.head is None else None,
+            _frozen(record.hidden_states),
+            _frozen(record.attentions),
+            _frozen(record.cross_attentions),
+        )
+
+    @property
+    def _firsts_are_enough(self) -> bool:
+        pool = self.config.classifier.pool
+        return pool == "first" and not self.config.causal and self.config.decoder is None
+
+    @property
+    def _embedding(self) -> Tensor:
+        return self.body.embeddings.tokens.weight
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,21 +177,22 @@ class Model(nn.Module):
         saved_task = _saved_task(raw, family)
         task = task or saved_task
         if labels and task is None:
-            raise ModelError(f"{source} has no head for {_spell(labels)}: say which, task=...")
+            raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
         several = raw.get("problem_type") == "multi_label_classification"
         try:
-            shape = family.read_config(_without_head(raw))
-            saved_labels = _saved_labels(raw) if saved_task else ()
+            shape = family.read_config(without_labels(raw))
+            named = saved_task is not None and HEADS[saved_task].named
+            old_labels = saved_labels(raw) if named else ()
         except ModelError as error:
             raise ModelError(f"{folder / 'config.json'}: {error}") from None
         config = replace(
             shape,
-            labels=tuple(labels or saved_labels) if task else (),
+            labels=tuple(labels or old_labels) if task else (),
             several_labels=several if several_labels is None else several_labels,
         )
         with torch.device("meta"):
             model = cls(config, task)
-        model._load(folder, family, saved_labels if task == saved_task else (), str(source))
+        model._load(folder, family, old_labels if task == saved_task else (), str(source))
         return model.eval()
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -183,48 +230,41 @@ class Model(nn.Module):
             "architectures": [family.architectures[self.task]],
             "dtype": "float32",
         }
-        if self.task is None:
+        if self.task is None or not HEADS[self.task].named:
             return raw
-        several = self.config.several_labels
-        kind = "multi_label_classification" if several else "single_label_classification"
-        return {
-            **raw,
-            "id2label": {str(index): label for index, label in enumerate(self.labels)},
-            "label2id": {label: index for index, label in enumerate(self.labels)},
-            "problem_type": kind,
-        }
+        return {**raw, **label_settings(self.labels, self.config.several_labels)}
 
     def _names(self, family: Family) -> TensorNames:
         """Our tensor names to the family's, as they are saved."""
         prefix = "" if self.task is None else family.prefix
-        body = {
-            f"body.{ours}": tuple(prefix + name for name in theirs)
-            for ours, theirs in family.body(self.config).items()
+        names = {
+            f"body.{ours}": replace(stored, names=tuple(prefix + name for name in stored.names))
+            for ours, stored in family.body(self.config).items()
         }
         if self.task is None:
-            return body
-        return body | {f"head.{ours}": names for ours, names in family.heads[self.task].items()}
+            return names
+        head = family.heads[self.task](self.config)
+        return names | {f"head.{ours}": stored for ours, stored in head.items()}
 
-    def _load(
-        self, folder: Path, family: Family, saved_labels: tuple[str, ...], source: str
-    ) -> None:
+    def _load(self, folder: Path, family: Family, old_labels: tuple[str, ...], source: str) -> None:
         """Fills a model made on the meta device from a checkpoint."""
-        names = {
-            ours: tuple(plain_name(name, family) for name in theirs)
-            for ours, theirs in self._names(family).items()
-        }
-        order = _label_order(saved_labels, self.labels)
-        if self.head is not None and order is None:
+        names = {ours: plain_stored(stored, family) for ours, stored in self._names(family).items()}
+        order = label_order(old_labels, self.labels)
+        if self.labels and order is None:
             names = {ours: theirs for ours, theirs in names.items() if "head.classify" not in ours}
-        shapes = {name: tensor.shape for name, tensor in self.state_dict().items()}
+        shapes = {name: tensor.shape for name, tensor in self.named_parameters()}
         with open_checkpoint(folder, family) as checkpoint:
             tensors = load_tensors(checkpoint, names, shapes)
-            used = {name for ours in tensors for name in names[ours]}
-            left_over = tuple(n for n in checkpoint.names if n not in used)
+            used = {name for ours in tensors for name in names[ours].names}
+            left_over = tuple(
+                name
+                for name in checkpoint.names
+                if name not in used and not name.endswith(family.ignored or ("\0",))
+            )
         missing = tuple(name for name in shapes if name not in tensors)
         broken = [name for name in missing if not name.startswith("head.")]
         if broken:
-            wanted = [name for ours in broken for name in names[ours]]
+            wanted = [name for ours in broken for name in names[ours].names]
             absent = [name for name in wanted if name not in checkpoint.names]
             raise ModelError(
                 f"{checkpoint.path} lacks {len(absent)} tensors of a {family.name} model, such as "
@@ -235,12 +275,12 @@ class Model(nn.Module):
                 tensors[name] = tensors[name][order]
         self._fill(tensors, missing)
         self.report = LoadReport(tuple(tensors), missing, left_over)
-        if saved_labels and order is None and self.head is not None:
+        if old_labels and order is None and self.head is not None:
             log.warning(
                 "%s: its head answers %s; yours answers %s. The body is kept, a new head is made.",
                 source,
-                _spell(saved_labels),
-                _spell(self.labels),
+                spell(old_labels),
+                spell(self.labels),
             )
 
     def resize_vocabulary(self, size: int) -> None:
@@ -281,7 +321,7 @@ class Model(nn.Module):
     def _initialize(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding) and not module.weight.is_meta:
             nn.init.normal_(module.weight, std=self.config.init_std)
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
@@ -295,35 +335,13 @@ def _family(raw: dict[str, Any], source: str) -> Family:
     return FAMILIES[kind]
 
 
-def _without_head(raw: dict[str, Any]) -> dict[str, Any]:
-    head = {"id2label", "label2id", "problem_type", "num_labels", "dtype", "torch_dtype"}
-    return {key: value for key, value in raw.items() if key not in head}
-
-
 def _saved_task(raw: dict[str, Any], family: Family) -> str | None:
     saved = raw.get("architectures") or []
     return next((task for task, name in family.architectures.items() if name in saved), None)
 
 
-def _saved_labels(raw: dict[str, Any]) -> tuple[str, ...]:
-    """The labels of the saved head; a head saved without names has placeholders."""
-    named = raw.get("id2label") or {f"{i}": f"LABEL_{i}" for i in range(raw.get("num_labels", 2))}
-    if not isinstance(named, dict) or set(named) != {str(index) for index in range(len(named))}:
-        raise ModelError('id2label does not name the labels by number: {"0": "...", "1": "..."}.')
-    return tuple(str(named[str(index)]) for index in range(len(named)))
-
-
-def _label_order(saved: tuple[str, ...], wanted: tuple[str, ...]) -> list[int] | None:
-    """For each wanted label, its row in the saved head; None where the head does not fit."""
-    if not saved or len(saved) != len(wanted):
+def _frozen(record: Any) -> Any:
+    """A record that was asked for, as tuples."""
+    if record is None:
         return None
-    if all(_PLACEHOLDER.fullmatch(label) for label in saved):
-        return list(range(len(saved)))
-    if set(saved) == set(wanted):
-        return [saved.index(label) for label in wanted]
-    return None
-
-
-def _spell(labels: Sequence[str], most: int = 4) -> str:
-    names = ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
-    return f"{len(labels)} labels ({names})"
+    return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in record)

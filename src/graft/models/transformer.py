@@ -1,61 +1,169 @@
-"""The block, and the encoder made of it."""
+"""The block, the stack made of it, and the pair of stacks that translates."""
+
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from graft.models.batch import Batch
 from graft.models.config import Config
+from graft.models.context import Context, Memory
 from graft.models.dropout import Dropout
-from graft.models.layers import Embeddings, FeedForward, SelfAttention
+from graft.models.layers import Attention, CrossAttention, Embeddings, FeedForward
+from graft.models.norm import make_norm
+from graft.models.relative import RelativePositions
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each added to the stream and then normalised."""
+    """Attention, to another stack's states as well where there is one, and feed-forward.
 
-    def __init__(self, config: Config) -> None:
+    Each of these is added to the residual stream. The normalisation stands after the sum, before
+    the sublayer, or around it.
+
+    Args:
+        config: The shape.
+        layer: The number of the block.
+    """
+
+    def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
-        self.attention = SelfAttention(config)
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+        self.place = config.norm.place
+        self.attention = Attention(config, layer)
+        self.cross = CrossAttention(config, layer) if config.cross else None
         self.feed_forward = FeedForward(config)
-        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
         self.dropout = Dropout(config.dropout)
+        self.attention_norm, self.feed_forward_norm = self._norms(config), self._norms(config)
+        self.cross_norm = self._norms(config) if config.cross else None
+        if layer == 0 and not config.norm.first:
+            self.attention_norm = nn.Identity()
+        if self.place == "around":
+            self.attention_end_norm = self._norms(config)
+            self.feed_forward_end_norm = self._norms(config)
 
-    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Args: hidden `[tokens, hidden]`, batch. Returns: `[tokens, hidden]`."""
-        return self._add(hidden, self.attention(hidden, batch))
+    @staticmethod
+    def _norms(config: Config) -> nn.Module:
+        return make_norm(config.norm, config.hidden_size)
 
-    def firsts(self, hidden: Tensor, batch: Batch) -> Tensor:
+    def forward(self, hidden: Tensor, context: Context) -> Tensor:
+        """Args: hidden `[tokens, hidden]`, context. Returns: `[tokens, hidden]`."""
+        hidden = self._add(hidden, "attention", lambda states: self.attention(states, context))
+        if self.cross is not None:
+            cross = self.cross
+            hidden = self._add(hidden, "cross", lambda states: cross(states, context))
+        return self._add(hidden, "feed_forward", self.feed_forward)
+
+    def firsts(self, hidden: Tensor, context: Context) -> Tensor:
         """The same for the first token of each sequence: `[sequences, hidden]`."""
-        return self._add(hidden[batch.starts[:-1]], self.attention.firsts(hidden, batch))
+        starts = context.batch.starts[:-1]
+        hidden = self._add(
+            hidden, "attention", lambda states: self.attention.firsts(states, context), starts
+        )
+        return self._add(hidden, "feed_forward", self.feed_forward)
 
-    def _add(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        hidden = self.attention_norm(hidden + self.dropout(attended))
-        hidden = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
-        return hidden
+    def _add(
+        self,
+        hidden: Tensor,
+        name: str,
+        sublayer: Callable[[Tensor], Tensor],
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Adds a sublayer to the stream, or to these rows of it, with its normalisation."""
+        norm = self.get_submodule(f"{name}_norm")
+        states = sublayer(hidden if self.place == "after" else norm(hidden))
+        if self.place == "around":
+            states = self.get_submodule(f"{name}_end_norm")(states)
+        stream = hidden if rows is None else hidden[rows]
+        added: Tensor = stream + self.dropout(states)
+        return norm(added) if self.place == "after" else added
 
 
-class Encoder(nn.Module):
+class Transformer(nn.Module):
     """Embeddings and a stack of blocks."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.embeddings = Embeddings(config)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.relative = None if config.relative is None else RelativePositions(config)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.deciding_layers))
+        self.layers = config.layers
+        self.norm = make_norm(config.norm, config.hidden_size) if config.final_norm else None
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Args: batch. Returns: the last hidden states, `[tokens, hidden]`."""
-        hidden: Tensor = self.embeddings(batch)
-        for block in self.blocks:
-            hidden = block(hidden, batch)
+    def forward(self, context: Context) -> Tensor:
+        """Args: context. Returns: the last hidden states, `[tokens, hidden]`."""
+        hidden = self._enter(context)
+        for layer in range(self.layers):
+            hidden = self.block(layer)(hidden, context)
+            if layer + 1 < self.layers:
+                context.keep(hidden)
+        hidden = self._leave(hidden)
+        context.keep(hidden)
+        if context.cache is not None:
+            context.cache.end(context.batch)
         return hidden
 
-    def firsts(self, batch: Batch) -> Tensor:
+    def firsts(self, context: Context) -> Tensor:
         """The last hidden states of first tokens alone, `[sequences, hidden]`.
 
         The last block leaves out what only the other tokens would need: most of its work.
         """
-        hidden: Tensor = self.embeddings(batch)
-        for block in self.blocks[:-1]:
-            hidden = block(hidden, batch)
-        last = self.blocks[-1]
-        assert isinstance(last, Block)
-        return last.firsts(hidden, batch)
+        hidden = self._enter(context)
+        for layer in range(self.layers - 1):
+            hidden = self.block(layer)(hidden, context)
+        return self._leave(self.block(self.layers - 1).firsts(hidden, context))
+
+    def block(self, layer: int) -> Block:
+        """The block of a layer; layers that share weights share it."""
+        block = self.blocks[layer * len(self.blocks) // self.layers]
+        assert isinstance(block, Block)
+        return block
+
+    def _enter(self, context: Context) -> Tensor:
+        if context.cache is not None:
+            context.cache.begin(context.batch)
+        if self.relative is not None:
+            context.bias = self.relative.bias()
+        hidden: Tensor = self.embeddings(context)
+        context.keep(hidden)
+        return hidden
+
+    def _leave(self, hidden: Tensor) -> Tensor:
+        return hidden if self.norm is None else self.norm(hidden)
+
+
+class EncoderDecoder(nn.Module):
+    """A stack that reads, and one that writes what it was made of it (Vaswani et al., 2017)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        assert config.decoder is not None
+        self.encoder = Transformer(config)
+        self.decoder = Transformer(config.decoder)
+        self.decoder.embeddings.tokens = self.encoder.embeddings.tokens
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """The encoder's."""
+        return self.encoder.embeddings
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """All blocks, from the input to the output."""
+        return [*self.encoder.blocks, *self.decoder.blocks]
+
+    def encode(self, context: Context) -> Memory:
+        """What the decoder reads."""
+        return Memory(self.encoder(context), context.batch)
+
+    def forward(self, context: Context) -> Tensor:
+        """The states of `context.batch.decoder`, which see the batch: `[tokens, hidden]`."""
+        decoder = context.batch.decoder
+        assert decoder is not None
+        memory = self.encode(context)
+        writing = Context(
+            decoder, memory=memory, record=context.record, attention=context.attention
+        )
+        hidden: Tensor = self.decoder(writing)
+        return hidden
+
+
+def make_body(config: Config) -> Transformer | EncoderDecoder:
+    """The stack, or pair of stacks, of a configuration."""
+    return Transformer(config) if config.decoder is None else EncoderDecoder(config)

@@ -1,0 +1,138 @@
+"""Reading `config.json`: names, defaults, and what each value may be."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from graft.errors import ModelError
+from graft.models.config import Activation, Config, Rotary
+
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+    "tanh": "tanh",
+}
+SPECIAL = (
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+)
+
+
+class Settings:
+    """The values of a `config.json`, each checked as it is read.
+
+    Args:
+        raw: The parsed file.
+        defaults: What the ecosystem takes for settings that are left out.
+    """
+
+    def __init__(self, raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        self.raw = raw
+        self.defaults = defaults
+        self.read = {"architectures", "model_type"}
+
+    def get(self, name: str) -> Any:
+        """A setting as it is."""
+        self.read.add(name)
+        value = self.raw.get(name)
+        return self.defaults.get(name) if value is None else value
+
+    def size(self, name: str, least: int = 1) -> int:
+        """A whole number.
+
+        Raises:
+            ModelError: It is none, or below `least`.
+        """
+        value = self.get(name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and value == int(value) >= least):
+            above = "above zero" if least == 1 else f"of {least} or more"
+            raise ModelError(f"{name} is {value!r}, not a whole number {above}.")
+        return int(value)
+
+    def share(self, name: str) -> float:
+        """A number from 0 to below 1."""
+        value = self.get(name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and 0 <= value < 1):
+            raise ModelError(f"{name} is {value!r}, not a number from 0 to below 1.")
+        return float(value)
+
+    def number(self, name: str) -> float:
+        """A number above zero."""
+        value = self.get(name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and value > 0):
+            raise ModelError(f"{name} is {value!r}, not a number above zero.")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        """True or false."""
+        value = self.get(name)
+        if not isinstance(value, bool):
+            raise ModelError(f"{name} is {value!r}, neither true nor false.")
+        return value
+
+    def activation(self, name: str) -> Activation:
+        """An activation function."""
+        value = self.get(name)
+        if value not in ACTIVATIONS:
+            raise ModelError(f"{name} {value!r} is not one of {', '.join(ACTIVATIONS)}.")
+        return ACTIVATIONS[value]
+
+    def only(self, name: str, *allowed: Any) -> None:
+        """Refuses a setting whose value means a model that Graft does not have."""
+        value = self.get(name)
+        if value not in allowed:
+            family = self.raw.get("model_type")
+            raise ModelError(f"{name} {value!r} of {family} is not supported.")
+
+    def heads(self, hidden: str, heads: str) -> None:
+        """Refuses a width that heads do not divide."""
+        if self.size(hidden) % self.size(heads):
+            raise ModelError(
+                f"{hidden} {self.get(hidden)} is not a multiple of {heads} {self.get(heads)}."
+            )
+
+    def rotary(self) -> Rotary:
+        """The rotations, as files of all ages write them."""
+        given = dict(self.get("rope_parameters") or self.get("rope_scaling") or {})
+        self.read.update(("rope_parameters", "rope_scaling", "rope_theta"))
+        theta = float(given.pop("rope_theta", None) or self.raw.get("rope_theta") or 10_000.0)
+        if "type" in given:
+            given.setdefault("rope_type", given.pop("type"))
+        if given.get("rope_type") == "default":
+            given = {}
+        return Rotary(theta, tuple(sorted(given.items())))
+
+    def special(self) -> dict[str, Any]:
+        """The ids of special tokens."""
+        ids = {name: self.get(name) for name in SPECIAL}
+        return {name: value for name, value in ids.items() if value is not None}
+
+    def extra(self) -> dict[str, Any]:
+        """What was not read."""
+        return {name: value for name, value in self.raw.items() if name not in self.read}
+
+
+def activation_name(raw: Mapping[str, Any], name: str, activation: Activation) -> str:
+    """The spelling of an activation: the file's own where it means the same."""
+    given = raw.get(name)
+    if isinstance(given, str) and ACTIVATIONS.get(given) == activation:
+        return given
+    return next(theirs for theirs, ours in ACTIVATIONS.items() if ours == activation)
+
+
+def with_extra(config: Config, settings: Settings) -> Config:
+    """The configuration with what was not read of its file, to be written back."""
+    return replace(config, special=settings.special(), extra=settings.extra())
