@@ -16,7 +16,8 @@ class Cache:
     """What a stack of blocks keeps of sequences that grow, one row a sequence.
 
     The memory of all tokens there will be is set aside at the start, so that nothing is copied as
-    the sequences grow; on a CPU the system gives memory only as it is written to.
+    the sequences grow; on a CPU the system gives memory only as it is written to. It is zero, as
+    what masks leave out is still multiplied.
 
     Args:
         config: The shape of the stack.
@@ -37,7 +38,7 @@ class Cache:
         heads, size = config.key_heads or config.heads, config.width_of_head
         shape = (rows, heads, capacity, size)
         self.keys, self.values = (
-            [torch.empty(shape, device=device, dtype=dtype) for _ in range(config.layers)]
+            [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.layers)]
             for _ in range(2)
         )
         self.lengths = torch.zeros(rows, dtype=torch.int64)

@@ -99,7 +99,7 @@ def load_tensors(
         if tensor.shape != shapes[ours]:
             raise ModelError(
                 f"{checkpoint.path}: {' + '.join(stored.names)} has shape {list(tensor.shape)}, "
-                f"but config.json asks for {list(shapes[ours])}. The two files are not of one model."
+                f"but config.json asks for {list(shapes[ours])}. They are not of one model."
             )
         found[ours] = tensor
     return found

@@ -109,7 +109,7 @@ def needs_gradient(*parts: Tensor) -> bool:
 
 
 def _by_key_head(part: Tensor, key_heads: int) -> Tensor:
-    """`[sequences, length, heads, size]` to `[sequences * key_heads, heads of each * length, size]`.
+    """`[sequences, length, heads, size]` to `[sequences * key_heads, group * length, size]`.
 
     Heads that share keys are as many queries of one head.
     """
