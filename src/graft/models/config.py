@@ -62,9 +62,8 @@ class Disentangled:
     """Attention to contents and relative positions apart (He et al., 2020).
 
     Attributes:
-        span: The farthest distance, or the number of buckets to each side, in tokens.
-        buckets: Logarithmic buckets to each side; 0 for one a distance.
-        max_distance: The distance that the last bucket begins at.
+        span: How many distances to each side have an embedding, or logarithmic buckets of them.
+        farthest: The distance of the last bucket, in tokens; None where each has its own embedding.
         content_to_position: Whether queries look at the position of keys.
         position_to_content: Whether the position of queries looks at keys.
         shared: Whether positions are projected by the same weights as contents.
@@ -72,12 +71,26 @@ class Disentangled:
     """
 
     span: int
-    buckets: int = 0
-    max_distance: int = 512
+    farthest: int | None = None
     content_to_position: bool = True
     position_to_content: bool = True
     shared: bool = True
     norm: bool = True
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Neighbours of the embeddings, added to what the first block gives (He et al., 2020).
+
+    Attributes:
+        kernel: How many tokens it sees at once, an odd number.
+        groups: Parts of the hidden size that do not see each other.
+        activation: Behind it.
+    """
+
+    kernel: int = 3
+    groups: int = 1
+    activation: Activation = "tanh"
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,8 @@ class Classifier:
         bias: Whether the layers have biases.
         norm: Whether a normalisation follows the activation.
         dropout_before: Whether what is pooled is dropped from as well.
+        share_before: The share of that; None for the head's.
+        of_tokens: Whether the same layers stand before the labels of tokens.
     """
 
     pool: Literal["first", "last", "mean"] = "first"
@@ -100,6 +115,8 @@ class Classifier:
     dense_bias: bool = True
     norm: bool = False
     dropout_before: bool = False
+    share_before: float | None = None
+    of_tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +161,7 @@ class Config:
             `hidden_size`.
         embedding_scale: Factor of the token embedding.
         embedding_norm: Whether the embeddings are normalised.
+        widen_first: Whether they are widened before that, without a bias, and not behind it.
         positions: What is added to the embeddings: a "learned" vector, a "sinusoidal" one, "none".
         first_position: The row of the first position in their table.
         segments: Rows of the segment embedding; 0 for none.
@@ -163,11 +181,14 @@ class Config:
             where no layer has one.
         relative: Biases of distances; None for none.
         disentangled: Attention to positions apart; None for none.
+        convolution: Next to the first block; None for none.
         groups: Blocks with weights of their own, where layers share them; 0 where they do not.
         decoder: The stack that reads this one's states; None where there is none.
         cross: Whether each block reads the states of another stack.
         dropout: Share of activations dropped in training.
+        embedding_dropout: The same of the embeddings; None for `dropout`.
         attention_dropout: Share of attention weights dropped in training.
+        output_dropout: Share dropped of attention's output, ahead of `dropout`.
         activation_dropout: Share dropped behind the feed-forward layer's activation.
         head_dropout: Share dropped in a head; None for `dropout`.
         init_std: Standard deviation of new weights.
@@ -193,6 +214,7 @@ class Config:
     embedding_size: int | None = None
     embedding_scale: float = 1.0
     embedding_norm: bool = True
+    widen_first: bool = False
     positions: Literal["learned", "sinusoidal", "none"] = "learned"
     first_position: int = 0
     segments: int = 0
@@ -211,11 +233,14 @@ class Config:
     windows: tuple[int | None, ...] = ()
     relative: RelativeBias | None = None
     disentangled: Disentangled | None = None
+    convolution: Convolution | None = None
     groups: int = 0
     decoder: "Config | None" = None
     cross: bool = False
     dropout: float = 0.1
+    embedding_dropout: float | None = None
     attention_dropout: float = 0.1
+    output_dropout: float = 0.0
     activation_dropout: float = 0.0
     head_dropout: float | None = None
     init_std: float = 0.02
