@@ -54,7 +54,8 @@ class Checkpoint:
         parts = [self.read(self.names[name]).to(torch.float32) for name in stored.names]
         if stored.transposed:
             parts = [part.T.contiguous() for part in parts]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return whole.flatten() if stored.shape else whole
 
 
 @contextmanager
@@ -128,6 +129,8 @@ def save_tensors(state: Mapping[str, Tensor], names: TensorNames, path: Path) ->
 
 def _parts(tensor: Tensor, stored: Stored) -> Iterator[tuple[str, Tensor]]:
     """A tensor as files keep it: taken apart, each part under its name."""
+    if stored.shape:
+        tensor = tensor.view(stored.shape)
     parts = tensor.split(stored.sizes) if stored.sizes else tensor.chunk(len(stored.names))
     for name, part in zip(stored.names, parts, strict=True):
         yield name, (part.T if stored.transposed else part).contiguous()

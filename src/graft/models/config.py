@@ -1,6 +1,6 @@
 """What a model is made of, in one vocabulary for all families."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "tanh"]
@@ -129,6 +129,7 @@ class Vocabulary:
         dense_bias: Whether that layer has a bias.
         tied: Whether the weights are those of the token embedding.
         bias: Whether it has a bias.
+        fixed_bias: Whether training leaves that bias as it is.
         scale: A factor of the states before it.
         cap: Logits are kept within plus and minus this, by a tanh; None for not.
     """
@@ -138,6 +139,7 @@ class Vocabulary:
     dense_bias: bool = True
     tied: bool = True
     bias: bool = False
+    fixed_bias: bool = False
     scale: float = 1.0
     cap: float | None = None
 
@@ -184,12 +186,15 @@ class Config:
         convolution: Next to the first block; None for none.
         groups: Blocks with weights of their own, where layers share them; 0 where they do not.
         decoder: The stack that reads this one's states; None where there is none.
+        shared_embedding: Whether that stack embeds its tokens with this one's weights.
         cross: Whether each block reads the states of another stack.
         dropout: Share of activations dropped in training.
         embedding_dropout: The same of the embeddings; None for `dropout`.
         attention_dropout: Share of attention weights dropped in training.
         output_dropout: Share dropped of attention's output, ahead of `dropout`.
         activation_dropout: Share dropped behind the feed-forward layer's activation.
+        final_dropout: Share dropped of the last states.
+        layer_dropout: Share of blocks left out in training (Fan et al., 2019).
         head_dropout: Share dropped in a head; None for `dropout`.
         init_std: Standard deviation of new weights.
         classifier: The shape of the head for one answer a sequence.
@@ -236,12 +241,15 @@ class Config:
     convolution: Convolution | None = None
     groups: int = 0
     decoder: "Config | None" = None
+    shared_embedding: bool = True
     cross: bool = False
     dropout: float = 0.1
     embedding_dropout: float | None = None
     attention_dropout: float = 0.1
     output_dropout: float = 0.0
     activation_dropout: float = 0.0
+    final_dropout: float = 0.0
+    layer_dropout: float = 0.0
     head_dropout: float | None = None
     init_std: float = 0.02
     classifier: Classifier = Classifier()
@@ -250,6 +258,11 @@ class Config:
     several_labels: bool = False
     special: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def answering(self) -> "Config":
+        """The shape of the stack whose states heads read."""
+        return self if self.decoder is None else replace(self.decoder, labels=self.labels)
 
     @property
     def key_width(self) -> int:

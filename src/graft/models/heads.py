@@ -98,7 +98,10 @@ class VocabularyHead(nn.Module):
         if self.shape.scale != 1.0:
             hidden = hidden * self.shape.scale
         weight = embedding if self.weight is None else self.weight
-        logits = F.linear(hidden, weight, self.bias)
+        bias = self.bias
+        if bias is not None and self.shape.fixed_bias:
+            bias = bias.detach()
+        logits = F.linear(hidden, weight, bias)
         cap = self.shape.cap
         return logits if cap is None else cap * torch.tanh(logits / cap)
 

@@ -15,11 +15,13 @@ class Stored:
         names: The family's names of it; several of theirs are stacked along dimension 0.
         sizes: How many rows each of these has; empty where they have equal parts.
         transposed: Whether a file keeps it with its two dimensions swapped.
+        shape: The shape in which a file keeps what is a vector here; empty for as it is.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...] = ()
     transposed: bool = False
+    shape: tuple[int, ...] = ()
 
 
 TensorNames = Mapping[str, Stored]
@@ -39,6 +41,9 @@ class Family:
         heads: From a task and a `Config` to how that task's head is kept.
         prefix: Put before the body's names when a head is saved with it.
         architectures: The class the ecosystem loads each task with; None: the body alone.
+        encoders: The same for pairs of stacks of which the encoder is kept alone. A task that is
+            only here leaves the decoder out.
+        bare: Tasks whose classes keep the body without `prefix`.
         aliases: Endings of tensor names that older files write, and what they are called now.
         ignored: Endings of names that say nothing: buffers, and copies of tied weights.
     """
@@ -50,6 +55,8 @@ class Family:
     heads: Mapping[str, Callable[[Config], TensorNames]]
     prefix: str
     architectures: Mapping[str | None, str]
+    encoders: Mapping[str | None, str] = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
