@@ -35,7 +35,8 @@ class Rotary:
     Attributes:
         theta: The base of the frequencies.
         scaling: How they are stretched for longer texts, by the names of `config.json`
-            (`rope_type`, `factor`, ...), as sorted pairs; empty where they are not.
+            (`rope_type`, `factor`, `original_max_position_embeddings`, ...), as sorted pairs;
+            empty where they are not. See `graft.models.rotary.SCALINGS`.
     """
 
     theta: float = 10_000.0
@@ -176,9 +177,11 @@ class Config:
         feed_forward_bias: Whether the feed-forward layers have them.
         query_key_norm: Whether each head's queries and keys are normalised.
         attention_scale: Factor of the scores; None for `head_size ** -0.5`.
+        scale_by_depth: Whether each block's scores are divided by its number, the first being 1.
         score_cap: Scores are kept within plus and minus this, by a tanh; None for not.
         rotary: Rotations of queries and keys; None for none.
         local_rotary: The same where a layer has a window; None for the same as `rotary`.
+        rotary_layers: For each layer, whether it has rotations; empty where all have.
         windows: For each layer, how far tokens see, in tokens to each side; None for all. Empty
             where no layer has one.
         relative: Biases of distances; None for none.
@@ -232,9 +235,11 @@ class Config:
     feed_forward_bias: bool = True
     query_key_norm: bool = False
     attention_scale: float | None = None
+    scale_by_depth: bool = False
     score_cap: float | None = None
     rotary: Rotary | None = None
     local_rotary: Rotary | None = None
+    rotary_layers: tuple[bool, ...] = ()
     windows: tuple[int | None, ...] = ()
     relative: RelativeBias | None = None
     disentangled: Disentangled | None = None
@@ -293,7 +298,13 @@ class Config:
         """How far tokens see in a layer, in tokens to each side; None for all."""
         return self.windows[layer] if self.windows else None
 
+    def scale_of(self, layer: int) -> float:
+        """Factor of a layer's attention scores."""
+        return self.scale / (layer + 1) if self.scale_by_depth else self.scale
+
     def rotary_of(self, layer: int) -> Rotary | None:
-        """The rotations of a layer."""
+        """The rotations of a layer; None for none."""
+        if self.rotary_layers and not self.rotary_layers[layer]:
+            return None
         local = self.local_rotary if self.window(layer) is not None else None
         return local or self.rotary

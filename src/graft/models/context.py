@@ -8,6 +8,7 @@ from graft.models.attention import Bias, Rules
 from graft.models.batch import Batch
 from graft.models.cache import Cache
 from graft.models.config import Rotary
+from graft.models.disentangled import Places
 from graft.models.layout import Layout
 from graft.models.rotary import Rotation, rotation
 
@@ -20,11 +21,25 @@ class Record:
         hidden_states: `[tokens, hidden]`: the embeddings, then each block's, the last normalised.
         attentions: For each layer, for each sequence, `[heads, queries, keys]`.
         cross_attentions: The same of attention to the encoder.
+        encoder: What was asked for of the encoder.
     """
 
     hidden_states: list[Tensor] | None = None
     attentions: list[list[Tensor]] | None = None
     cross_attentions: list[list[Tensor]] | None = None
+    encoder: "Record | None" = None
+
+    @classmethod
+    def asked(cls, hidden_states: bool, attentions: bool) -> "Record":
+        """One that keeps these, of both stacks where there are two."""
+
+        def of_stack(encoder: Record | None) -> Record:
+            states: list[Tensor] | None = [] if hidden_states else None
+            own: list[list[Tensor]] | None = [] if attentions else None
+            cross: list[list[Tensor]] | None = [] if attentions else None
+            return cls(states, own, cross, encoder)
+
+        return of_stack(of_stack(None))
 
 
 @dataclass
@@ -51,6 +66,7 @@ class Context:
         record: Keeps hidden states and attention weights that were asked for.
         attention: The name of the implementation of attention.
         bias: What is added to the attention scores of every layer.
+        places: Embeddings of distances, for disentangled attention.
     """
 
     batch: Batch
@@ -59,6 +75,7 @@ class Context:
     record: Record = field(default_factory=Record)
     attention: str = "auto"
     bias: Bias | None = None
+    places: Places | None = None
     _rotations: dict[Rotary, Rotation] = field(default_factory=dict)
     _cross: Layout | None = None
 
@@ -74,6 +91,12 @@ class Context:
         if self._cross is None:
             self._cross = Layout(self.batch.lengths, self.memory.batch.lengths)
         return self._cross
+
+    @property
+    def lengths(self) -> Tensor:
+        """`int64[sequences]`, tokens of each sequence so far, on the CPU."""
+        new = self.batch.lengths
+        return new if self.cache is None else self.cache.lengths + new
 
     def rules(self, rules: Rules, dropout: float) -> Rules:
         """How tokens see each other in this pass, by the rules of a layer."""
@@ -103,5 +126,7 @@ class Context:
     def rotation(self, rotary: Rotary, head_size: int) -> Rotation:
         """The angles of the tokens; made once, used by every layer with these frequencies."""
         if rotary not in self._rotations:
-            self._rotations[rotary] = rotation(rotary, head_size, self.positions)
+            self._rotations[rotary] = rotation(
+                rotary, head_size, self.positions, self.batch.lengths, self.lengths
+            )
         return self._rotations[rotary]

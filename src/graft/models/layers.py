@@ -1,5 +1,7 @@
 """The bricks: embeddings, attention, feed-forward. All work on `[tokens, hidden]`."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +11,7 @@ from graft.models.activations import ACTIVATIONS
 from graft.models.attention import Rules, attend
 from graft.models.config import Config
 from graft.models.context import Context
+from graft.models.disentangled import DisentangledBias
 from graft.models.dropout import Dropout
 from graft.models.linear import Linear
 from graft.models.norm import RMSNorm, make_norm
@@ -30,11 +33,14 @@ class Embeddings(nn.Module):
             self.positions = nn.Embedding(config.max_positions + config.first_position, width)
         if config.segments:
             self.segments = nn.Embedding(config.segments, width)
+        self.widen_first = config.widen_first
         if config.embedding_norm:
-            self.norm = make_norm(config.norm, width)
+            normed = config.hidden_size if config.widen_first else width
+            self.norm = make_norm(config.norm, normed)
         if width != config.hidden_size:
-            self.widen = Linear(width, config.hidden_size)
-        self.dropout = Dropout(config.dropout)
+            self.widen = Linear(width, config.hidden_size, bias=not config.widen_first)
+        share = config.embedding_dropout
+        self.dropout = Dropout(config.dropout if share is None else share)
 
     def forward(self, context: Context) -> Tensor:
         """Args: context. Returns: `[tokens, hidden]`.
@@ -53,10 +59,12 @@ class Embeddings(nn.Module):
         if self.segments is not None:
             types = batch.type_ids
             hidden = hidden + (self.segments.weight[0] if types is None else self.segments(types))
+        if self.widen is not None and self.widen_first:
+            hidden = self.widen(hidden)
         if self.norm is not None:
             hidden = self.norm(hidden)
         hidden = self.dropout(hidden)
-        return hidden if self.widen is None else self.widen(hidden)
+        return hidden if self.widen is None or self.widen_first else self.widen(hidden)
 
     def _places(self, context: Context, table: nn.Embedding) -> Tensor:
         limit = table.num_embeddings - self.first_position
@@ -73,9 +81,11 @@ class Embeddings(nn.Module):
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
     """Waves of positions (Vaswani et al., 2017), sines first: `float32[tokens, width]`."""
-    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
-    angles = positions[:, None].float() * 10_000.0**-exponents
-    return torch.cat((angles.sin(), angles.cos()), dim=1)[:, :width]
+    rows, places = positions.unique(return_inverse=True)
+    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float64) / width
+    # A single rounds the angles of late positions too coarsely.
+    angles = rows[:, None] * 10_000.0**-exponents
+    return torch.cat((angles.sin(), angles.cos()), dim=1)[:, :width].float()[places]
 
 
 class Attention(nn.Module):
@@ -100,24 +110,28 @@ class Attention(nn.Module):
                 RMSNorm(self.head_size, norm.eps, norm.offset) for _ in range(2)
             )
         self.rotary = config.rotary_of(layer)
+        self.places = None if config.disentangled is None else DisentangledBias(config)
         self.dropout = config.attention_dropout
-        self.rules = Rules(config.scale, config.causal, config.window(layer), config.score_cap)
+        self.output_dropout = Dropout(config.output_dropout)
+        self.rules = Rules(
+            config.scale_of(layer), config.causal, config.window(layer), config.score_cap
+        )
 
     def forward(self, hidden: Tensor, context: Context) -> Tensor:
         """Args: hidden `[tokens, hidden]`, context. Returns: `[tokens, hidden]`."""
         query, key, value = self._heads(self.qkv(hidden), self.widths)
         query, key = self._turn(query, key, context)
-        rules = context.rules(self.rules, self.dropout if self.training else 0.0)
+        rules = self._rules(context)
         if context.cache is None:
             attended = attend(query, key, value, context.batch.layout, rules)
         else:
             attended = context.cache.attend(self.layer, query, key, value, context.batch, rules)
-        output: Tensor = self.output(attended.flatten(1))
+        output: Tensor = self.output_dropout(self.output(attended.flatten(1)))
         return output
 
     def firsts(self, hidden: Tensor, context: Context) -> Tensor:
         """The same for the first token of each sequence: `[sequences, hidden]`."""
-        plain = context.bias is None and self.rotary is None and self.query_norm is None
+        plain = self.rotary is None and self.query_norm is None
         if not plain or hidden.is_cuda or self.heads * self.head_size != self.widths[1]:
             return self.forward(hidden, context)[context.batch.starts[:-1]]
         weight = self.qkv.weight
@@ -125,12 +139,13 @@ class Attention(nn.Module):
         bias = hidden.new_zeros(len(weight)) if self.qkv.bias is None else self.qkv.bias
         firsts = hidden[context.batch.starts[:-1]]
         (query,) = self._heads(F.linear(firsts, weight[:wide], bias[:wide]), [wide])
-        rules = context.rules(self.rules, self.dropout if self.training else 0.0)
+        rules = self._rules(context)
         layout = context.batch.first_layout
-        if rules.dropout:
+        if rules.dropout or rules.bias is not None:
             keys_values = F.linear(hidden, weight[wide:], bias[wide:])
             key, value = self._heads(keys_values, self.widths[1:])
-            first: Tensor = self.output(attend(query, key, value, layout, rules).flatten(1))
+            attended = attend(query, key, value, layout, rules).flatten(1)
+            first: Tensor = self.output_dropout(self.output(attended))
             return first
         # One query a head: q . (W h) is (q W) . h, so that the other tokens need neither keys nor
         # values. A bias of the keys adds the same to all scores of a query: softmax ignores it.
@@ -139,8 +154,14 @@ class Attention(nn.Module):
         shared = hidden[:, None].to(query.dtype)
         mixed = attend(query, shared, shared, layout, rules)
         heads = torch.einsum("shc,hdc->shd", mixed, of_value).flatten(1) + bias[2 * wide :]
-        output: Tensor = self.output(heads)
+        output: Tensor = self.output_dropout(self.output(heads))
         return output
+
+    def _rules(self, context: Context) -> Rules:
+        rules = context.rules(self.rules, self.dropout if self.training else 0.0)
+        if self.places is None or context.places is None:
+            return rules
+        return replace(rules, bias=self.places(self.qkv, context.places))
 
     def _heads(self, projected: Tensor, widths: list[int]) -> tuple[Tensor, ...]:
         parts = projected.split(widths, dim=-1)

@@ -4,6 +4,7 @@ from typing import Any
 
 from graft.models.config import Classifier, Config, Norm, Vocabulary
 from graft.models.families.family import Family, Stored, TensorNames, both, one
+from graft.models.families.rotations import read_rotary, write_rotary
 from graft.models.families.settings import Settings, activation_name, with_extra
 
 _DEFAULTS: dict[str, Any] = {
@@ -50,7 +51,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         causal=True,
         embedding_norm=False,
         positions="none",
-        rotary=settings.rotary(),
+        rotary=read_rotary(settings, head_size or settings.size("hidden_size") // heads),
         activation=settings.activation("hidden_act"),
         gated=True,
         norm=Norm("rms", "before", settings.share("rms_norm_eps")),
@@ -83,7 +84,7 @@ def write_config(config: Config) -> dict[str, Any]:
         "max_position_embeddings": config.max_positions,
         "hidden_act": activation_name(config.extra, "hidden_act", config.activation),
         "rms_norm_eps": config.norm.eps,
-        "rope_parameters": {"rope_theta": config.rotary.theta, **dict(config.rotary.scaling)},
+        "rope_parameters": write_rotary(config.rotary),
         "attention_bias": config.attention_bias,
         "mlp_bias": config.feed_forward_bias,
         "attention_dropout": config.attention_dropout,

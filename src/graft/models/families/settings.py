@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from graft.errors import ModelError
-from graft.models.config import Activation, Config, Rotary
+from graft.models.config import Activation, Config
 
 ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",
@@ -60,6 +60,15 @@ class Settings:
             raise ModelError(f"{name} is {value!r}, not a whole number {above}.")
         return int(value)
 
+    def said(self, name: str) -> Any:
+        """A setting as the file says it, null too; the default only where it is left out."""
+        self.read.add(name)
+        return self.raw[name] if name in self.raw else self.defaults.get(name)
+
+    def size_or_none(self, name: str) -> int | None:
+        """A whole number above zero, or null."""
+        return None if self.said(name) is None else self.size(name)
+
     def share(self, name: str) -> float:
         """A number from 0 to below 1."""
         value = self.get(name)
@@ -76,6 +85,10 @@ class Settings:
             raise ModelError(f"{name} is {value!r}, not a number above zero.")
         return float(value)
 
+    def number_or_none(self, name: str) -> float | None:
+        """A number above zero, or null."""
+        return None if self.said(name) is None else self.number(name)
+
     def flag(self, name: str) -> bool:
         """True or false."""
         value = self.get(name)
@@ -84,10 +97,12 @@ class Settings:
         return value
 
     def activation(self, name: str) -> Activation:
-        """An activation function."""
+        """An activation function. A spelling of its own stays in `extra`, to be written back."""
         value = self.get(name)
         if value not in ACTIVATIONS:
             raise ModelError(f"{name} {value!r} is not one of {', '.join(ACTIVATIONS)}.")
+        if value != activation_name({}, name, ACTIVATIONS[value]):
+            self.read.discard(name)
         return ACTIVATIONS[value]
 
     def only(self, name: str, *allowed: Any) -> None:
@@ -104,21 +119,11 @@ class Settings:
                 f"{hidden} {self.get(hidden)} is not a multiple of {heads} {self.get(heads)}."
             )
 
-    def rotary(self) -> Rotary:
-        """The rotations, as files of all ages write them."""
-        given = dict(self.get("rope_parameters") or self.get("rope_scaling") or {})
-        self.read.update(("rope_parameters", "rope_scaling", "rope_theta"))
-        theta = float(given.pop("rope_theta", None) or self.raw.get("rope_theta") or 10_000.0)
-        if "type" in given:
-            given.setdefault("rope_type", given.pop("type"))
-        if given.get("rope_type") == "default":
-            given = {}
-        return Rotary(theta, tuple(sorted(given.items())))
-
     def special(self) -> dict[str, Any]:
         """The ids of special tokens."""
-        ids = {name: self.get(name) for name in SPECIAL}
-        return {name: value for name, value in ids.items() if value is not None}
+        ids = {name: self.said(name) for name in SPECIAL}
+        stated = set(self.raw) & set(self.defaults)  # a null where the default is none is kept
+        return {name: i for name, i in ids.items() if i is not None or name in stated}
 
     def extra(self) -> dict[str, Any]:
         """What was not read."""
