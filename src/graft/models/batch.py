@@ -63,6 +63,43 @@ class Batch:
             targets=targets,
         )
 
+    @classmethod
+    def from_pairs(
+        cls,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        start_id: int | None = None,
+    ) -> Self:
+        """Builds a batch for an encoder-decoder model by hand.
+
+        Args:
+            sources: The token ids that the encoder reads of each pair; none may be empty.
+            targets: Those that the decoder is to write. It reads them shifted to the right; they
+                are the `targets` of `decoder`.
+            start_id: See `shifted`.
+
+        Raises:
+            ValueError: There are not as many targets as sources, or a sequence is empty.
+        """
+        if len(sources) != len(targets):
+            raise ValueError(f"There are {len(sources)} sources, but {len(targets)} targets.")
+        decoder = cls.from_sequences(targets).shifted(start_id)
+        return replace(cls.from_sequences(sources), decoder=decoder)
+
+    def shifted(self, start_id: int | None = None) -> Self:
+        """What a decoder reads to write these sequences: each a token to the right.
+
+        Args:
+            start_id: The token that each begins with; None for its own last one, as mBART has it,
+                whose last token names the language.
+
+        Returns:
+            A batch of the same lengths, whose `targets` are the ids of this one.
+        """
+        ids = self.ids.roll(1)
+        ids[self.starts[:-1]] = self.ids[self.starts[1:] - 1] if start_id is None else start_id
+        return replace(self, ids=ids, type_ids=None, targets=self.ids, decoder=None)
+
     def __len__(self) -> int:
         return len(self.lengths)
 

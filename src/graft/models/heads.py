@@ -25,6 +25,8 @@ class SequenceHead(nn.Module):
         self.pool = nn.Linear(width, width, bias=shape.dense_bias) if shape.dense else None
         self.norm = make_norm(config.norm, width) if shape.norm else None
         self.dropout = Dropout(head_dropout(config))
+        before = shape.share_before
+        self.dropout_before = self.dropout if before is None else Dropout(before)
         self.classify = nn.Linear(width, len(config.labels), bias=shape.bias)
 
     @property
@@ -40,7 +42,7 @@ class SequenceHead(nn.Module):
         """Args: states `[sequences, hidden]`. Returns: logits `[sequences, labels]`."""
         if self.pool is not None:
             if self.shape.dropout_before:
-                states = self.dropout(states)
+                states = self.dropout_before(states)
             states = ACTIVATIONS[self.shape.activation](self.pool(states))
         if self.norm is not None:
             states = self.norm(states)
@@ -55,11 +57,21 @@ class TokenHead(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        shape, width = config.classifier, config.hidden_size
+        self.activation = shape.activation
+        self.pool = self.norm = None
+        if shape.of_tokens:
+            self.pool = nn.Linear(width, width, bias=shape.dense_bias)
+            self.norm = make_norm(config.norm, width) if shape.norm else None
         self.dropout = Dropout(head_dropout(config))
         self.classify = nn.Linear(config.hidden_size, self.outputs or len(config.labels))
 
     def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
         """Args: hidden `[tokens, hidden]`. Returns: logits `[tokens, labels]`."""
+        if self.pool is not None:
+            hidden = ACTIVATIONS[self.activation](self.pool(hidden))
+        if self.norm is not None:
+            hidden = self.norm(hidden)
         logits: Tensor = self.classify(self.dropout(hidden))
         return logits
 
@@ -98,7 +110,7 @@ class VocabularyHead(nn.Module):
         if self.shape.scale != 1.0:
             hidden = hidden * self.shape.scale
         weight = embedding if self.weight is None else self.weight
-        bias = self.bias
+        bias: Tensor | None = self.bias
         if bias is not None and self.shape.fixed_bias:
             bias = bias.detach()
         logits = F.linear(hidden, weight, bias)

@@ -56,6 +56,8 @@ class Output:
         attentions: Where asked for: for each layer, for each sequence, the attention weights,
             `[heads, queries, keys]`.
         cross_attentions: The same of a decoder's attention to the encoder.
+        encoder_hidden_states: Where asked for: those of the encoder. All else is the decoder's.
+        encoder_attentions: The same of its attention.
     """
 
     logits: Tensor | None = None
@@ -63,6 +65,8 @@ class Output:
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[tuple[Tensor, ...], ...] | None = None
     cross_attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    encoder_attentions: tuple[tuple[Tensor, ...], ...] | None = None
 
 
 class Model(nn.Module):
@@ -87,7 +91,7 @@ class Model(nn.Module):
         self.task = task
         self.attention = "auto"
         self.body = make_body(config)
-        self.head = None if task is None else HEADS[task].module(config.decoder or config)
+        self.head = None if task is None else HEADS[task].module(config.answering)
         self.report: LoadReport | None = None
         self.apply(self._initialize)
 
@@ -102,7 +106,8 @@ class Model(nn.Module):
         """Runs the model.
 
         Args:
-            batch: The sequences.
+            batch: The sequences. Where an encoder-decoder model is given nothing for its decoder,
+                that reads them too, shifted to the right.
             hidden: Whether to give the last hidden states of all tokens, next to the logits.
             hidden_states: Whether to give those of every layer.
             attentions: Whether to give the attention weights of every layer; slow.
@@ -110,32 +115,33 @@ class Model(nn.Module):
         Returns:
             Logits where there is a head; hidden states where there is none, or they are asked for.
         """
-        record = Record(
-            [] if hidden_states else None, [] if attentions else None, [] if attentions else None
-        )
+        if self.config.decoder is not None and batch.decoder is None:
+            start = self.config.special.get("decoder_start_token_id")
+            batch = replace(batch, decoder=batch.shifted(start))
+        record = Record.asked(hidden_states, attentions)
         context = Context(batch, record=record, attention=self.attention)
         asked = hidden or hidden_states or attentions
         if isinstance(self.head, SequenceHead) and not asked and self._firsts_are_enough:
             assert isinstance(self.body, Transformer)
             return Output(self.head.of_pooled(self.body.firsts(context)))
         states = self.body(context)
-        logits = None if self.head is None else self.head(states, batch, self._embedding)
+        pair = None if self.config.decoder is None else record.encoder
+        answered = batch.decoder if pair and batch.decoder else batch
+        logits = None if self.head is None else self.head(states, answered, self.body.vocabulary)
         return Output(
             logits,
             states if hidden or self.head is None else None,
             _frozen(record.hidden_states),
             _frozen(record.attentions),
-            _frozen(record.cross_attentions),
+            _frozen(record.cross_attentions) if pair else None,
+            _frozen(pair.hidden_states) if pair else None,
+            _frozen(pair.attentions) if pair else None,
         )
 
     @property
     def _firsts_are_enough(self) -> bool:
         pool = self.config.classifier.pool
         return pool == "first" and not self.config.causal and self.config.decoder is None
-
-    @property
-    def _embedding(self) -> Tensor:
-        return self.body.embeddings.tokens.weight
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -25,11 +25,17 @@ class RelativePositions(nn.Module):
 
         def of(query: Tensor, _: Tensor, distances: Tensor) -> Tensor:
             if id(distances) not in known:
-                buckets = self._buckets(distances).to(self.weight.device)
-                known[id(distances)] = (distances, self.weight[buckets].permute(0, 3, 1, 2))
+                known[id(distances)] = (distances, self._of_distances(distances))
             return known[id(distances)][1].to(query.dtype)
 
         return of
+
+    def _of_distances(self, distances: Tensor) -> Tensor:
+        """`[rows, heads, queries, keys]`; few distances occur, most of them many times."""
+        first, last = int(distances.min()), int(distances.max())
+        buckets = self._buckets(torch.arange(first, last + 1)).to(self.weight.device)
+        by_distance = self.weight.t()[:, buckets]
+        return by_distance[:, (distances - first).to(self.weight.device)].transpose(0, 1)
 
     def _buckets(self, distances: Tensor) -> Tensor:
         """Near distances have a bucket each, farther ones share them by their logarithm."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from graft.models.config import Config
-from graft.models.context import Context, Memory
+from graft.models.context import Context, Memory, Record
+from graft.models.convolution import Convolution
+from graft.models.disentangled import DistanceEmbeddings
 from graft.models.dropout import Dropout
 from graft.models.layers import Attention, CrossAttention, Embeddings, FeedForward
 from graft.models.norm import make_norm
@@ -32,6 +35,8 @@ class Block(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.attention_norm, self.feed_forward_norm = self._norms(config), self._norms(config)
         self.cross_norm = self._norms(config) if config.cross else None
+        convolves = config.convolution is not None and layer == 0
+        self.convolution = Convolution(config) if convolves else None
         if layer == 0 and not config.norm.first:
             self.attention_norm = nn.Identity()
         if self.place == "around":
@@ -44,15 +49,22 @@ class Block(nn.Module):
 
     def forward(self, hidden: Tensor, context: Context) -> Tensor:
         """Args: hidden `[tokens, hidden]`, context. Returns: `[tokens, hidden]`."""
+        entered = hidden
         hidden = self._add(hidden, "attention", lambda states: self.attention(states, context))
         if self.cross is not None:
             cross = self.cross
             hidden = self._add(hidden, "cross", lambda states: cross(states, context))
-        return self._add(hidden, "feed_forward", self.feed_forward)
+        hidden = self._add(hidden, "feed_forward", self.feed_forward)
+        if self.convolution is not None:
+            hidden = self.convolution(entered, hidden, context.batch)
+        return hidden
 
     def firsts(self, hidden: Tensor, context: Context) -> Tensor:
         """The same for the first token of each sequence: `[sequences, hidden]`."""
         starts = context.batch.starts[:-1]
+        if self.convolution is not None:
+            firsts: Tensor = self(hidden, context)[starts]
+            return firsts
         hidden = self._add(
             hidden, "attention", lambda states: self.attention.firsts(states, context), starts
         )
@@ -82,15 +94,19 @@ class Transformer(nn.Module):
         super().__init__()
         self.embeddings = Embeddings(config)
         self.relative = None if config.relative is None else RelativePositions(config)
+        self.places = None if config.disentangled is None else DistanceEmbeddings(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.deciding_layers))
         self.layers = config.layers
         self.norm = make_norm(config.norm, config.hidden_size) if config.final_norm else None
+        self.dropout = Dropout(config.final_dropout)
+        self.layer_dropout = config.layer_dropout
 
     def forward(self, context: Context) -> Tensor:
         """Args: context. Returns: the last hidden states, `[tokens, hidden]`."""
         hidden = self._enter(context)
         for layer in range(self.layers):
-            hidden = self.block(layer)(hidden, context)
+            if not self._left_out():
+                hidden = self.block(layer)(hidden, context)
             if layer + 1 < self.layers:
                 context.keep(hidden)
         hidden = self._leave(hidden)
@@ -106,8 +122,15 @@ class Transformer(nn.Module):
         """
         hidden = self._enter(context)
         for layer in range(self.layers - 1):
-            hidden = self.block(layer)(hidden, context)
+            if not self._left_out():
+                hidden = self.block(layer)(hidden, context)
         return self._leave(self.block(self.layers - 1).firsts(hidden, context))
+
+    @property
+    def vocabulary(self) -> Tensor:
+        """`[vocabulary, embedding]`, what a tied head shares: the token embedding."""
+        weight: Tensor = self.embeddings.tokens.weight
+        return weight
 
     def block(self, layer: int) -> Block:
         """The block of a layer; layers that share weights share it."""
@@ -120,12 +143,20 @@ class Transformer(nn.Module):
             context.cache.begin(context.batch)
         if self.relative is not None:
             context.bias = self.relative.bias()
+        if self.places is not None:
+            context.places = self.places(context.batch.max_length)
         hidden: Tensor = self.embeddings(context)
         context.keep(hidden)
         return hidden
 
     def _leave(self, hidden: Tensor) -> Tensor:
-        return hidden if self.norm is None else self.norm(hidden)
+        left: Tensor = self.dropout(hidden if self.norm is None else self.norm(hidden))
+        return left
+
+    def _left_out(self) -> bool:
+        """Whether training goes past a block."""
+        share = self.layer_dropout
+        return self.training and share > 0 and float(torch.rand(())) < share
 
 
 class EncoderDecoder(nn.Module):
@@ -136,12 +167,18 @@ class EncoderDecoder(nn.Module):
         assert config.decoder is not None
         self.encoder = Transformer(config)
         self.decoder = Transformer(config.decoder)
-        self.decoder.embeddings.tokens = self.encoder.embeddings.tokens
+        if config.shared_embedding:
+            self.decoder.embeddings.tokens = self.encoder.embeddings.tokens
 
     @property
     def embeddings(self) -> Embeddings:
         """The encoder's."""
         return self.encoder.embeddings
+
+    @property
+    def vocabulary(self) -> Tensor:
+        """`[vocabulary, hidden]`, what a tied head shares: the decoder's token embedding."""
+        return self.decoder.vocabulary
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -154,12 +191,11 @@ class EncoderDecoder(nn.Module):
 
     def forward(self, context: Context) -> Tensor:
         """The states of `context.batch.decoder`, which see the batch: `[tokens, hidden]`."""
-        decoder = context.batch.decoder
-        assert decoder is not None
-        memory = self.encode(context)
-        writing = Context(
-            decoder, memory=memory, record=context.record, attention=context.attention
-        )
+        batch, record, attention = context.batch, context.record, context.attention
+        assert batch.decoder is not None
+        reading = Context(batch, record=record.encoder or Record(), attention=attention)
+        memory = self.encode(reading)
+        writing = Context(batch.decoder, memory=memory, record=record, attention=attention)
         hidden: Tensor = self.decoder(writing)
         return hidden
 
