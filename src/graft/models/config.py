@@ -106,6 +106,7 @@ class Classifier:
         norm: Whether a normalisation follows the activation.
         dropout_before: Whether what is pooled is dropped from as well.
         share_before: The share of that; None for the head's.
+        share: The share dropped ahead of the labels; None for the head's.
         of_tokens: Whether the same layers stand before the labels of tokens.
     """
 
@@ -117,6 +118,7 @@ class Classifier:
     norm: bool = False
     dropout_before: bool = False
     share_before: float | None = None
+    share: float | None = None
     of_tokens: bool = False
 
 
@@ -160,8 +162,8 @@ class Config:
         key_heads: Attention heads of keys and values; None for as many as `heads`.
         head_size: Width of one head; None for `hidden_size / heads`.
         causal: Whether tokens see only those before them.
-        embedding_size: Width of the token embedding, where a layer widens it; None for
-            `hidden_size`.
+        embedding_size: Width of the token embedding, where a layer brings it to `hidden_size`;
+            None where it is that, and there is no such layer.
         embedding_scale: Factor of the token embedding.
         embedding_norm: Whether the embeddings are normalised.
         widen_first: Whether they are widened before that, without a bias, and not behind it.
@@ -187,7 +189,9 @@ class Config:
         relative: Biases of distances; None for none.
         disentangled: Attention to positions apart; None for none.
         convolution: Next to the first block; None for none.
-        groups: Blocks with weights of their own, where layers share them; 0 where they do not.
+        groups: How many groups of layers have weights of their own, where layers share them; 0
+            where they do not.
+        group_size: Blocks of a group, run one after another.
         decoder: The stack that reads this one's states; None where there is none.
         shared_embedding: Whether that stack embeds its tokens with this one's weights.
         cross: Whether each block reads the states of another stack.
@@ -199,11 +203,13 @@ class Config:
         final_dropout: Share dropped of the last states.
         layer_dropout: Share of blocks left out in training (Fan et al., 2019).
         head_dropout: Share dropped in a head; None for `dropout`.
+        span_dropout: The same in the head that finds spans.
         init_std: Standard deviation of new weights.
         classifier: The shape of the head for one answer a sequence.
         vocabulary: The shape of the head for the logits of tokens.
         labels: The names of the head's labels, in order; empty where there is no such head.
         several_labels: Whether a text may carry several of the labels, or none.
+        measures: Whether the labels are not classes but quantities, whose value the head predicts.
         special: Token ids by use (`bos_token_id`, `eos_token_id`, `pad_token_id`,
             `decoder_start_token_id`): a number, or a list of them.
         extra: What `config.json` says beyond this, written back when the model is saved.
@@ -245,6 +251,7 @@ class Config:
     disentangled: Disentangled | None = None
     convolution: Convolution | None = None
     groups: int = 0
+    group_size: int = 1
     decoder: "Config | None" = None
     shared_embedding: bool = True
     cross: bool = False
@@ -256,11 +263,13 @@ class Config:
     final_dropout: float = 0.0
     layer_dropout: float = 0.0
     head_dropout: float | None = None
+    span_dropout: float = 0.0
     init_std: float = 0.02
     classifier: Classifier = Classifier()
     vocabulary: Vocabulary = Vocabulary()
     labels: tuple[str, ...] = ()
     several_labels: bool = False
+    measures: bool = False
     special: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -292,7 +301,7 @@ class Config:
     @property
     def deciding_layers(self) -> int:
         """Blocks with weights of their own."""
-        return self.groups or self.layers
+        return self.groups * self.group_size or self.layers
 
     def window(self, layer: int) -> int | None:
         """How far tokens see in a layer, in tokens to each side; None for all."""

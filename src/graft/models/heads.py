@@ -24,7 +24,8 @@ class SequenceHead(nn.Module):
         width = config.hidden_size
         self.pool = nn.Linear(width, width, bias=shape.dense_bias) if shape.dense else None
         self.norm = make_norm(config.norm, width) if shape.norm else None
-        self.dropout = Dropout(head_dropout(config))
+        usual = head_dropout(config)
+        self.dropout = Dropout(usual if shape.share is None else shape.share)
         before = shape.share_before
         self.dropout_before = self.dropout if before is None else Dropout(before)
         self.classify = nn.Linear(width, len(config.labels), bias=shape.bias)
@@ -53,18 +54,22 @@ class SequenceHead(nn.Module):
 class TokenHead(nn.Module):
     """One answer for each token."""
 
-    outputs: int | None = None
-
     def __init__(self, config: Config) -> None:
         super().__init__()
+        outputs, dropout = self._answers(config)
         shape, width = config.classifier, config.hidden_size
         self.activation = shape.activation
         self.pool = self.norm = None
         if shape.of_tokens:
             self.pool = nn.Linear(width, width, bias=shape.dense_bias)
             self.norm = make_norm(config.norm, width) if shape.norm else None
-        self.dropout = Dropout(head_dropout(config))
-        self.classify = nn.Linear(config.hidden_size, self.outputs or len(config.labels))
+        self.dropout = Dropout(dropout)
+        self.classify = nn.Linear(width, outputs)
+
+    @staticmethod
+    def _answers(config: Config) -> tuple[int, float]:
+        """How many logits a token has, and the share dropped ahead of them."""
+        return len(config.labels), head_dropout(config)
 
     def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
         """Args: hidden `[tokens, hidden]`. Returns: logits `[tokens, labels]`."""
@@ -79,7 +84,9 @@ class TokenHead(nn.Module):
 class SpanHead(TokenHead):
     """For each token, whether an answer starts there and whether it ends there: two logits."""
 
-    outputs = 2
+    @staticmethod
+    def _answers(config: Config) -> tuple[int, float]:
+        return 2, config.span_dropout
 
 
 class VocabularyHead(nn.Module):

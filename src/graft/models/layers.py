@@ -37,7 +37,7 @@ class Embeddings(nn.Module):
         if config.embedding_norm:
             normed = config.hidden_size if config.widen_first else width
             self.norm = make_norm(config.norm, normed)
-        if width != config.hidden_size:
+        if config.embedding_size is not None:
             self.widen = Linear(width, config.hidden_size, bias=not config.widen_first)
         share = config.embedding_dropout
         self.dropout = Dropout(config.dropout if share is None else share)

@@ -96,7 +96,7 @@ class Transformer(nn.Module):
         self.relative = None if config.relative is None else RelativePositions(config)
         self.places = None if config.disentangled is None else DistanceEmbeddings(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.deciding_layers))
-        self.layers = config.layers
+        self.layers, self.group_size = config.layers, config.group_size
         self.norm = make_norm(config.norm, config.hidden_size) if config.final_norm else None
         self.dropout = Dropout(config.final_dropout)
         self.layer_dropout = config.layer_dropout
@@ -134,7 +134,9 @@ class Transformer(nn.Module):
 
     def block(self, layer: int) -> Block:
         """The block of a layer; layers that share weights share it."""
-        block = self.blocks[layer * len(self.blocks) // self.layers]
+        turn, place = divmod(layer, self.group_size)
+        group = turn * len(self.blocks) // self.layers
+        block = self.blocks[group * self.group_size + place]
         assert isinstance(block, Block)
         return block
 
