@@ -47,11 +47,18 @@ class Checkpoint:
 
     def has(self, stored: Stored) -> bool:
         """Whether all parts of a tensor are there."""
-        return all(name in self.names for name in stored.names)
+        return self.parts(stored) is not None
+
+    def parts(self, stored: Stored) -> tuple[str, ...] | None:
+        """The names of a tensor's parts; None where the file lacks one."""
+        if all(name in self.names for name in stored.names):
+            return stored.names
+        return next(((name,) for name in stored.copies if name in self.names), None)
 
     def tensor(self, stored: Stored) -> Tensor:
         """One of our tensors, its parts stacked, as float32 on the CPU."""
-        parts = [self.read(self.names[name]).to(torch.float32) for name in stored.names]
+        names = self.parts(stored) or ()
+        parts = [self.read(self.names[name]).to(torch.float32) for name in names]
         if stored.transposed:
             parts = [part.T.contiguous() for part in parts]
         whole = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -150,7 +157,10 @@ def read_config(folder: Path, source: str) -> dict[str, Any]:
 
 def plain_stored(stored: Stored, family: Family) -> Stored:
     """The same tensor under its names without the family's prefix."""
-    return replace(stored, names=tuple(plain_name(name, family) for name in stored.names))
+    names, copies = (
+        tuple(plain_name(name, family) for name in given) for given in (stored.names, stored.copies)
+    )
+    return replace(stored, names=names, copies=copies)
 
 
 def plain_name(name: str, family: Family) -> str:
@@ -158,7 +168,8 @@ def plain_name(name: str, family: Family) -> str:
     for old, new in family.aliases.items():
         if name.endswith(old):
             name = name.removesuffix(old) + new
-    return name.removeprefix(family.prefix)
+    prefixes = (family.prefix, *family.prefixes.values())
+    return name.removeprefix(next((p for p in prefixes if p and name.startswith(p)), ""))
 
 
 def _plain_names(names: Any, family: Family) -> dict[str, str]:

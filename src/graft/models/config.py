@@ -278,6 +278,12 @@ class Config:
         """The shape of the stack whose states heads read."""
         return self if self.decoder is None else replace(self.decoder, labels=self.labels)
 
+    def untied(self) -> "Config":
+        """This shape with a vocabulary head that has weights of its own."""
+        vocabulary = replace(self.answering.vocabulary, tied=False)
+        decoder = None if self.decoder is None else replace(self.decoder, vocabulary=vocabulary)
+        return replace(self, vocabulary=vocabulary, decoder=decoder)
+
     @property
     def key_width(self) -> int:
         """Width of all heads' keys, or values, together."""

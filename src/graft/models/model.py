@@ -17,6 +17,7 @@ from graft.hub.client import local_folder, push_folder
 from graft.models.batch import Batch
 from graft.models.checkpoint import (
     WEIGHTS,
+    Checkpoint,
     LoadReport,
     load_tensors,
     open_checkpoint,
@@ -28,7 +29,7 @@ from graft.models.config import Config
 from graft.models.context import Context, Record
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import TensorNames
-from graft.models.heads import HEADS, SequenceHead
+from graft.models.heads import HEADS, SequenceHead, VocabularyHead
 from graft.models.labels import (
     check_labels,
     label_order,
@@ -192,7 +193,7 @@ class Model(nn.Module):
         except ModelError as error:
             raise ModelError(f"{folder / 'config.json'}: {error}") from None
         config = replace(
-            shape,
+            family.for_task(shape, task),
             labels=tuple(labels or old_labels) if task else (),
             several_labels=several if several_labels is None else several_labels,
         )
@@ -233,7 +234,7 @@ class Model(nn.Module):
         raw = {
             **family.write_config(self.config),
             "model_type": family.name,
-            "architectures": [family.architectures[self.task]],
+            "architectures": [family.architecture(self.task, self.config)],
             "dtype": "float32",
         }
         if self.task is None or not HEADS[self.task].named:
@@ -242,7 +243,7 @@ class Model(nn.Module):
 
     def _names(self, family: Family) -> TensorNames:
         """Our tensor names to the family's, as they are saved."""
-        prefix = "" if self.task is None else family.prefix
+        prefix = family.prefix_of(self.task)
         names = {
             f"body.{ours}": replace(stored, names=tuple(prefix + name for name in stored.names))
             for ours, stored in family.body(self.config).items()
@@ -258,10 +259,12 @@ class Model(nn.Module):
         order = label_order(old_labels, self.labels)
         if self.labels and order is None:
             names = {ours: theirs for ours, theirs in names.items() if "head.classify" not in ours}
-        shapes = {name: tensor.shape for name, tensor in self.named_parameters()}
         with open_checkpoint(folder, family) as checkpoint:
+            self._untie(checkpoint, names)
+            shapes = {name: tensor.shape for name, tensor in self.named_parameters()}
             tensors = load_tensors(checkpoint, names, shapes)
-            used = {name for ours in tensors for name in names[ours].names}
+            read = [names[ours] for ours in tensors]
+            used = {name for stored in read for name in (*stored.names, *stored.copies)}
             left_over = tuple(
                 name
                 for name in checkpoint.names
@@ -288,6 +291,24 @@ class Model(nn.Module):
                 spell(old_labels),
                 spell(self.labels),
             )
+
+    def _untie(self, checkpoint: Checkpoint, names: TensorNames) -> None:
+        """Gives the head weights of its own where the file's are not those of the embedding.
+
+        Files tell more than `config.json`, which says of some models that they are tied while they
+        are not.
+        """
+        head, stored = self.head, names.get("head.weight")
+        if not isinstance(head, VocabularyHead) or head.weight is not None:
+            return
+        shared = self.body.vocabulary
+        embedding = names[next(name for name, p in self.named_parameters() if p is shared)]
+        if stored is None or not checkpoint.has(stored) or not checkpoint.has(embedding):
+            return
+        if not torch.equal(checkpoint.tensor(stored), checkpoint.tensor(embedding)):
+            self.config = self.config.untied()
+            with torch.device("meta"):
+                self.head = VocabularyHead(self.config.answering)
 
     def resize_vocabulary(self, size: int) -> None:
         """Gives the token embeddings another number of rows, for a tokenizer with added tokens.
@@ -343,7 +364,8 @@ def _family(raw: dict[str, Any], source: str) -> Family:
 
 def _saved_task(raw: dict[str, Any], family: Family) -> str | None:
     saved = raw.get("architectures") or []
-    return next((task for task, name in family.architectures.items() if name in saved), None)
+    known = (*family.architectures.items(), *family.encoders.items())
+    return next((task for task, name in known if name in saved), None)
 
 
 def _frozen(record: Any) -> Any:

@@ -1,9 +1,10 @@
 """What a family says: how its files name the shape and the tensors of our one model."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from graft.errors import ModelError
 from graft.models.config import Config
 
 
@@ -15,12 +16,14 @@ class Stored:
         names: The family's names of it; several of theirs are stacked along dimension 0.
         sizes: How many rows each of these has; empty where they have equal parts.
         transposed: Whether a file keeps it with its two dimensions swapped.
+        copies: Other names under which files keep the same tensor, for those that lack the first.
         shape: The shape in which a file keeps what is a vector here; empty for as it is.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...] = ()
     transposed: bool = False
+    copies: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
 
 
@@ -43,7 +46,7 @@ class Family:
         architectures: The class the ecosystem loads each task with; None: the body alone.
         encoders: The same for pairs of stacks of which the encoder is kept alone. A task that is
             only here leaves the decoder out.
-        bare: Tasks whose classes keep the body without `prefix`.
+        prefixes: Those of tasks whose classes have others.
         aliases: Endings of tensor names that older files write, and what they are called now.
         ignored: Endings of names that say nothing: buffers, and copies of tied weights.
     """
@@ -56,9 +59,31 @@ class Family:
     prefix: str
     architectures: Mapping[str | None, str]
     encoders: Mapping[str | None, str] = field(default_factory=dict)
-    bare: tuple[str, ...] = ()
+    prefixes: Mapping[str | None, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+
+    def prefix_of(self, task: str | None) -> str:
+        """What stands before the body's names in the files of a task's model."""
+        return self.prefixes.get(task, self.prefix if task else "")
+
+    def for_task(self, config: Config, task: str | None) -> Config:
+        """A shape as a task uses it: without the decoder where the encoder does it alone."""
+        alone = task in self.encoders and task not in self.architectures
+        return replace(config, decoder=None) if alone else config
+
+    def architecture(self, task: str | None, config: Config) -> str:
+        """The class that the ecosystem loads a model with.
+
+        Raises:
+            ModelError: It has none for this task.
+        """
+        alone = bool(self.encoders) and config.decoder is None
+        classes = self.encoders if alone else self.architectures
+        if task not in classes:
+            known = ", ".join(name for name in classes if name)
+            raise ModelError(f"A {self.name} model has no head for {task}; it has: {known}.")
+        return classes[task]
 
 
 def both(ours: str, *theirs: str, sizes: tuple[int, ...] = ()) -> dict[str, Stored]:
