@@ -2,9 +2,28 @@
 
 from graft.models.families.bert import BERT
 from graft.models.families.family import Family
+from graft.models.families.gemma import GEMMA, GEMMA2, GEMMA3
+from graft.models.families.gpt2 import GPT2
 from graft.models.families.llama import LLAMA
+from graft.models.families.mistral import MISTRAL
+from graft.models.families.qwen import QWEN2, QWEN3
+from graft.models.families.smollm3 import SMOLLM3
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (BERT, LLAMA)}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        BERT,
+        GEMMA,
+        GEMMA2,
+        GEMMA3,
+        GPT2,
+        LLAMA,
+        MISTRAL,
+        QWEN2,
+        QWEN3,
+        SMOLLM3,
+    )
+}
 """Every architecture Graft has, by the `model_type` of its `config.json`."""
 
 

@@ -69,6 +69,10 @@ class Settings:
         """A whole number above zero, or null."""
         return None if self.said(name) is None else self.size(name)
 
+    def keep(self, *names: str) -> None:
+        """Leaves settings in `extra`, to be written back as they are."""
+        self.read.difference_update(names)
+
     def share(self, name: str) -> float:
         """A number from 0 to below 1."""
         value = self.get(name)
@@ -102,7 +106,7 @@ class Settings:
         if value not in ACTIVATIONS:
             raise ModelError(f"{name} {value!r} is not one of {', '.join(ACTIVATIONS)}.")
         if value != activation_name({}, name, ACTIVATIONS[value]):
-            self.read.discard(name)
+            self.keep(name)
         return ACTIVATIONS[value]
 
     def only(self, name: str, *allowed: Any) -> None:
