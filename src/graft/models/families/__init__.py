@@ -1,11 +1,13 @@
 """One file per architecture: its configuration and tensor names, as data."""
 
 from graft.models.families.bert import BERT
+from graft.models.families.deberta import DEBERTA
 from graft.models.families.family import Family
 from graft.models.families.gemma import GEMMA, GEMMA2, GEMMA3
 from graft.models.families.gpt2 import GPT2
 from graft.models.families.llama import LLAMA
 from graft.models.families.mistral import MISTRAL
+from graft.models.families.modernbert import MODERNBERT
 from graft.models.families.qwen import QWEN2, QWEN3
 from graft.models.families.smollm3 import SMOLLM3
 
@@ -13,12 +15,14 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         BERT,
+        DEBERTA,
         GEMMA,
         GEMMA2,
         GEMMA3,
         GPT2,
         LLAMA,
         MISTRAL,
+        MODERNBERT,
         QWEN2,
         QWEN3,
         SMOLLM3,

@@ -1,0 +1,88 @@
+"""DeBERTa-v2 and v3 against the oracle: every way to attend to positions, and every head."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oracle import assert_same, make_texts
+from transformers import (
+    DebertaV2Config,
+    DebertaV2ForMaskedLM,
+    DebertaV2ForQuestionAnswering,
+    DebertaV2ForSequenceClassification,
+    DebertaV2ForTokenClassification,
+    DebertaV2Model,
+)
+
+from small import VOCABULARY
+
+V3: dict[str, Any] = {
+    "relative_attention": True,
+    "position_buckets": 16,
+    "pos_att_type": ["p2c", "c2p"],
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+    "position_biased_input": False,
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "v3": V3,
+    "v3 with text beyond the last bucket": {**V3, "max_relative_positions": 20},
+    "odd buckets": {**V3, "position_buckets": 9},
+    "three heads": {**V3, "hidden_size": 24, "num_attention_heads": 3},
+    "one distance each": {**V3, "position_buckets": -1},
+    "distances beyond the last one": {**V3, "position_buckets": -1, "max_relative_positions": 12},
+    "weights of its own for positions": {**V3, "share_att_key": False},
+    "content to position": {**V3, "pos_att_type": ["c2p"]},
+    "position to content": {**V3, "pos_att_type": ["p2c"], "share_att_key": False},
+    "neither": {**V3, "pos_att_type": []},
+    "no norm of positions": {**V3, "norm_rel_ebd": "none"},
+    "no relative attention": {"relative_attention": False},
+    "no relative attention, but its scale": {"pos_att_type": ["c2p", "p2c"]},
+    "positions in the embeddings too": {**V3, "position_biased_input": True},
+    "segments": {**V3, "type_vocab_size": 2},
+    "narrow embeddings": {**V3, "embedding_size": 12, "type_vocab_size": 2},
+    "convolution": {**V3, "conv_kernel_size": 3, "conv_act": "gelu"},
+    "wide convolution in groups": {**V3, "conv_kernel_size": 5, "conv_groups": 4},
+    "one layer, with a convolution": {**V3, "num_hidden_layers": 1, "conv_kernel_size": 3},
+    "relu": {**V3, "hidden_act": "relu", "layer_norm_eps": 1e-3},
+}
+
+
+def make_config(**changes: Any) -> DebertaV2Config:
+    usual = {
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 40,
+        "max_position_embeddings": 64,
+        "initializer_range": 0.1,
+    }
+    return DebertaV2Config(**{**usual, **changes})
+
+
+@pytest.mark.parametrize("shape", BODIES)
+def test_body(tmp_path: Path, shape: str) -> None:
+    config = make_config(**BODIES[shape])
+    texts = make_texts(segments=config.type_vocab_size)
+    assert_same(DebertaV2Model, config, tmp_path, texts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (DebertaV2ForSequenceClassification, {"num_labels": 3}),
+        (DebertaV2ForSequenceClassification, {"num_labels": 2, "pooler_hidden_act": "tanh"}),
+        (
+            DebertaV2ForSequenceClassification,
+            {"num_labels": 4, "num_hidden_layers": 1, "conv_kernel_size": 3},
+        ),
+        (DebertaV2ForTokenClassification, {"num_labels": 5}),
+        (DebertaV2ForQuestionAnswering, {}),
+        (DebertaV2ForMaskedLM, {}),
+        (DebertaV2ForMaskedLM, {"legacy": False}),
+        (DebertaV2ForMaskedLM, {"embedding_size": 12}),
+    ],
+)
+def test_heads(tmp_path: Path, kind: Any, changes: dict[str, Any]) -> None:
+    assert_same(kind, make_config(**V3, **changes), tmp_path)
