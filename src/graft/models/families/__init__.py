@@ -1,21 +1,30 @@
 """One file per architecture: its configuration and tensor names, as data."""
 
+from graft.models.families.albert import ALBERT
 from graft.models.families.bert import BERT
 from graft.models.families.deberta import DEBERTA
+from graft.models.families.distilbert import DISTILBERT
+from graft.models.families.electra import ELECTRA
 from graft.models.families.family import Family
 from graft.models.families.gemma import GEMMA, GEMMA2, GEMMA3
 from graft.models.families.gpt2 import GPT2
 from graft.models.families.llama import LLAMA
 from graft.models.families.mistral import MISTRAL
 from graft.models.families.modernbert import MODERNBERT
+from graft.models.families.mpnet import MPNET
 from graft.models.families.qwen import QWEN2, QWEN3
+from graft.models.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 from graft.models.families.smollm3 import SMOLLM3
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
+        ALBERT,
         BERT,
+        CAMEMBERT,
         DEBERTA,
+        DISTILBERT,
+        ELECTRA,
         GEMMA,
         GEMMA2,
         GEMMA3,
@@ -23,9 +32,12 @@ FAMILIES: dict[str, Family] = {
         LLAMA,
         MISTRAL,
         MODERNBERT,
+        MPNET,
         QWEN2,
         QWEN3,
+        ROBERTA,
         SMOLLM3,
+        XLM_ROBERTA,
     )
 }
 """Every architecture Graft has, by the `model_type` of its `config.json`."""
