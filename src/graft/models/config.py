@@ -169,6 +169,8 @@ class Config:
         widen_first: Whether they are widened before that, without a bias, and not behind it.
         positions: What is added to the embeddings: a "learned" vector, a "sinusoidal" one, "none".
         first_position: The row of the first position in their table.
+        frozen_token: The token whose embedding training leaves as it is: padding, which some
+            decoders start with; None for none.
         segments: Rows of the segment embedding; 0 for none.
         norm: Of the blocks.
         final_norm: Whether a normalisation follows the last block.
@@ -231,6 +233,7 @@ class Config:
     widen_first: bool = False
     positions: Literal["learned", "sinusoidal", "none"] = "learned"
     first_position: int = 0
+    frozen_token: int | None = None
     segments: int = 0
     norm: Norm = Norm()
     final_norm: bool = False

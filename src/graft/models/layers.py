@@ -24,7 +24,8 @@ class Embeddings(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width = config.embedding_size or config.hidden_size
-        self.tokens = nn.Embedding(config.vocab_size, width)
+        # What PyTorch calls the index of padding is a row without a gradient.
+        self.tokens = nn.Embedding(config.vocab_size, width, config.frozen_token)
         self.scale = config.embedding_scale
         self.first_position = config.first_position
         self.positions = self.segments = self.norm = self.widen = None

@@ -1,6 +1,7 @@
 """One file per architecture: its configuration and tensor names, as data."""
 
 from graft.models.families.albert import ALBERT
+from graft.models.families.bart import BART
 from graft.models.families.bert import BERT
 from graft.models.families.deberta import DEBERTA
 from graft.models.families.distilbert import DISTILBERT
@@ -9,17 +10,22 @@ from graft.models.families.family import Family
 from graft.models.families.gemma import GEMMA, GEMMA2, GEMMA3
 from graft.models.families.gpt2 import GPT2
 from graft.models.families.llama import LLAMA
+from graft.models.families.marian import MARIAN
+from graft.models.families.mbart import MBART
 from graft.models.families.mistral import MISTRAL
 from graft.models.families.modernbert import MODERNBERT
 from graft.models.families.mpnet import MPNET
+from graft.models.families.pegasus import PEGASUS
 from graft.models.families.qwen import QWEN2, QWEN3
 from graft.models.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 from graft.models.families.smollm3 import SMOLLM3
+from graft.models.families.t5 import MT5, T5
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         ALBERT,
+        BART,
         BERT,
         CAMEMBERT,
         DEBERTA,
@@ -30,13 +36,18 @@ FAMILIES: dict[str, Family] = {
         GEMMA3,
         GPT2,
         LLAMA,
+        MARIAN,
+        MBART,
         MISTRAL,
         MODERNBERT,
         MPNET,
+        MT5,
+        PEGASUS,
         QWEN2,
         QWEN3,
         ROBERTA,
         SMOLLM3,
+        T5,
         XLM_ROBERTA,
     )
 }
