@@ -1,131 +1,207 @@
 """Keys and values of the tokens so far, so that generation computes each token once."""
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
 from graft.models.attention import Rules, attend
 from graft.models.batch import Batch
 from graft.models.config import Config
-from graft.models.layout import as_bias, seen_at
-from graft.models.rectangle import rectangle_attention
+from graft.models.slots import Slots, Span, plan_spans
+from graft.models.step import MemoryStep, OwnStep
 
 
 class Cache:
     """What a stack of blocks keeps of sequences that grow, one row a sequence.
 
     The memory of all tokens there will be is set aside at the start, so that nothing is copied as
-    the sequences grow; on a CPU the system gives memory only as it is written to. It is zero, as
-    what masks leave out is still multiplied.
+    the sequences grow. Rows of nearly one length are attended to in one call, so give them in
+    order of length. A row that is finished leaves, and the last one of its call takes its place.
+
+    A row may have several branches that share what came before (the beams of a search). Their
+    tokens lie side by side in the row, and a table says which of these each branch descends from:
+    branches are given up and doubled by changing the table alone.
 
     Args:
         config: The shape of the stack.
-        rows: How many sequences there are.
-        capacity: The longest sequence there will be, in tokens.
-        device: Where the model is.
-        dtype: Of keys and values.
+        capacity: The most tokens there will be in a row, those of all its branches.
+        branches: How many branches each row has after the first pass.
+
+    Attributes:
+        lengths: `int64[rows]`, on the CPU: how long the sequences are, in tokens.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        rows: int,
-        capacity: int,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        heads, size = config.key_heads or config.heads, config.width_of_head
-        shape = (rows, heads, capacity, size)
-        self.keys, self.values = (
-            [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.layers)]
-            for _ in range(2)
-        )
-        self.lengths = torch.zeros(rows, dtype=torch.int64)
-        self.memory: dict[int, tuple[Tensor, Tensor]] = {}  # of cross-attention, by layer
-        self._step: _Step | None = None
+    def __init__(self, config: Config, capacity: int, branches: int = 1) -> None:
+        self.capacity, self.branches = capacity, branches
+        self.lengths = self._prompts = torch.zeros(1, dtype=torch.int64)
+        self._own: list[Slots | None] = [None] * config.layers
+        self._memory: dict[int, Slots] = {}
+        self._memory_lengths: Tensor | None = None
+        self._spans: list[Span] = []
+        self._descent: Tensor | None = None  # bool[rows, branches, capacity]
+        self._step: OwnStep | None = None
+        self._memory_step: MemoryStep | None = None
 
     def begin(self, batch: Batch) -> None:
-        """Starts a pass: the first brings whole prompts, each later one a token a sequence."""
-        self._step = None
-        if int(self.lengths.max()) > 0:
-            if batch.tokens != len(batch):
-                raise ValueError("after the prompts, each sequence grows by one token at a time")
-            self._step = _Step(self.lengths, self.keys[0])
+        """Starts a pass: the first brings whole prompts, each later one a token a branch."""
+        if not self._spans:
+            return
+        if batch.tokens != len(batch) or len(batch) != len(self.lengths) * self.branches:
+            raise ValueError("after the prompts, each branch grows by one token at a time")
+        if int(self._taken.max()) + self.branches > self.capacity:
+            raise ValueError(f"the cache is full: it has room for {self.capacity} tokens a row")
+        self._step = self._next_step(batch.ids.device)
+        if self._memory_lengths is not None:
+            self._memory_step = MemoryStep(self._spans, self.branches, self._memory_lengths)
 
     def end(self, batch: Batch) -> None:
         """Ends the pass: its tokens are part of what came before."""
-        self.lengths = self.lengths + batch.lengths
+        if self._step is not None:
+            self.lengths = self.lengths + 1
+            self._step = self._memory_step = None
+            return
+        self.lengths = self._prompts = batch.lengths.clone()
+        kinds = [self.lengths] + ([] if self._memory_lengths is None else [self._memory_lengths])
+        self._spans = plan_spans(torch.stack(kinds))
+        if self.branches > 1:
+            shape = (len(batch), self.branches, self.capacity)
+            self._descent = torch.zeros(shape, dtype=torch.bool)
+
+    @property
+    def stepping(self) -> bool:
+        """Whether the pass is one of those after the first."""
+        return self._step is not None
 
     def positions(self, batch: Batch) -> Tensor:
         """`int64[tokens]`, where the tokens of a pass stand in their sequences."""
-        return batch.positions if self._step is None else self._step.lengths
+        if self._step is None:
+            return batch.positions
+        return self.lengths.repeat_interleave(self.branches).to(batch.ids.device)
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, batch: Batch, rules: Rules
     ) -> Tensor:
         """Keeps a pass's keys and values, and attends to all that were kept."""
-        keys, values = self.keys[layer], self.values[layer]
-        if self._step is None:
-            rows = torch.arange(len(batch)).repeat_interleave(batch.lengths).to(query.device)
-            keys.transpose(1, 2)[rows, batch.positions] = key
-            values.transpose(1, 2)[rows, batch.positions] = value
+        slots = self._own[layer]
+        if self._step is None or slots is None:
+            self._own[layer] = self._first(self.capacity, key, value, batch)
             return attend(query, key, value, batch.layout, rules)
-        return self._step.attend(query, key, value, keys, values, rules)
+        slots.write(self._step.slots, self._step.places, key, value)
+        return self._step.attend(query, slots, rules)
 
-    def select(self, rows: Tensor) -> None:
-        """Keeps these rows, in this order; a row may be kept several times.
+    def keep_memory(self, layer: int, key: Tensor, value: Tensor, batch: Batch) -> None:
+        """Keeps the keys and values of the encoder's batch, which the first pass makes."""
+        self._memory[layer] = self._first(batch.max_length, key, value, batch)
+        self._memory_lengths = batch.lengths
+
+    def attend_memory(self, layer: int, query: Tensor, rules: Rules) -> Tensor:
+        """Attends to these in a later pass."""
+        assert self._memory_step is not None
+        return self._memory_step.attend(query, self._memory[layer], rules)
+
+    def repeat(self, times: int) -> None:
+        """Makes so many rows of each, side by side; between passes."""
+        if times == 1:
+            return
+        slots = self._slots.repeat_interleave(times)
+        for kept, lengths in self._kept:
+            kept.repeat(slots, int(lengths.max()))
+        self._pick(torch.arange(len(self.lengths)).repeat_interleave(times))
+        start = 0
+        for span in self._spans:
+            span.start, span.rows = start, span.rows * times
+            start = span.stop
+
+    def descend(self, parents: Tensor) -> None:
+        """Says which branch each branch goes on from; between passes.
 
         Args:
-            rows: `int64[new rows]`.
+            parents: `int64[rows, branches]`, branches of the same row, on the CPU.
         """
-        longest = int(self.lengths.max())
-        for kept in (self.keys, self.values):
-            for layer, old in enumerate(kept):
-                new = (
-                    old
-                    if len(rows) == len(old)
-                    else torch.empty_like(old[:1]).repeat(len(rows), 1, 1, 1)
-                )
-                new[:, :, :longest] = old[rows, :, :longest]
-                kept[layer] = new
-        self.lengths = self.lengths[rows.cpu()]
+        if self._descent is not None:
+            width = int(self._taken.max())
+            index = parents[:, :, None].expand(-1, -1, width)
+            self._descent[:, :, :width] = self._descent[:, :, :width].gather(1, index)
 
+    def leave(self, stays: Tensor) -> Tensor:
+        """Takes rows out; between passes. No more is copied than a row for each that leaves.
 
-class _Step:
-    """One more token a sequence."""
+        Args:
+            stays: `bool[rows]`, on the CPU.
 
-    def __init__(self, lengths: Tensor, like: Tensor) -> None:
-        self.lengths = lengths.to(like.device)
-        self.longest = int(lengths.max()) + 1
-        self._rows = torch.arange(len(lengths), device=like.device)
-        self._biases: dict[int | None, Tensor | None] = {}
+        Returns:
+            `int64[rows that stay]`, the old numbers of the rows that there are now.
+        """
+        order: list[int] = []
+        first = 0
+        for span in self._spans:
+            last = first + span.rows
+            order += self._close_up(span, first, stays[first:last].tolist())
+            first = last
+        self._spans = [span for span in self._spans if span.rows]
+        index = torch.tensor(order, dtype=torch.int64)
+        self._pick(index)
+        return index
 
-    @cached_property
-    def distances(self) -> Tensor:
-        """`int64[rows, 1, keys]`, of keys from the new token; above zero for those not there."""
-        places = torch.arange(self.longest, device=self.lengths.device)
-        return (places - self.lengths[:, None])[:, None]
+    def _close_up(self, span: Span, first: int, stays: list[bool]) -> list[int]:
+        """Moves a span's last rows to where others left; the rows it has now."""
+        span.rows = sum(stays)
+        movers = [number for number, stay in enumerate(stays) if stay and number >= span.rows]
+        order = []
+        for place, stay in enumerate(stays[: span.rows]):
+            mover = place if stay else movers.pop()
+            if not stay:
+                for kept, lengths in self._kept:
+                    tokens = int(lengths[first + mover])
+                    kept.move(span.start + mover, span.start + place, tokens)
+            order.append(first + mover)
+        return order
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, rules: Rules
-    ) -> Tensor:
-        """`[rows, heads, size]` of the new tokens, with what is kept of the others."""
-        keys[self._rows, :, self.lengths] = key
-        values[self._rows, :, self.lengths] = value
-        query = query[:, None] * rules.scale
-        k, v = (kept[:, :, : self.longest].transpose(1, 2) for kept in (keys, values))
-        bias = self._bias(rules.window, query)
-        if rules.bias is not None:
-            added = rules.bias(query, k, self.distances)
-            bias = added if bias is None else added + bias
-        return rectangle_attention(query, k, v, bias, cap=rules.cap)[:, 0]
+    def _pick(self, rows: Tensor) -> None:
+        """Keeps what is known of these rows."""
+        self.lengths, self._prompts = self.lengths[rows], self._prompts[rows]
+        if self._memory_lengths is not None:
+            self._memory_lengths = self._memory_lengths[rows]
+        if self._descent is not None:
+            self._descent = self._descent[rows]
 
-    def _bias(self, window: int | None, like: Tensor) -> Tensor | None:
-        if window not in self._biases:
-            seen = seen_at(self.distances, True, window)
-            all_seen = seen is None or bool(seen.all())
-            self._biases[window] = (
-                None if seen is None or all_seen else as_bias(seen[:, None], like)
-            )
-        return self._biases[window]
+    @property
+    def _taken(self) -> Tensor:
+        """`int64[rows]`, the tokens that are kept of all branches of each row."""
+        return self._prompts + (self.lengths - self._prompts) * self.branches
+
+    @property
+    def _slots(self) -> Tensor:
+        """`int64[rows]`, where the rows are."""
+        return torch.cat([torch.arange(span.start, span.stop) for span in self._spans])
+
+    @property
+    def _kept(self) -> list[tuple[Slots, Tensor]]:
+        """All that is kept, with how many tokens of it each row has."""
+        own = [(slots, self._taken) for slots in self._own if slots is not None]
+        lengths = self._memory_lengths
+        memory = [] if lengths is None else [(slots, lengths) for slots in self._memory.values()]
+        return own + memory
+
+    def _first(self, room: int, key: Tensor, value: Tensor, batch: Batch) -> Slots:
+        """The tokens of a first pass, one slot a sequence."""
+        kept = Slots(len(batch), room, key, value)
+        rows = torch.arange(len(batch)).repeat_interleave(batch.lengths)
+        kept.write(rows.to(key.device), batch.positions, key, value)
+        return kept
+
+    def _next_step(self, device: torch.device) -> OwnStep:
+        """The pass that begins; each branch descends from its own token of it."""
+        branches = torch.arange(self.branches)
+        places = self._taken[:, None] + branches
+        if self._descent is not None:
+            self._descent[torch.arange(len(places))[:, None], branches, places] = True
+        return OwnStep(
+            self._spans,
+            self.branches,
+            self._taken + self.branches,
+            prompts=self._prompts,
+            position=self.lengths,
+            descent=self._descent,
+            slots=self._slots.repeat_interleave(self.branches).to(device),
+            places=places.flatten().to(device),
+        )

@@ -194,21 +194,22 @@ class CrossAttention(nn.Module):
     def forward(self, hidden: Tensor, context: Context) -> Tensor:
         """Args: hidden `[tokens, hidden]`, context. Returns: `[tokens, hidden]`."""
         query = self.query(hidden).unflatten(-1, (-1, self.head_size))
-        key, value = self._memory(context)
         rules = context.cross_rules(self.rules, self.dropout if self.training else 0.0)
-        attended = attend(query, key, value, context.cross_layout, rules)
+        if context.cache is not None and context.cache.stepping:
+            attended = context.cache.attend_memory(self.layer, query, rules)
+        else:
+            attended = self._first(query, context, rules)
         output: Tensor = self.output(attended.flatten(1))
         return output
 
-    def _memory(self, context: Context) -> tuple[Tensor, Tensor]:
-        """Keys and values of the encoder's tokens; in generation they are made once."""
-        kept = {} if context.cache is None else context.cache.memory
-        if self.layer not in kept:
-            assert context.memory is not None
-            projected = self.keys_values(context.memory.hidden)
-            key, value = projected.unflatten(-1, (2, -1, self.head_size)).unbind(1)
-            kept[self.layer] = key, value
-        return kept[self.layer]
+    def _first(self, query: Tensor, context: Context, rules: Rules) -> Tensor:
+        """Makes keys and values of the encoder's tokens; in generation later passes use them."""
+        assert context.memory is not None
+        projected = self.keys_values(context.memory.hidden)
+        key, value = projected.unflatten(-1, (2, -1, self.head_size)).unbind(1)
+        if context.cache is not None:
+            context.cache.keep_memory(self.layer, key, value, context.memory.batch)
+        return attend(query, key, value, context.cross_layout, rules)
 
 
 class FeedForward(nn.Module):
