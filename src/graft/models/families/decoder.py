@@ -5,7 +5,7 @@ from typing import Any
 
 from graft.errors import ModelError
 from graft.models.config import Classifier, Config, Norm, Rotary, Vocabulary
-from graft.models.families.family import Family, TensorNames, both, one
+from graft.models.families.family import Family, Stored, TensorNames, both, one
 from graft.models.families.rotations import read_rotary, write_rotary
 from graft.models.families.settings import Settings, activation_name
 
@@ -72,9 +72,25 @@ def read_decoder(
         dropout=0.0,
         attention_dropout=settings.share("attention_dropout"),
         init_std=settings.share("initializer_range"),
-        classifier=Classifier("last", dense=False, bias=False),
+        head_dropout=read_head_dropout(settings),
+        classifier=Classifier("last", dense=False, bias=False, share=0.0),
         vocabulary=Vocabulary(tied=settings.flag("tie_word_embeddings")),
     )
+
+
+def read_head_dropout(settings: Settings) -> float:
+    """What heads of tokens drop; no setting of its own is part of these families' files.
+
+    Raises:
+        ModelError: It is no number from 0 to below 1.
+    """
+    names = ("classifier_dropout", "hidden_dropout")
+    name = next((name for name in names if settings.raw.get(name) is not None), None)
+    if name is None:
+        return 0.1
+    share = settings.share(name)
+    settings.keep(name)
+    return share
 
 
 def write_decoder(config: Config, activation: str = "hidden_act") -> dict[str, Any]:
@@ -160,7 +176,7 @@ def window_size(config: Config) -> dict[str, Any]:
 def decoder_body(config: Config) -> TensorNames:
     """How files keep the body."""
     names = {
-        **one("embeddings.tokens.weight", "embed_tokens.weight"),
+        "embeddings.tokens.weight": token_embedding(config, "embed_tokens.weight"),
         **one("norm.weight", "norm.weight"),
     }
     sizes = (config.query_width, config.key_width, config.key_width)
@@ -176,6 +192,11 @@ def decoder_body(config: Config) -> TensorNames:
         for norm, name in norms.items():
             names |= one(f"{ours}.{norm}.weight", f"{theirs}.{name}.weight")
     return names
+
+
+def token_embedding(config: Config, name: str) -> Stored:
+    """The token embedding; some files keep it as the head's weight, where the two are tied."""
+    return Stored((name,), copies=("lm_head.weight",) if config.vocabulary.tied else ())
 
 
 _HEAD_NORMS = {"attention.query_norm": "self_attn.q_norm", "attention.key_norm": "self_attn.k_norm"}

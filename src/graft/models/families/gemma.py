@@ -113,6 +113,7 @@ def read_gemma3(raw: dict[str, Any]) -> Config:
     settings.only("attn_logit_softcapping", None)
     both_ways = settings.flag("use_bidirectional_attention")
     windows = read_windows(settings, _pattern(settings, settings.size("sliding_window_pattern")))
+    settings.keep("sliding_window_pattern")
     if both_ways:  # the size is that of both sides together
         windows = tuple(None if window is None else (window + 1) // 2 for window in windows)
     rotary, local = _rotations(settings)

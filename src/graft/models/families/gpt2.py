@@ -3,6 +3,7 @@
 from typing import Any
 
 from graft.models.config import Classifier, Config, Norm, Vocabulary
+from graft.models.families.decoder import read_head_dropout, token_embedding
 from graft.models.families.family import Family, Stored, TensorNames, both, one
 from graft.models.families.settings import Settings, activation_name, with_extra
 
@@ -56,7 +57,8 @@ def read_config(raw: dict[str, Any]) -> Config:
         embedding_dropout=settings.share("embd_pdrop"),
         attention_dropout=settings.share("attn_pdrop"),
         init_std=settings.share("initializer_range"),
-        classifier=Classifier("last", dense=False, bias=False),
+        head_dropout=read_head_dropout(settings),
+        classifier=Classifier("last", dense=False, bias=False, share=0.0),
         vocabulary=Vocabulary(tied=settings.flag("tie_word_embeddings")),
     )
     return with_extra(config, settings)
@@ -90,7 +92,7 @@ def write_config(config: Config) -> dict[str, Any]:
 def body(config: Config) -> TensorNames:
     """How files keep the body: its linear layers with the inputs first."""
     names = {
-        **one("embeddings.tokens.weight", "wte.weight"),
+        "embeddings.tokens.weight": token_embedding(config, "wte.weight"),
         **one("embeddings.positions.weight", "wpe.weight"),
         **both("norm", "ln_f"),
     }
