@@ -135,7 +135,7 @@ class DisentangledBias(nn.Module):
 
     def _table(self, projected: Tensor, rows: Tensor) -> Tensor:
         """`[heads, head_size, 2 * longest]`, by distance."""
-        return projected[rows].unflatten(1, (self.heads, -1)).permute(1, 2, 0)
+        return projected[rows].view(len(rows), self.heads, -1).permute(1, 2, 0)
 
 
 def _looks(contents: Tensor, table: Tensor, others: int) -> Tensor:
@@ -156,7 +156,8 @@ def _looks(contents: Tensor, table: Tensor, others: int) -> Tensor:
     # The distance from token i to token j is at i * width + (j - i + length - 1).
     flat = rows.view(heads, sequences, length * width)
     flat = flat.narrow(2, length - 1, length * (width - 1))
-    return flat.unflatten(2, (length, width - 1))[..., :others].transpose(0, 1)
+    shape = (heads, sequences, length, width - 1)
+    return flat.reshape(shape)[..., :others].transpose(0, 1)
 
 
 def _sum(scores: Sequence[Tensor]) -> Tensor:

@@ -163,9 +163,9 @@ def _written_positions(config: Config) -> dict[str, Any]:
     if shape is None:
         # The scale of the scores tells how many ways there are, and which makes no difference.
         scale = 1 / (config.scale**2 * config.width_of_head)
-        return {"relative_attention": False, "pos_att_type": ["c2p", "p2c"][: round(scale) - 1]}
+        return {"relative_attention": False, "pos_att_type": ["p2c", "c2p"][: round(scale) - 1]}
     farthest = shape.farthest or shape.span
-    ways = {"c2p": shape.content_to_position, "p2c": shape.position_to_content}
+    ways = {"p2c": shape.position_to_content, "c2p": shape.content_to_position}
     return {
         "relative_attention": True,
         "max_relative_positions": -1 if farthest == config.max_positions else farthest,

@@ -1,7 +1,6 @@
 """ModernBERT (Warner et al., 2024): rotations, windows, gates, and no biases."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from graft.errors import ModelError
@@ -123,7 +122,7 @@ def write_config(config: Config) -> dict[str, Any]:
         "intermediate_size": config.intermediate_size,
         "max_position_embeddings": config.max_positions,
         "layer_types": kinds or [_GLOBAL] * config.layers,
-        **({} if window is None else {"local_attention": 2 * window}),
+        **({} if window is None else {"local_attention": _spelled(config, window)}),
         "rope_parameters": {_GLOBAL: write_rotary(config.rotary), _LOCAL: write_rotary(local)},
         # Readers of before `rope_parameters` look for these.
         "global_rope_theta": config.rotary.theta,
@@ -152,11 +151,18 @@ def _windows(settings: Settings) -> tuple[int | None, ...]:
     """Half of `local_attention` to each side in local layers; global ones see all."""
     layers, reach = settings.size("num_hidden_layers"), settings.size("local_attention") // 2
     kinds, every = settings.get("layer_types"), settings.size("global_attn_every_n_layers")
+    settings.read -= {"local_attention", "global_attn_every_n_layers"}  # written back as they are
     if kinds is None:
         kinds = [_LOCAL if layer % every else _GLOBAL for layer in range(layers)]
     if len(kinds) != layers or set(kinds) - {_LOCAL, _GLOBAL}:
         raise ModelError(f"layer_types must be {layers} times {_GLOBAL!r} or {_LOCAL!r}.")
     return tuple(reach if kind == _LOCAL else None for kind in kinds)
+
+
+def _spelled(config: Config, window: int) -> int:
+    """`local_attention`: as the file has it where that means the same, as of odd numbers."""
+    given = config.extra.get("local_attention")
+    return given if isinstance(given, int) and given // 2 == window else 2 * window
 
 
 def _rotations(settings: Settings) -> tuple[Rotary, Rotary]:
