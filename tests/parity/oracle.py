@@ -116,7 +116,8 @@ class Answer:
         loss: Of the targets of `targets_of`.
         logits: None of a body alone.
         hidden_states: Of the embeddings and of each layer; an encoder's before a decoder's.
-        attentions: `[heads, queries, keys]` of each sequence in each layer.
+        attentions: `[heads, queries, keys]` of each sequence in each layer; an encoder's, a
+            decoder's, and the decoder's to the encoder.
     """
 
     loss: Tensor
@@ -134,12 +135,23 @@ def padded(sequences: Sequence[Sequence[int]], fill: int = 0) -> tuple[Tensor, T
 
 
 def noisy(model: Any, seed: int = 0, scale: float = 0.1) -> Any:
-    """Adds noise to every parameter, so that no norm is one and no bias zero."""
+    """Adds noise to every weight, so that no norm is one and no bias zero."""
     source = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += scale * torch.randn(parameter.shape, generator=source)
+        for weight in (*trained(model).values(), *kept_buffers(model)):
+            weight += scale * torch.randn(weight.shape, generator=source)
     return model.eval()
+
+
+def trained(model: Any) -> dict[str, Any]:
+    """The parameters that training changes: tables of sines are none."""
+    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+
+
+def kept_buffers(model: Any) -> list[Tensor]:
+    """What is saved and never trained."""
+    saved = model.state_dict()
+    return [b for name, b in model.named_buffers() if name in saved and b.is_floating_point()]
 
 
 def build(kind: Any, config: Any, seed: int = 0) -> Any:
@@ -210,12 +222,18 @@ def run(oracle: Any, texts: Texts, task: str | None) -> Answer:
 def run_ours(model: graft.Model, texts: Texts, config: Any) -> Answer:
     """Our answer, by the oracle's configuration of targets."""
     output = model(texts.batch, hidden=True, hidden_states=True)
-    recorded = model(texts.batch, attentions=True).attentions
+    recorded = model(texts.batch, attentions=True)
     assert output.hidden_states is not None
-    assert recorded is not None
+    assert recorded.attentions is not None
+    states = (*(output.encoder_hidden_states or ()), *output.hidden_states)
+    weights = (
+        *(recorded.encoder_attentions or ()),
+        *recorded.attentions,
+        *(recorded.cross_attentions or ()),
+    )
     targets = targets_of(model.task, texts, config)
     loss = _our_loss(model.task, output, targets, texts, config)
-    return Answer(loss, output.logits, output.hidden_states, recorded)
+    return Answer(loss, output.logits, states, weights)
 
 
 def assert_same(
@@ -281,13 +299,14 @@ def assert_gradients_close(
     loaded here, so that they come under our names."""
     expected_loss.backward()
     loss.backward()
-    weights = {name: p.detach().clone() for name, p in oracle.named_parameters()}
+    parameters = [*trained(oracle).values(), *kept_buffers(oracle)]
+    weights = [parameter.detach().clone() for parameter in parameters]
     with torch.no_grad():
-        for parameter in oracle.parameters():
+        for parameter in parameters:
             parameter.copy_(torch.zeros(()) if parameter.grad is None else parameter.grad)
         oracle.save_pretrained(folder)
-        for name, parameter in oracle.named_parameters():
-            parameter.copy_(weights[name])
+        for parameter, weight in zip(parameters, weights, strict=True):
+            parameter.copy_(weight)
     theirs = dict(graft.Model.from_pretrained(folder).named_parameters())
     largest = max(float(gradient.detach().abs().max()) for gradient in theirs.values())
     assert largest > 0
@@ -374,7 +393,7 @@ def _our_loss(
         assert output.hidden is not None
         return _weighed(output.hidden)
     if task == "question-answering":
-        rows = logits.split([len(row) for row in texts.sequences])
+        rows = logits.split([len(row) for row in texts.answered])
         pairs = [
             F.cross_entropy(row.T, torch.tensor(t)) for row, t in zip(rows, targets, strict=True)
         ]
@@ -400,14 +419,19 @@ def _unpad(states: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
 
 def _weights(output: Any, texts: Texts) -> list[list[Tensor]]:
     """The attention weights of each sequence in each layer, without padding."""
-    if texts.decoder is None:
-        given = [(layer, texts.sequences) for layer in output.attentions or ()]
+    sources, written = texts.sequences, texts.decoder
+    if written is None:
+        given = [(output.attentions, sources, sources)]
     else:
-        given = [(layer, texts.sequences) for layer in output.encoder_attentions or ()]
-        given += [(layer, texts.decoder) for layer in output.decoder_attentions or ()]
+        given = [
+            (output.encoder_attentions, sources, sources),
+            (output.decoder_attentions, written, written),
+            (output.cross_attentions, written, sources),
+        ]
     return [
-        [row[:, : len(ids), : len(ids)] for row, ids in zip(layer, sequences, strict=True)]
-        for layer, sequences in given
+        [row[:, : len(q), : len(k)] for row, q, k in zip(layer, queries, keys, strict=True)]
+        for layers, queries, keys in given
+        for layer in layers or ()
     ]
 
 
