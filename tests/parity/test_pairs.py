@@ -49,6 +49,7 @@ STEMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """How the oracle calls its classes of a family, and sizes."""
 
+APART = {"share_encoder_decoder_embeddings": False}
 READERS = ("bart", "mbart", "t5", "mt5")
 """Those that have other heads than that which writes."""
 
@@ -59,13 +60,48 @@ SINES = (
 )
 """Tables that ours computes."""
 
+UNUSED = ("model.shared.", "shared.")
+"""What the oracle keeps, and does not use, where its weights are not tied."""
+
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gated GELU": ("t5", {"feed_forward_proj": "gated-gelu"}),
+    "gated SiLU": ("mt5", {"feed_forward_proj": "gated-silu"}),
+    "GELU": ("t5", {"feed_forward_proj": "gelu"}),
+    "unscaled": ("t5", {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}),
+    "32 buckets": ("t5", {"relative_attention_num_buckets": 32}),
+    "7 buckets": ("mt5", {"relative_attention_num_buckets": 7}),
+    "one head": ("t5", {"num_heads": 1, "d_kv": 7}),
+    "as deep": ("mt5", {"num_decoder_layers": None, "layer_norm_epsilon": 1e-2}),
+    "shallow": ("t5", {"num_decoder_layers": 1, "vocab_size": 99}),
+    "scaled embedding": ("bart", {"scale_embedding": True, "activation_function": "gelu_new"}),
+    "unscaled embedding": ("mbart", {"scale_embedding": False, "activation_function": "relu"}),
+    "no padding": ("bart", {"pad_token_id": None, "encoder_layers": 1, "decoder_layers": 1}),
+    "untied": ("bart", {"tie_word_embeddings": False}),
+    "untied, before": ("mbart", {"tie_word_embeddings": False}),
+    "two vocabularies": ("marian", {**APART, "decoder_vocab_size": len(VOCABULARY) + 9}),
+    "two of one size": ("marian", APART),
+    "two, untied": (
+        "marian",
+        {**APART, "tie_word_embeddings": False, "decoder_vocab_size": len(VOCABULARY) + 9},
+    ),
+    "odd width": (
+        "marian",
+        {"d_model": 21, "encoder_attention_heads": 7, "decoder_attention_heads": 1},
+    ),
+    "far positions": ("pegasus", {"max_position_embeddings": 600, "scale_embedding": True}),
+}
+"""What differs from the usual shape, by name."""
+
 
 def check(folder: Path, family: str, head: str, texts: Texts | None = None, **changes: Any) -> None:
     stem, sizes = STEMS[family]
     kind = getattr(transformers, stem + head)
     config = kind.config_class(**{**sizes, **changes})
     texts = texts or make_texts(SOURCES, decoder=TARGETS)
-    assert_same(kind, config, folder, texts, missing=SINES)
+    assert_same(
+        kind, config, folder, texts, missing=SINES + (() if config.tie_word_embeddings else UNUSED)
+    )
 
 
 def ended(start: int | None, end: int) -> Texts:
@@ -82,7 +118,20 @@ def test_a_body(tmp_path: Path, family: str) -> None:
 
 @pytest.mark.parametrize("family", STEMS)
 def test_writing(tmp_path: Path, family: str) -> None:
-    check(tmp_path, family, "MTModel" if family == "marian" else "ForConditionalGeneration")
+    check(tmp_path, family, writer_of(family))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_shape(tmp_path: Path, variant: str) -> None:
+    family, changes = VARIANTS[variant]
+    texts = None
+    if changes.get("max_position_embeddings", 0) > 512:
+        texts = make_texts([3, 590], decoder=[550, 2])
+    check(tmp_path, family, writer_of(family), texts, **changes)
+
+
+def writer_of(family: str) -> str:
+    return "MTModel" if family == "marian" else "ForConditionalGeneration"
 
 
 @pytest.mark.parametrize("family", READERS)
@@ -94,3 +143,11 @@ def test_classes_of_texts(tmp_path: Path, family: str) -> None:
 @pytest.mark.parametrize("family", READERS)
 def test_spans(tmp_path: Path, family: str) -> None:
     check(tmp_path, family, "ForQuestionAnswering")
+
+
+@pytest.mark.parametrize("family", ["t5", "mt5"])
+@pytest.mark.parametrize(
+    ("head", "changes"), [("EncoderModel", {}), ("ForTokenClassification", {"num_labels": 4})]
+)
+def test_an_encoder_alone(tmp_path: Path, family: str, head: str, changes: dict[str, int]) -> None:
+    check(tmp_path, family, head, make_texts(SOURCES), **changes)

@@ -1,5 +1,6 @@
 """Marian's translators (Junczys-Dowmunt et al., 2018), as OPUS-MT publishes them."""
 
+from dataclasses import replace
 from typing import Any
 
 from graft.models.config import Config, Norm
@@ -23,22 +24,22 @@ def read_config(raw: dict[str, Any]) -> Config:
     Raises:
         ModelError: A setting makes no sense, or means a model that Graft does not have.
     """
-    return read_pair(
+    config = read_pair(
         Settings(raw, _DEFAULTS),
         family="marian",
         norm=Norm("layer", "after", NORM_EPS),
         positions="sinusoidal",
         embedding_norm=False,
     )
+    # Where nothing is tied, neither are these, and the shape no longer tells what the file said.
+    return replace(config, extra=config.extra | {_SHARE: raw.get(_SHARE, True)})
 
 
 def write_config(config: Config) -> dict[str, Any]:
     """The settings of a `config.json` for a shape."""
-    # Models whose weights are all untied say so by another setting, whatever this one says.
-    shared = config.shared_embedding or not config.vocabulary.tied
     return {
+        _SHARE: config.shared_embedding,
         **write_pair(config),
-        _SHARE: shared,
         "decoder_vocab_size": config.answering.vocab_size,
     }
 
