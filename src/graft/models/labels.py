@@ -15,9 +15,24 @@ def without_labels(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in raw.items() if key not in _SETTINGS}
 
 
-def label_settings(labels: Sequence[str], several: bool) -> dict[str, Any]:
+def answers(raw: dict[str, Any]) -> dict[str, bool]:
+    """What `config.json` says of a head's answers, by the names of `Config`.
+
+    One label alone leaves nothing to choose: where the file does not say what it is, it is a
+    quantity.
+    """
+    kind = raw.get("problem_type")
+    alone = kind is None and len(saved_labels(raw)) == 1
+    return {
+        "several_labels": kind == "multi_label_classification",
+        "measures": kind == "regression" or alone,
+    }
+
+
+def label_settings(labels: Sequence[str], several: bool, measures: bool = False) -> dict[str, Any]:
     """What `config.json` says of labels."""
     kind = "multi_label_classification" if several else "single_label_classification"
+    kind = "regression" if measures else kind
     return {
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},
