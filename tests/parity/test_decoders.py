@@ -47,6 +47,7 @@ LLAMA = [
     {"num_key_value_heads": None, "tie_word_embeddings": True, "rms_norm_eps": 1e-2},
     {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "hidden_size": 24},
     {"attention_bias": True, "hidden_act": "gelu_pytorch_tanh"},
+    {"pad_token_id": 7},  # which occurs in the texts
     {"mlp_bias": True, "rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
 ]
 MISTRAL = [

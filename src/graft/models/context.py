@@ -95,8 +95,9 @@ class Context:
     @property
     def lengths(self) -> Tensor:
         """`int64[sequences]`, tokens of each sequence so far, on the CPU."""
-        new = self.batch.lengths
-        return new if self.cache is None else self.cache.lengths + new
+        if self.cache is None or not self.cache.stepping:
+            return self.batch.lengths
+        return self.cache.lengths.repeat_interleave(self.cache.branches) + 1
 
     def rules(self, rules: Rules, dropout: float) -> Rules:
         """How tokens see each other in this pass, by the rules of a layer."""

@@ -6,7 +6,7 @@ from typing import Any
 from graft.errors import ModelError
 from graft.models.config import Classifier, Config, Norm, Rotary, Vocabulary
 from graft.models.families.family import Family, Stored, TensorNames, both, one
-from graft.models.families.rotations import read_rotary, write_rotary
+from graft.models.families.rotations import read_rotary, rotary_settings
 from graft.models.families.settings import Settings, activation_name
 
 DEFAULTS: dict[str, Any] = {
@@ -59,6 +59,7 @@ def read_decoder(
         intermediate_size=settings.size("intermediate_size"),
         max_positions=settings.size("max_position_embeddings"),
         causal=True,
+        frozen_token=_padding(settings),
         embedding_norm=False,
         positions="none",
         rotary=rotary or read_rotary(settings, head_size or hidden // heads),
@@ -76,6 +77,13 @@ def read_decoder(
         classifier=Classifier("last", dense=False, bias=False, share=0.0),
         vocabulary=Vocabulary(tied=settings.flag("tie_word_embeddings")),
     )
+
+
+def _padding(settings: Settings) -> int | None:
+    """The token of padding, which is not learned; ids outside the vocabulary stand for none."""
+    token = settings.said("pad_token_id")
+    known = isinstance(token, int) and 0 <= token < settings.size("vocab_size")
+    return token if known else None
 
 
 def read_head_dropout(settings: Settings) -> float:
@@ -109,7 +117,7 @@ def write_decoder(config: Config, activation: str = "hidden_act") -> dict[str, A
         "max_position_embeddings": config.max_positions,
         activation: activation_name(config.extra, activation, config.activation),
         "rms_norm_eps": config.norm.eps,
-        "rope_parameters": write_rotary(config.rotary),
+        **rotary_settings(config.rotary),
         "attention_dropout": config.attention_dropout,
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.vocabulary.tied,

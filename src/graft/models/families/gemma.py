@@ -189,13 +189,12 @@ def write_gemma2(config: Config) -> dict[str, Any]:
 def write_gemma3(config: Config) -> dict[str, Any]:
     """The settings of a `config.json` of Gemma 3 for a shape."""
     assert config.rotary is not None
+    local = config.local_rotary or config.rotary
     raw = {
         **write_gemma2(config),
         "use_bidirectional_attention": not config.causal,
-        "rope_parameters": {
-            FULL: write_rotary(config.rotary),
-            SLIDING: write_rotary(config.local_rotary or config.rotary),
-        },
+        "rope_parameters": {FULL: write_rotary(config.rotary), SLIDING: write_rotary(local)},
+        "rope_local_base_freq": local.theta,
     }
     if not config.causal and config.windows:
         raw["sliding_window"] = 2 * max(window for window in config.windows if window is not None)

@@ -63,6 +63,17 @@ def make_rotary(
     return Rotary(float(theta), tuple(sorted(options.items())))
 
 
+def rotary_settings(rotary: Rotary) -> dict[str, Any]:
+    """The rotations of all layers in a `config.json`, for readers of all ages."""
+    parameters = write_rotary(rotary)
+    scaling = {name: value for name, value in parameters.items() if name != "rope_theta"}
+    return {
+        "rope_parameters": parameters,
+        "rope_theta": rotary.theta,
+        "rope_scaling": scaling if rotary.scaling else None,
+    }
+
+
 def write_rotary(rotary: Rotary) -> dict[str, Any]:
     """The `rope_parameters` of a `config.json`."""
     options = dict(rotary.scaling)
