@@ -13,31 +13,18 @@ from torch import Tensor, nn
 
 from graft.errors import ModelError
 from graft.files import atomic_folder
-from graft.hub.client import local_folder, push_folder
+from graft.hub.client import push_folder
 from graft.models.batch import Batch
-from graft.models.checkpoint import (
-    WEIGHTS,
-    Checkpoint,
-    LoadReport,
-    load_tensors,
-    open_checkpoint,
-    plain_stored,
-    read_config,
-    save_tensors,
-)
+from graft.models.checkpoint import Checkpoint
 from graft.models.config import Config
 from graft.models.context import Context, Record
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import TensorNames
-from graft.models.heads import HEADS, SequenceHead, VocabularyHead
-from graft.models.labels import (
-    check_labels,
-    label_order,
-    label_settings,
-    saved_labels,
-    spell,
-    without_labels,
-)
+from graft.models.heads import HEADS, SequenceHead
+from graft.models.labels import check_labels, label_settings, spell
+from graft.models.loading import Loader, as_dtype, find_files
+from graft.models.report import LoadReport
+from graft.models.saving import remove_others, save_tensors
 from graft.models.transformer import Transformer, make_body
 
 log = logging.getLogger(__name__)
@@ -144,6 +131,16 @@ class Model(nn.Module):
         pool = self.config.classifier.pool
         return pool == "first" and not self.config.causal and self.config.decoder is None
 
+    def make_head(self) -> nn.Module:
+        """A new head for its task, on the CPU, as `self.head` was at first."""
+        assert self.task is not None
+        return HEADS[self.task].module(self.config.answering).apply(self._initialize)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The format of the weights' numbers."""
+        return next(self.parameters()).dtype
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the head's labels, in the order of the logits."""
@@ -163,6 +160,8 @@ class Model(nn.Module):
         labels: Sequence[str] | None = None,
         several_labels: bool | None = None,
         revision: str | None = None,
+        dtype: torch.dtype | str = "float32",
+        device: torch.device | str = "cpu",
     ) -> Self:
         """Loads the model of a folder or of a repository on the hub.
 
@@ -173,37 +172,36 @@ class Model(nn.Module):
                 others than the checkpoint's, the body is kept and a new head is made.
             several_labels: Whether a text may carry several labels; by default as it was saved.
             revision: A branch, tag or commit of the repository.
+            dtype: The format of the weights' numbers; "auto" for the one they are kept in.
+            device: Where the weights go; each goes there straight from the file.
 
         Raises:
             HubError: `source` is neither a folder nor a repository that can be fetched.
             ModelError: Its files are missing, damaged, or of an architecture Graft does not have.
         """
-        folder = local_folder(source, revision=revision, patterns=["config.json", *WEIGHTS])
-        raw = read_config(folder, str(source))
-        family = _family(raw, str(source))
-        saved_task = _saved_task(raw, family)
-        task = task or saved_task
+        files = find_files(source, revision)
+        task = task or files.task
         if labels and task is None:
             raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
-        several = raw.get("problem_type") == "multi_label_classification"
-        try:
-            shape = family.read_config(without_labels(raw))
-            named = saved_task is not None and HEADS[saved_task].named
-            old_labels = saved_labels(raw) if named else ()
-        except ModelError as error:
-            raise ModelError(f"{folder / 'config.json'}: {error}") from None
-        config = replace(
-            family.for_task(shape, task),
-            labels=tuple(labels or old_labels) if task else (),
-            several_labels=several if several_labels is None else several_labels,
-        )
         with torch.device("meta"):
-            model = cls(config, task)
-        model._load(folder, family, old_labels if task == saved_task else (), str(source))
+            model = cls(files.config(task, labels, several_labels), task)
+        checkpoint = Checkpoint(files.open(), files.family)
+        loader = Loader(model, model._names(files.family), files, checkpoint)
+        model.report = loader.load(as_dtype(dtype, checkpoint), torch.device(device))
         return model.eval()
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes `config.json` and `model.safetensors`, as `transformers` loads them."""
+    def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "50GB") -> None:
+        """Writes `config.json` and `model.safetensors`, as `transformers` loads them.
+
+        Args:
+            folder: Made where it is not there. Safetensors of an earlier save are replaced.
+            max_shard_size: Bytes of a file, or a size such as "5GB"; weights above it are written
+                in several files, with an index.
+
+        Raises:
+            ModelError: `max_shard_size` is no size.
+            OSError: A file cannot be written, as on a full disk.
+        """
         family = FAMILIES[self.config.family]
         with atomic_folder(Path(folder)) as temporary:
             path = temporary / "config.json"
@@ -211,7 +209,9 @@ class Model(nn.Module):
                 json.dumps(self._raw_config(family), indent=2, ensure_ascii=False) + "\n",
                 encoding="utf-8",
             )
-            save_tensors(self.state_dict(), self._names(family), temporary / WEIGHTS[0])
+            save_tensors(self.state_dict(), self._names(family), temporary, max_shard_size)
+            written = frozenset(path.name for path in temporary.iterdir())
+        remove_others(Path(folder), written)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, message: str = "") -> str:
         """Uploads `config.json` and `model.safetensors` in one commit.
@@ -235,7 +235,7 @@ class Model(nn.Module):
             **family.write_config(self.config),
             "model_type": family.name,
             "architectures": [family.architecture(self.task, self.config)],
-            "dtype": "float32",
+            "dtype": str(self.dtype).removeprefix("torch."),
         }
         if self.task is None or not HEADS[self.task].named:
             return raw
@@ -252,63 +252,6 @@ class Model(nn.Module):
             return names
         head = family.heads[self.task](self.config)
         return names | {f"head.{ours}": stored for ours, stored in head.items()}
-
-    def _load(self, folder: Path, family: Family, old_labels: tuple[str, ...], source: str) -> None:
-        """Fills a model made on the meta device from a checkpoint."""
-        names = {ours: plain_stored(stored, family) for ours, stored in self._names(family).items()}
-        order = label_order(old_labels, self.labels)
-        if self.labels and order is None:
-            names = {ours: theirs for ours, theirs in names.items() if "head.classify" not in ours}
-        with open_checkpoint(folder, family) as checkpoint:
-            self._untie(checkpoint, names)
-            shapes = {name: tensor.shape for name, tensor in self.named_parameters()}
-            tensors = load_tensors(checkpoint, names, shapes)
-            read = [names[ours] for ours in tensors]
-            used = {name for stored in read for name in (*stored.names, *stored.copies)}
-            left_over = tuple(
-                name
-                for name in checkpoint.names
-                if name not in used and not name.endswith(family.ignored or ("\0",))
-            )
-        missing = tuple(name for name in shapes if name not in tensors)
-        broken = [name for name in missing if not name.startswith("head.")]
-        if broken:
-            wanted = [name for ours in broken for name in names[ours].names]
-            absent = [name for name in wanted if name not in checkpoint.names]
-            raise ModelError(
-                f"{checkpoint.path} lacks {len(absent)} tensors of a {family.name} model, such as "
-                f"{', '.join(absent[:3])}. It is of another model than config.json, or not whole."
-            )
-        for name in tensors if order and order != list(range(len(order))) else ():
-            if name.startswith("head.classify"):
-                tensors[name] = tensors[name][order]
-        self._fill(tensors, missing)
-        self.report = LoadReport(tuple(tensors), missing, left_over)
-        if old_labels and order is None and self.head is not None:
-            log.warning(
-                "%s: its head answers %s; yours answers %s. The body is kept, a new head is made.",
-                source,
-                spell(old_labels),
-                spell(self.labels),
-            )
-
-    def _untie(self, checkpoint: Checkpoint, names: TensorNames) -> None:
-        """Gives the head weights of its own where the file's are not those of the embedding.
-
-        Files tell more than `config.json`, which says of some models that they are tied while they
-        are not.
-        """
-        head, stored = self.head, names.get("head.weight")
-        if not isinstance(head, VocabularyHead) or head.weight is not None:
-            return
-        shared = self.body.vocabulary
-        embedding = names[next(name for name, p in self.named_parameters() if p is shared)]
-        if stored is None or not checkpoint.has(stored) or not checkpoint.has(embedding):
-            return
-        if not torch.equal(checkpoint.tensor(stored), checkpoint.tensor(embedding)):
-            self.config = self.config.untied()
-            with torch.device("meta"):
-                self.head = VocabularyHead(self.config.answering)
 
     def resize_vocabulary(self, size: int) -> None:
         """Gives the token embeddings another number of rows, for a tokenizer with added tokens.
@@ -331,41 +274,11 @@ class Model(nn.Module):
         self.body.embeddings.tokens = new
         self.config = replace(self.config, vocab_size=size)
 
-    def _fill(self, tensors: dict[str, Tensor], missing: Sequence[str]) -> None:
-        fresh: dict[nn.Module, None] = {}  # in order, so that a seed gives the same weights
-        for name in missing:
-            owner, _, leaf = name.rpartition(".")
-            module = self.get_submodule(owner)
-            empty = torch.empty(module.get_parameter(leaf).shape, device="cpu")
-            setattr(module, leaf, nn.Parameter(empty))
-            fresh[module] = None
-        self.load_state_dict(tensors, strict=False, assign=True)
-        for parameter in self.parameters():
-            parameter.requires_grad_(True)
-        for module in fresh:
-            self._initialize(module)
-
     def _initialize(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding) and not module.weight.is_meta:
             nn.init.normal_(module.weight, std=self.config.init_std)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def _family(raw: dict[str, Any], source: str) -> Family:
-    kind = raw.get("model_type")
-    if kind not in FAMILIES:
-        raise ModelError(
-            f"{source} is a model of type {kind!r}, which Graft does not have. "
-            f"It has: {', '.join(FAMILIES)}."
-        )
-    return FAMILIES[kind]
-
-
-def _saved_task(raw: dict[str, Any], family: Family) -> str | None:
-    saved = raw.get("architectures") or []
-    known = (*family.architectures.items(), *family.encoders.items())
-    return next((task for task, name in known if name in saved), None)
 
 
 def _frozen(record: Any) -> Any:
