@@ -15,14 +15,14 @@ def without_labels(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in raw.items() if key not in _SETTINGS}
 
 
-def answers(raw: dict[str, Any]) -> dict[str, bool]:
+def answers(raw: dict[str, Any], labels: Sequence[str]) -> dict[str, bool]:
     """What `config.json` says of a head's answers, by the names of `Config`.
 
     One label alone leaves nothing to choose: where the file does not say what it is, it is a
     quantity.
     """
     kind = raw.get("problem_type")
-    alone = kind is None and len(saved_labels(raw)) == 1
+    alone = kind is None and len(labels) == 1
     return {
         "several_labels": kind == "multi_label_classification",
         "measures": kind == "regression" or alone,

@@ -16,7 +16,7 @@ from graft.models.config import Config
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import Stored, TensorNames
 from graft.models.heads import HEADS, VocabularyHead
-from graft.models.labels import label_order, saved_labels, spell, without_labels
+from graft.models.labels import answers, label_order, saved_labels, spell, without_labels
 from graft.models.report import LoadReport, WrongShape
 from graft.models.weights.file import WeightsFile
 from graft.models.weights.find import fetch, open_weights
@@ -60,11 +60,15 @@ class Files:
             shape = self.family.read_config(without_labels(self.settings))
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from None
-        several = self.settings.get("problem_type") == "multi_label_classification"
+        names = tuple(labels or self.labels) if task else ()
+        said = answers(self.settings, self.labels)
+        # Labels of one's own are classes, whatever the saved head gives.
+        saved = task == self.task and names == self.labels != () and several_labels is None
         return replace(
             self.family.for_task(shape, task),
-            labels=tuple(labels or self.labels) if task else (),
-            several_labels=several if several_labels is None else several_labels,
+            labels=names,
+            several_labels=said["several_labels"] if several_labels is None else several_labels,
+            measures=said["measures"] and saved,
         )
 
 

@@ -23,9 +23,10 @@ from graft.models.families.family import TensorNames
 from graft.models.heads import HEADS, SequenceHead
 from graft.models.labels import check_labels, label_settings, spell
 from graft.models.loading import Loader, as_dtype, find_files
+from graft.models.parts import DrawsItself, build_body, build_head
 from graft.models.report import LoadReport
 from graft.models.saving import remove_others, save_tensors
-from graft.models.transformer import Transformer, make_body
+from graft.models.transformer import Transformer
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Output:
 
 
 class Model(nn.Module):
-    """A transformer on packed batches, with a head where a task is given.
+    """A network on packed batches, with a head where a task is given.
 
     Args:
         config: The shape of the body and the labels of the head.
@@ -78,8 +79,8 @@ class Model(nn.Module):
         self.config = config
         self.task = task
         self.attention = "auto"
-        self.body = make_body(config)
-        self.head = None if task is None else HEADS[task].module(config.answering)
+        self.body = build_body(config)
+        self.head = None if task is None else build_head(config, task)
         self.report: LoadReport | None = None
         self.apply(self._initialize)
 
@@ -134,7 +135,7 @@ class Model(nn.Module):
     def make_head(self) -> nn.Module:
         """A new head for its task, on the CPU, as `self.head` was at first."""
         assert self.task is not None
-        return HEADS[self.task].module(self.config.answering).apply(self._initialize)
+        return build_head(self.config, self.task).apply(self._initialize)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -239,7 +240,8 @@ class Model(nn.Module):
         }
         if self.task is None or not HEADS[self.task].named:
             return raw
-        return {**raw, **label_settings(self.labels, self.config.several_labels)}
+        answers = label_settings(self.labels, self.config.several_labels, self.config.measures)
+        return {**raw, **answers}
 
     def _names(self, family: Family) -> TensorNames:
         """Our tensor names to the family's, as they are saved."""
@@ -279,6 +281,8 @@ class Model(nn.Module):
             nn.init.normal_(module.weight, std=self.config.init_std)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+        if isinstance(module, DrawsItself):
+            module.initialize(self.config.init_std)
 
 
 def _frozen(record: Any) -> Any:
