@@ -44,9 +44,11 @@ class Checkpoint:
 
     def fits(self, stored: Stored, shape: tuple[int, ...]) -> bool:
         """Whether the file has a tensor in a shape, and each of its parts in the right one."""
-        rows = [self._shape(entry, stored)[:1] for entry in self._entries(stored)]
-        sizes = [(size,) for size in stored.sizes] or [rows[0]] * len(rows)
-        return self.shape(stored) == tuple(shape) and (len(rows) == 1 or rows == sizes)
+        shapes = [self._shape(entry, stored) for entry in self._entries(stored)]
+        if self.shape(stored) != tuple(shape) or len(shapes) == 1:
+            return self.shape(stored) == tuple(shape)
+        sizes = stored.sizes or (shapes[0][0],) * len(shapes)
+        return shapes == [(size, *shapes[0][1:]) for size in sizes]
 
     def dtype(self) -> torch.dtype:
         """The format that most of its numbers have; float32 where it has none."""
@@ -133,7 +135,7 @@ def plain_name(name: str, family: Family) -> str:
     for old, new in family.aliases.items():
         if name.endswith(old):
             name = name.removesuffix(old) + new
-    prefixes = (family.prefix, *family.prefixes.values())
+    prefixes = sorted((family.prefix, *family.prefixes.values()), key=len, reverse=True)
     return name.removeprefix(next((p for p in prefixes if p and name.startswith(p)), ""))
 
 

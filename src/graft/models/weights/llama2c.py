@@ -66,7 +66,7 @@ class Header:
 
     def places(self) -> dict[str, Place]:
         """Where each tensor is, by the names of a Llama."""
-        layered = {
+        layered: dict[str, tuple[int, ...]] = {
             "self_attn.q_proj": (self.heads * self.head_size, self.dim),
             "self_attn.k_proj": (self.key_heads * self.head_size, self.dim),
             "self_attn.v_proj": (self.key_heads * self.head_size, self.dim),
@@ -76,7 +76,10 @@ class Header:
             "mlp.up_proj": (self.hidden_dim, self.dim),
         }
         attention, feed_forward = list(layered)[:4], list(layered)[4:]
-        norm = {"input_layernorm": (self.dim,), "post_attention_layernorm": (self.dim,)}
+        norm: dict[str, tuple[int, ...]] = {
+            "input_layernorm": (self.dim,),
+            "post_attention_layernorm": (self.dim,),
+        }
         shapes = layered | norm
         embedding = ("embed_tokens.weight", (self.vocab_size, self.dim))
         last = ("norm.weight", (self.dim,))
@@ -159,15 +162,30 @@ def read_header(path: Path) -> Header | None:
                 f"{path} is a llama2.c model of version {version}, which keeps rounded numbers. "
                 "Export it as version 0 or 1."
             )
-        header = Header(1, _START, *sizes, bool(shared))
+        header = _header(1, _START, sizes, bool(shared))
     else:
         sizes = list(_LEGACY.unpack(start[: _LEGACY.size]))
         shared = sizes[5] > 0  # a vocabulary below zero has an output of its own
-        sizes[5] = abs(sizes[5])
-        header = Header(0, _LEGACY.size, *sizes, shared)
+        header = _header(0, _LEGACY.size, sizes, shared)
     if not _possible(header):
         return None
     return _whole(header, path, size)
+
+
+def _header(version: int, start: int, sizes: list[int], shared: bool) -> Header:
+    dim, hidden_dim, layers, heads, key_heads, vocab_size, context = sizes
+    return Header(
+        version,
+        start,
+        dim,
+        hidden_dim,
+        layers,
+        heads,
+        key_heads,
+        abs(vocab_size),
+        context,
+        shared,
+    )
 
 
 def _possible(header: Header) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import safetensors
 from torch import Tensor
@@ -23,9 +24,9 @@ class SafeFile(MappedFile):
 
     def _open(self) -> Callable[[str], Tensor]:
         try:
-            file = safetensors.safe_open(str(self.path), framework="pt")
+            file: Any = safetensors.safe_open(str(self.path), framework="pt")
         except (safetensors.SafetensorError, OSError) as error:
             raise damaged(self.path, error) from error
-        self._names = list(file.keys())
+        self._names = [str(name) for name in file.keys()]  # noqa: SIM118  it is no mapping
         read: Callable[[str], Tensor] = file.get_tensor
         return read
