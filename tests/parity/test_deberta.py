@@ -68,6 +68,14 @@ def test_body(tmp_path: Path, shape: str) -> None:
     assert_same(DebertaV2Model, config, tmp_path, texts)
 
 
+@pytest.mark.parametrize("span", [{"position_buckets": 32}, {"position_buckets": -1}])
+def test_long_texts(tmp_path: Path, span: dict[str, int]) -> None:
+    """Longer than what is looked at in one go, and beyond `max_position_embeddings` too."""
+    config = make_config(**V3 | span | {"max_position_embeddings": 200, "num_hidden_layers": 1})
+    texts = make_texts([270, 3, 129, 270, 128])
+    assert_same(DebertaV2ForTokenClassification, config, tmp_path, texts)
+
+
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [

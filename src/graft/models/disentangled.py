@@ -6,7 +6,6 @@ by row, hold those against all keys as well: in each row they begin one place fu
 so that a view with other strides finds them, where a gather would visit each one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +17,8 @@ from graft.models.config import Config
 from graft.models.dropout import Dropout
 from graft.models.linear import Linear
 from graft.models.norm import make_norm
+
+_BLOCK = 128  # tokens; fewer make matrix products too small, more look at too many distances
 
 
 @dataclass(frozen=True)
@@ -103,22 +104,13 @@ class DisentangledBias(nn.Module):
         """
         states = self.dropout(places.states)
         queries, keys = self._projected(states, qkv)
-        parts = []
-        if self.to_position:
-            parts.append((self._table(keys, places.ahead), False))
-        if self.to_content:
-            parts.append((self._table(queries * self.scale, places.behind), True))
+        to_keys = self._table(keys, places.ahead) if self.to_position else None
+        to_queries = self._table(queries * self.scale, places.behind) if self.to_content else None
 
         def of(query: Tensor, key: Tensor, _: Tensor) -> Tensor:
-            if not parts:
-                return query.new_zeros(1, 1, 1, key.shape[1])
-            scores = [
-                _looks(key, table, query.shape[1]).mT
-                if by_content
-                else _looks(query, table, key.shape[1])
-                for table, by_content in parts
-            ]
-            return _sum(scores)
+            tables = (t if t is None else t.to(query.dtype) for t in (to_keys, to_queries))
+            scores: Tensor = _Scores.apply(query, key, *tables)  # type: ignore[no-untyped-call]
+            return scores
 
         return of
 
@@ -138,33 +130,110 @@ class DisentangledBias(nn.Module):
         return projected[rows].view(len(rows), self.heads, -1).permute(1, 2, 0)
 
 
-def _looks(contents: Tensor, table: Tensor, others: int) -> Tensor:
-    """The scores of contents with the positions of others, by how far these stand from them.
+class _Scores(torch.autograd.Function):
+    """The scores of contents with positions, in order of memory.
+
+    A block of tokens at a time looks at the distances that it has: each token alone would look at
+    as many as there are others, all together at twice as many.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, query: Tensor, key: Tensor, to_keys: Tensor | None, to_queries: Tensor | None
+    ) -> Tensor:
+        """Args: query and key `[sequences, length, heads, size]`; tables `[heads, size, distances]`
+        of positions as keys and as queries. Returns: `[sequences, heads, queries, keys]`."""
+        ctx.save_for_backward(query, key, to_keys, to_queries)
+        (sequences, queries, heads, _), keys = query.shape, key.shape[1]
+        scores = query.new_empty(sequences, heads, queries, keys)
+        if to_keys is None:
+            scores.zero_()
+        else:
+            for block in _blocks(queries):
+                scores[:, :, block] = _looks(query, to_keys, block, keys)
+        if to_queries is not None:
+            for block in _blocks(keys):
+                scores[..., block] += _looks(key, to_queries, block, queries).mT
+        return scores
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        query, key, to_keys, to_queries = ctx.saved_tensors
+        of_query = of_key = of_keys = of_queries = None
+        if to_keys is not None:
+            of_query, of_keys = _look_back(gradient, query, to_keys)
+        if to_queries is not None:
+            of_key, of_queries = _look_back(gradient.mT, key, to_queries)
+        return of_query, of_key, of_keys, of_queries
+
+
+def _blocks(length: int) -> list[slice]:
+    return [slice(start, min(start + _BLOCK, length)) for start in range(0, length, _BLOCK)]
+
+
+def _looks(contents: Tensor, table: Tensor, block: slice, others: int) -> Tensor:
+    """The scores of a block of contents with the positions of all others.
 
     Args:
         contents: `[sequences, length, heads, size]`.
-        table: `[heads, size, 2 * longest]`.
+        table: `[heads, size, distances]`, of positions, by how far they stand from a content.
+        block: Of the contents of each sequence.
+        others: How many there are in a sequence.
+
+    Returns:
+        `[sequences, heads, block, others]`.
+    """
+    rows = _by_head(contents[:, block])
+    return _by_other(rows @ table[:, :, _reach(table, block, others)], len(contents), others)
+
+
+def _look_back(gradient: Tensor, contents: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of contents and of a table.
+
+    Args:
+        gradient: Of the scores, `[sequences, heads, length, others]`.
+        contents: `[sequences, length, heads, size]`.
+        table: `[heads, size, distances]`.
+    """
+    of_contents, of_table = torch.empty_like(contents), torch.zeros_like(table)
+    (sequences, length, heads, _), others = contents.shape, gradient.shape[3]
+    for block in _blocks(length):
+        part = _by_head(contents[:, block])
+        reach = _reach(table, block, others)
+        of_rows = part.new_zeros(heads, part.shape[1], reach.stop - reach.start)
+        _by_other(of_rows, sequences, others).copy_(gradient[:, :, block])
+        of_part = (of_rows @ table[:, :, reach].mT).unflatten(1, (sequences, -1))
+        of_contents[:, block] = of_part.permute(1, 2, 0, 3)
+        of_table[:, :, reach] += part.mT @ of_rows
+    return of_contents, of_table
+
+
+def _by_head(contents: Tensor) -> Tensor:
+    """`[sequences, length, heads, size]` to `[heads, sequences * length, size]`."""
+    return contents.permute(2, 0, 1, 3).flatten(1, 2)
+
+
+def _reach(table: Tensor, block: slice, others: int) -> slice:
+    """The distances from a block to all others, from its last token to the first and on."""
+    here = table.shape[2] // 2
+    return slice(here - block.stop, here - block.start + others)
+
+
+def _by_other(rows: Tensor, sequences: int, others: int) -> Tensor:
+    """A view of scores by distance, as scores by the other that stands there.
+
+    Args:
+        rows: `[heads, sequences * length, length + others]`.
+        sequences: How many there are.
         others: How many there are in a sequence.
 
     Returns:
         `[sequences, heads, length, others]`.
     """
-    sequences, length, heads, _ = contents.shape
-    middle, width = table.shape[2] // 2, length + others
-    table = table[:, :, middle - length : middle + others]
-    rows = contents.permute(2, 0, 1, 3).flatten(1, 2) @ table.to(contents.dtype)
-    # The distance from token i to token j is at i * width + (j - i + length - 1).
+    heads, tokens, width = rows.shape
+    length = tokens // sequences
+    # That of token i and other j, in its sequence, is at i * width + (length - 1 - i + j).
     flat = rows.view(heads, sequences, length * width)
     flat = flat.narrow(2, length - 1, length * (width - 1))
-    shape = (heads, sequences, length, width - 1)
-    return flat.reshape(shape)[..., :others].transpose(0, 1)
-
-
-def _sum(scores: Sequence[Tensor]) -> Tensor:
-    """Their sum, in order of memory where no gradient is wanted."""
-    if torch.is_grad_enabled():
-        return sum(scores[1:], scores[0])
-    total = scores[0].contiguous()
-    for more in scores[1:]:
-        total += more
-    return total
+    square: Tensor = flat.unflatten(2, (length, width - 1))[..., :others]
+    return square.transpose(0, 1)
