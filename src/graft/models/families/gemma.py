@@ -159,13 +159,16 @@ def _capped(config: Config, settings: Settings) -> Config:
 
 def _rotations(settings: Settings) -> tuple[Rotary, Rotary]:
     """Those of layers that see all, and of layers with a window."""
-    parts = settings.get("rope_parameters") or {}
-    scaling = settings.get("rope_scaling") or {}  # of older files, for the first alone
+    parts = settings.table("rope_parameters")
     size = settings.size("head_dim")
-    full = {**(parts.get(FULL) or {}), **scaling}
+    local = parts.get(SLIDING) or {}
+    full = parts.get(FULL) or {}
+    scaling = settings.table("rope_scaling")  # of older files, for the first alone
+    if scaling:
+        full = {**full, **scaling} if isinstance(full, dict) else scaling
     return (
         make_rotary(settings, full, "rope_theta", size),
-        make_rotary(settings, parts.get(SLIDING) or {}, "rope_local_base_freq", size),
+        make_rotary(settings, local, "rope_local_base_freq", size),
     )
 
 

@@ -1,5 +1,6 @@
 """Reading `config.json`: names, defaults, and what each value may be."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -54,8 +55,7 @@ class Settings:
             ModelError: It is none, or below `least`.
         """
         value = self.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and value == int(value) >= least):
+        if not (is_number(value) and value == int(value) >= least):
             above = "above zero" if least == 1 else f"of {least} or more"
             raise ModelError(f"{name} is {value!r}, not a whole number {above}.")
         return int(value)
@@ -76,16 +76,14 @@ class Settings:
     def share(self, name: str) -> float:
         """A number from 0 to below 1."""
         value = self.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and 0 <= value < 1):
+        if not (is_number(value) and 0 <= value < 1):
             raise ModelError(f"{name} is {value!r}, not a number from 0 to below 1.")
         return float(value)
 
     def number(self, name: str) -> float:
         """A number above zero."""
         value = self.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and value > 0):
+        if not (is_number(value) and value > 0):
             raise ModelError(f"{name} is {value!r}, not a number above zero.")
         return float(value)
 
@@ -100,10 +98,17 @@ class Settings:
             raise ModelError(f"{name} is {value!r}, neither true nor false.")
         return value
 
+    def table(self, name: str) -> dict[str, Any]:
+        """Settings of their own; empty where there are none."""
+        value = self.get(name) or {}
+        if not isinstance(value, dict):
+            raise ModelError(f"{name} is {value!r}, not names with values.")
+        return value
+
     def activation(self, name: str) -> Activation:
         """An activation function. A spelling of its own stays in `extra`, to be written back."""
         value = self.get(name)
-        if value not in ACTIVATIONS:
+        if not isinstance(value, str) or value not in ACTIVATIONS:
             raise ModelError(f"{name} {value!r} is not one of {', '.join(ACTIVATIONS)}.")
         if value != activation_name({}, name, ACTIVATIONS[value]):
             self.keep(name)
@@ -132,6 +137,11 @@ class Settings:
     def extra(self) -> dict[str, Any]:
         """What was not read."""
         return {name: value for name, value in self.raw.items() if name not in self.read}
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def activation_name(raw: Mapping[str, Any], name: str, activation: Activation) -> str:

@@ -64,7 +64,7 @@ def _rotary_layers(settings: Settings, layers: int) -> tuple[bool, ...]:
         every = settings.size("no_rope_layer_interval")
         settings.keep("no_rope_layer_interval")
         return tuple((layer + 1) % every != 0 for layer in range(layers))
-    if not isinstance(said, list) or len(said) < layers or not set(said) <= {0, 1}:
+    if not isinstance(said, list) or len(said) < layers or any(i not in (0, 1) for i in said):
         raise ModelError(f"no_rope_layers must be {layers} numbers, each 0 or 1.")
     return tuple(turns == 1 for turns in said[:layers])
 
