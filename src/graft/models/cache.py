@@ -27,12 +27,12 @@ class Cache:
         branches: How many branches each row has after the first pass.
 
     Attributes:
-        lengths: `int64[rows]`, on the CPU: how long the sequences are, in tokens.
+        branches: How many branches each row has in the passes after the first.
     """
 
     def __init__(self, config: Config, capacity: int, branches: int = 1) -> None:
         self.capacity, self.branches = capacity, branches
-        self.lengths = self._prompts = torch.zeros(1, dtype=torch.int64)
+        self._lengths = self._prompts = torch.zeros(1, dtype=torch.int64)
         self._own: list[Slots | None] = [None] * config.layers
         self._memory: dict[int, Slots] = {}
         self._memory_lengths: Tensor | None = None
@@ -45,7 +45,7 @@ class Cache:
         """Starts a pass: the first brings whole prompts, each later one a token a branch."""
         if not self._spans:
             return
-        if batch.tokens != len(batch) or len(batch) != len(self.lengths) * self.branches:
+        if batch.tokens != len(batch) or len(batch) != len(self._lengths) * self.branches:
             raise ValueError("after the prompts, each branch grows by one token at a time")
         if int(self._taken.max()) + self.branches > self.capacity:
             raise ValueError(f"the cache is full: it has room for {self.capacity} tokens a row")
@@ -56,15 +56,20 @@ class Cache:
     def end(self, batch: Batch) -> None:
         """Ends the pass: its tokens are part of what came before."""
         if self._step is not None:
-            self.lengths = self.lengths + 1
+            self._lengths = self._lengths + 1
             self._step = self._memory_step = None
             return
-        self.lengths = self._prompts = batch.lengths.clone()
-        kinds = [self.lengths] + ([] if self._memory_lengths is None else [self._memory_lengths])
+        self._lengths = self._prompts = batch.lengths.clone()
+        kinds = [self._lengths] + ([] if self._memory_lengths is None else [self._memory_lengths])
         self._spans = plan_spans(torch.stack(kinds))
         if self.branches > 1:
             shape = (len(batch), self.branches, self.capacity)
             self._descent = torch.zeros(shape, dtype=torch.bool)
+
+    @property
+    def lengths(self) -> Tensor:
+        """`int64[rows * branches]`, on the CPU: how long the sequences are, in tokens."""
+        return self._lengths.repeat_interleave(self.branches if self._spans else 1)
 
     @property
     def stepping(self) -> bool:
@@ -75,7 +80,7 @@ class Cache:
         """`int64[tokens]`, where the tokens of a pass stand in their sequences."""
         if self._step is None:
             return batch.positions
-        return self.lengths.repeat_interleave(self.branches).to(batch.ids.device)
+        return self.lengths.to(batch.ids.device)
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, batch: Batch, rules: Rules
@@ -105,7 +110,7 @@ class Cache:
         slots = self._slots.repeat_interleave(times)
         for kept, lengths in self._kept:
             kept.repeat(slots, int(lengths.max()))
-        self._pick(torch.arange(len(self.lengths)).repeat_interleave(times))
+        self._pick(torch.arange(len(self._lengths)).repeat_interleave(times))
         start = 0
         for span in self._spans:
             span.start, span.rows = start, span.rows * times
@@ -158,7 +163,7 @@ class Cache:
 
     def _pick(self, rows: Tensor) -> None:
         """Keeps what is known of these rows."""
-        self.lengths, self._prompts = self.lengths[rows], self._prompts[rows]
+        self._lengths, self._prompts = self._lengths[rows], self._prompts[rows]
         if self._memory_lengths is not None:
             self._memory_lengths = self._memory_lengths[rows]
         if self._descent is not None:
@@ -167,7 +172,7 @@ class Cache:
     @property
     def _taken(self) -> Tensor:
         """`int64[rows]`, the tokens that are kept of all branches of each row."""
-        return self._prompts + (self.lengths - self._prompts) * self.branches
+        return self._prompts + (self._lengths - self._prompts) * self.branches
 
     @property
     def _slots(self) -> Tensor:
@@ -200,7 +205,7 @@ class Cache:
             self.branches,
             self._taken + self.branches,
             prompts=self._prompts,
-            position=self.lengths,
+            position=self._lengths,
             descent=self._descent,
             slots=self._slots.repeat_interleave(self.branches).to(device),
             places=places.flatten().to(device),

@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,12 @@ from graft.models.config import Config
 from graft.models.context import Context, Record
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import TensorNames
+from graft.models.generation.config import FILE as GENERATION
+from graft.models.generation.config import GenerationConfig, read_generation_config
+from graft.models.generation.generate import TASKS, generate, stream
+from graft.models.generation.results import Generated
+from graft.models.generation.rules import AllowedTokens
+from graft.models.generation.stopping import Decode
 from graft.models.heads import HEADS, SequenceHead
 from graft.models.labels import check_labels, label_settings, spell
 from graft.models.loading import Loader, as_dtype, find_files
@@ -68,6 +74,7 @@ class Model(nn.Module):
     Attributes:
         attention: The implementation of attention, a name in `graft.models.attention.ATTENTION`;
             "auto" chooses.
+        generation: The options of `generate` that are not given there.
     """
 
     def __init__(self, config: Config, task: str | None = None) -> None:
@@ -82,6 +89,7 @@ class Model(nn.Module):
         self.body = build_body(config)
         self.head = None if task is None else build_head(config, task)
         self.report: LoadReport | None = None
+        self.generation = GenerationConfig.from_settings(config.special)
         self.apply(self._initialize)
 
     def forward(
@@ -127,6 +135,60 @@ class Model(nn.Module):
             _frozen(pair.attentions) if pair else None,
         )
 
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        stop: Sequence[str] = (),
+        decode: Decode | None = None,
+        allowed_tokens: AllowedTokens | None = None,
+        **options: Any,
+    ) -> list[Generated]:
+        """Writes what follows prompts, or, with an encoder, what answers them.
+
+        Args:
+            prompts: The token ids of each; they may have any lengths.
+            stop: Strings that end a text; the one that did is part of it.
+            decode: From token ids to text; needed where there are stop strings.
+            allowed_tokens: From the number of a prompt and all tokens so far (the prompt's first)
+                to those that may come next.
+            options: See `graft.models.generation.GenerationConfig`; for what is left out, the
+                model's own `generation`.
+
+        Returns:
+            `num_return_sequences` texts for each prompt, in the order of the prompts.
+
+        Raises:
+            ModelError: The model does not write, an option makes no sense, or a prompt is empty, is
+                too long, or has a token that the model does not have.
+        """
+        config = self.generation.with_options(options)
+        return generate(
+            self, prompts, config, stop=stop, decode=decode, allowed_tokens=allowed_tokens
+        )
+
+    def stream(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        stop: Sequence[str] = (),
+        decode: Decode | None = None,
+        allowed_tokens: AllowedTokens | None = None,
+        **options: Any,
+    ) -> Iterator[dict[int, int]]:
+        """The same as `generate`, token by token.
+
+        Returns:
+            For each step, the new token of each text that goes on, by the text's number.
+
+        Raises:
+            ModelError: As there, and for a beam search, whose text is known only at its end.
+        """
+        config = self.generation.with_options(options)
+        return stream(
+            self, prompts, config, stop=stop, decode=decode, allowed_tokens=allowed_tokens
+        )
+
     @property
     def _firsts_are_enough(self) -> bool:
         pool = self.config.classifier.pool
@@ -167,7 +229,7 @@ class Model(nn.Module):
         """Loads the model of a folder or of a repository on the hub.
 
         Args:
-            source: A folder, or a repository id.
+            source: A folder, or a repository id; or the file of a model of llama2.c.
             task: The task to give it a head for; by default the one it was saved with.
             labels: The labels of that head; by default the ones it was saved with. Where they are
                 others than the checkpoint's, the body is kept and a new head is made.
@@ -189,6 +251,8 @@ class Model(nn.Module):
         checkpoint = Checkpoint(files.open(), files.family)
         loader = Loader(model, model._names(files.family), files, checkpoint)
         model.report = loader.load(as_dtype(dtype, checkpoint), torch.device(device))
+        if task in TASKS:
+            model.generation = read_generation_config(files.path.parent, files.settings)
         return model.eval()
 
     def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "50GB") -> None:
@@ -210,6 +274,8 @@ class Model(nn.Module):
                 json.dumps(self._raw_config(family), indent=2, ensure_ascii=False) + "\n",
                 encoding="utf-8",
             )
+            if self.task in TASKS:
+                self._save_generation(temporary / GENERATION)
             save_tensors(self.state_dict(), self._names(family), temporary, max_shard_size)
             written = frozenset(path.name for path in temporary.iterdir())
         remove_others(Path(folder), written)
@@ -230,6 +296,10 @@ class Model(nn.Module):
             return push_folder(
                 folder, repo_id, private=private, message=message or "Upload a model"
             )
+
+    def _save_generation(self, path: Path) -> None:
+        settings = json.dumps(self.generation.settings(), indent=2, ensure_ascii=False)
+        path.write_text(settings + "\n", encoding="utf-8")
 
     def _raw_config(self, family: Family) -> dict[str, Any]:
         raw = {
