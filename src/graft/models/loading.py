@@ -20,6 +20,7 @@ from graft.models.labels import answers, label_order, saved_labels, spell, witho
 from graft.models.report import LoadReport, WrongShape
 from graft.models.weights.file import WeightsFile
 from graft.models.weights.find import fetch, open_weights
+from graft.models.weights.llama2c import Llama2cFile, read_header
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +55,21 @@ class Files:
         """The shape of a model for a task.
 
         Raises:
-            ModelError: A setting makes no sense, or means a model that Graft does not have.
+            ModelError: A setting makes no sense, or means a model that Graft does not have, or
+                models of its family have no head for the task.
         """
         try:
             shape = self.family.read_config(without_labels(self.settings))
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from None
+        shape = self.family.for_task(shape, task)
+        self.family.architecture(task, shape)
         names = tuple(labels or self.labels) if task else ()
         said = answers(self.settings, self.labels)
         # Labels of one's own are classes, whatever the saved head gives.
         saved = task == self.task and names == self.labels != () and several_labels is None
         return replace(
-            self.family.for_task(shape, task),
+            shape,
             labels=names,
             several_labels=said["several_labels"] if several_labels is None else several_labels,
             measures=said["measures"] and saved,
@@ -73,15 +77,24 @@ class Files:
 
 
 def find_files(source: str | Path, revision: str | None = None) -> Files:
-    """The files of a folder or a repository.
+    """The files of a folder or a repository, or a model of llama2.c, which is a file alone.
 
     Raises:
         HubError: `source` is neither a folder nor a repository that can be fetched.
         ModelError: There is no model in it, or none of an architecture that Graft has.
     """
+    given = Path(source).expanduser()
+    if given.suffix == ".bin" and given.is_file():
+        return _of_llama2c(Llama2cFile(given))
     folder = fetch(source, _OTHERS, revision)
     path = folder / "config.json"
     if not path.is_file():
+        alone = [file for file in sorted(folder.glob("*.bin")) if read_header(file) is not None]
+        if len(alone) > 1:
+            names = ", ".join(file.name for file in alone)
+            raise ModelError(f"{source} has several models: {names}. Give the path of one.")
+        if alone:
+            return _of_llama2c(Llama2cFile(alone[0]))
         raise ModelError(f"{source} is not a model: it has no config.json.")
     return _files(str(source), path, read_settings(path), lambda: open_weights(folder))
 
@@ -101,6 +114,10 @@ def _files(
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     return Files(source, path, settings, family, task, labels, opener)
+
+
+def _of_llama2c(file: Llama2cFile) -> Files:
+    return _files(str(file.path), file.path, file.header.settings(), lambda: file)
 
 
 def _family(settings: dict[str, Any], source: str) -> Family:
@@ -162,10 +179,10 @@ class Loader:
         old = self.files.labels if self.model.task == self.files.task else ()
         order = label_order(old, self.model.labels)
         unfit = bool(self.model.labels) and order is None
-        shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters()}
+        shapes = {name: tuple(tensor.shape) for name, tensor in _tensors(self.model).items()}
         self._places = _places(self.model)
         found = {name: self.names[name] for name in shapes if self._found(name)}
-        found = {ours: s for ours, s in found.items() if not (unfit and "head.classify" in ours)}
+        found = {ours: s for ours, s in found.items() if not (unfit and _of_labels(ours))}
         wrong = self._wrong(found, shapes)
         missing = tuple(name for name in shapes if name not in found or name in wrong)
         self._check_body(missing, wrong)
@@ -174,8 +191,8 @@ class Loader:
             if ours in wrong:
                 continue
             tensor = self.checkpoint.tensor(stored, dtype, device)
-            if moved and ours.startswith("head.classify"):
-                tensor = tensor[order]
+            for dimension in _of_labels(ours) if moved else ():
+                tensor = tensor.index_select(dimension, torch.tensor(order, device=device))
             self._put(ours, tensor)
         self._make_anew(missing, dtype, device)
         self._tell(old, unfit, list(wrong.values()))
@@ -203,7 +220,7 @@ class Loader:
         if not self.checkpoint.same(stored, self.names[embedding]):
             model.config = model.config.untied()
             with torch.device("meta"):
-                model.head = VocabularyHead(model.config.answering)
+                model.head = model.make_head()
 
     def _wrong(
         self, found: dict[str, Stored], shapes: dict[str, tuple[int, ...]]
@@ -240,8 +257,9 @@ class Loader:
             )
 
     def _put(self, name: str, tensor: Tensor) -> None:
-        """Makes a tensor a parameter, in each place that has this one."""
-        new = nn.Parameter(tensor)
+        """Makes a tensor a parameter, or a buffer, in each place that has this one."""
+        trained = isinstance(_tensors(self.model)[name], nn.Parameter)
+        new = nn.Parameter(tensor) if trained else tensor
         for module, leaf in self._places[name]:
             setattr(module, leaf, new)
 
@@ -250,10 +268,9 @@ class Loader:
         if not missing:
             return
         with torch.device("cpu"):
-            head = self.model.make_head()
+            drawn = self.model.make_head().state_dict()
         for name in missing:
-            drawn = head.get_parameter(name.removeprefix("head.")).detach()
-            self._put(name, drawn.to(device, dtype))
+            self._put(name, drawn[name.removeprefix("head.")].to(device, dtype))
 
     def _left_over(self, found: dict[str, Stored]) -> tuple[str, ...]:
         used = {name for s in found.values() for name in (*s.names, *s.copies)}
@@ -279,10 +296,23 @@ class Loader:
             )
 
 
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, each once."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
 def _places(model: nn.Module) -> dict[str, list[tuple[nn.Module, str]]]:
-    """Where each parameter is: in several modules where they share it."""
-    of_parameter: dict[nn.Parameter, list[tuple[nn.Module, str]]] = {}
+    """Where each of these is: in several modules where they share it."""
+    of_tensor: dict[Tensor, list[tuple[nn.Module, str]]] = {}
     for module in model.modules():
-        for leaf, parameter in module.named_parameters(recurse=False):
-            of_parameter.setdefault(parameter, []).append((module, leaf))
-    return {name: of_parameter[parameter] for name, parameter in model.named_parameters()}
+        own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+        for leaf, tensor in own:
+            of_tensor.setdefault(tensor, []).append((module, leaf))
+    return {name: of_tensor[tensor] for name, tensor in _tensors(model).items()}
+
+
+def _of_labels(name: str) -> tuple[int, ...]:
+    """The dimensions of one of our tensors that have an entry for each label."""
+    if name == "head.crf.transitions":
+        return (0, 1)
+    return (0,) if name.startswith(("head.classify", "head.crf.")) else ()

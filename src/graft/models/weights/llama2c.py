@@ -61,7 +61,7 @@ class Header:
             "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0},
             "tie_word_embeddings": self.shared,
             "bos_token_id": 1,
-            "eos_token_id": 2,
+            "eos_token_id": [1, 2],  # a text ends where the next one begins
         }
 
     def places(self) -> dict[str, Place]:
@@ -86,12 +86,12 @@ class Header:
         walk = _Walk(self.start)
         if self.version == 0:
             walk.one(*embedding)
-            order = ["input_layernorm", *attention, "post_attention_layernorm", *feed_forward]
+            order = [norms[0], *attention, norms[1], *feed_forward]
             walk.stacked(order, shapes, self.layers)
             walk.one(*last)
             walk.offset += 4 * self.context * self.head_size  # tables of rotations
         else:
-            walk.stacked(list(norm), shapes, self.layers)
+            walk.stacked(norms, shapes, self.layers)
             walk.one(*last)
             walk.one(*embedding)
             walk.stacked([*attention, *feed_forward], shapes, self.layers)
