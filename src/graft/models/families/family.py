@@ -17,6 +17,7 @@ class Stored:
         sizes: How many rows each of these has; empty where they have equal parts.
         transposed: Whether a file keeps it with its two dimensions swapped.
         copies: Other names under which files keep the same tensor, for those that lack the first.
+        twice: Whether it is written under these as well.
         shape: The shape in which a file keeps what is a vector here; empty for as it is.
     """
 
@@ -24,6 +25,7 @@ class Stored:
     sizes: tuple[int, ...] = ()
     transposed: bool = False
     copies: tuple[str, ...] = ()
+    twice: bool = False
     shape: tuple[int, ...] = ()
 
 
@@ -82,7 +84,11 @@ class Family:
         classes = self.encoders if alone else self.architectures
         if task not in classes:
             known = ", ".join(name for name in classes if name)
-            raise ModelError(f"A {self.name} model has no head for {task}; it has: {known}.")
+            alone_too = " whose encoder is alone" if alone else ""
+            raise ModelError(
+                f"Models of type {self.name}{alone_too} have no head for {task}. They have: "
+                f"{known or 'none'}."
+            )
         return classes[task]
 
 
