@@ -76,11 +76,8 @@ class Header:
             "mlp.up_proj": (self.hidden_dim, self.dim),
         }
         attention, feed_forward = list(layered)[:4], list(layered)[4:]
-        norm: dict[str, tuple[int, ...]] = {
-            "input_layernorm": (self.dim,),
-            "post_attention_layernorm": (self.dim,),
-        }
-        shapes = layered | norm
+        norms = ["input_layernorm", "post_attention_layernorm"]
+        shapes = layered | dict.fromkeys(norms, (self.dim,))
         embedding = ("embed_tokens.weight", (self.vocab_size, self.dim))
         last = ("norm.weight", (self.dim,))
         walk = _Walk(self.start)
