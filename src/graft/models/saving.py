@@ -96,6 +96,8 @@ def _parts(tensor: Tensor, stored: Stored) -> Iterator[tuple[str, Tensor]]:
     parts = tensor.split(stored.sizes) if stored.sizes else tensor.chunk(len(stored.names))
     for name, part in zip(stored.names, parts, strict=True):
         yield name, (part.T if stored.transposed else part).contiguous()
+    for name in stored.copies if stored.twice else ():
+        yield name, tensor.clone()
 
 
 def _bytes(size: int | str) -> int:

@@ -158,18 +158,19 @@ def masked(dense: str, norm: str, decoder: str, bias: str) -> Callable[[Config],
         dense: Its first layer.
         norm: The normalisation.
         decoder: The layer that gives the logits.
-        bias: Where that layer's bias is kept. Where this is not beside the layer's weight, files
-            keep it there too, and models that are not tied read it from there.
+        bias: Where its bias is kept; that of a layer which is not tied, beside the layer's weight.
+            The ecosystem's classes then have both, and do not use this one.
     """
 
     def names(config: Config) -> TensorNames:
         places = (bias, f"{decoder}.bias")
-        place, copy = places if config.vocabulary.tied else reversed(places)
+        tied = config.vocabulary.tied
+        place, copy = places if tied else reversed(places)
         return {
             **both("dense", dense),
             **both("norm", norm),
             **one("weight", f"{decoder}.weight"),
-            "bias": Stored((place,), copies=() if copy == place else (copy,)),
+            "bias": Stored((place,), copies=() if copy == place else (copy,), twice=not tied),
         }
 
     return names
