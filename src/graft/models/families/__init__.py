@@ -1,8 +1,10 @@
 """One file per architecture: its configuration and tensor names, as data."""
 
 from graft.models.families.albert import ALBERT
+from graft.models.families.awd_lstm import AWD_LSTM
 from graft.models.families.bart import BART
 from graft.models.families.bert import BERT
+from graft.models.families.bilstm import BILSTM
 from graft.models.families.deberta import DEBERTA
 from graft.models.families.distilbert import DISTILBERT
 from graft.models.families.electra import ELECTRA
@@ -25,8 +27,10 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         ALBERT,
+        AWD_LSTM,
         BART,
         BERT,
+        BILSTM,
         CAMEMBERT,
         DEBERTA,
         DISTILBERT,
