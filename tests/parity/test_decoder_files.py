@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from oracle import assert_close, build, padded
+from oracle import assert_close, build
 from safetensors.torch import load_file, save_file
+from texts import padded
 from torch import Tensor
 
 import graft
@@ -27,6 +28,13 @@ SMALL: dict[str, Any] = {
     "initializer_range": 0.1,
     "sliding_window": 5,
     "pad_token_id": 0,
+}
+GPT2: dict[str, Any] = {
+    "vocab_size": len(VOCABULARY),
+    "n_positions": 64,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
 }
 LENGTHS = [9, 1, 2, 9, 30]
 
@@ -86,10 +94,7 @@ def test_what_files_leave_out(tmp_path: Path) -> None:
 
 def test_gpt2_as_it_was_first_published(tmp_path: Path) -> None:
     """No prefix, masks among the weights, and the tied head under a name of its own."""
-    config = transformers.GPT2Config(
-        vocab_size=len(VOCABULARY), n_positions=64, n_embd=32, n_layer=2, n_head=4
-    )
-    oracle = build(transformers.GPT2LMHeadModel, config)
+    oracle = build(transformers.GPT2LMHeadModel, transformers.GPT2Config(**GPT2))
     oracle.save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
     tensors = {name.removeprefix("transformer."): t for name, t in load_file(path).items()}
@@ -108,8 +113,8 @@ def test_gpt2_as_it_was_first_published(tmp_path: Path) -> None:
 def test_an_embedding_kept_as_the_tied_head(tmp_path: Path, name: str) -> None:
     """Some tools write one of two equal tensors, and not the one that others look for."""
     kind = transformers.LlamaForCausalLM if name == "Llama" else transformers.GPT2LMHeadModel
-    shape = SMALL if name == "Llama" else {"vocab_size": len(VOCABULARY), "n_embd": 32, "n_head": 4}
-    config = kind.config_class(**{**shape, "tie_word_embeddings": True})
+    shape = {**(SMALL if name == "Llama" else GPT2), "tie_word_embeddings": True}
+    config = kind.config_class(**shape)
     build(kind, config).save_pretrained(tmp_path)
     expected = graft.Model.from_pretrained(tmp_path).state_dict()
     path = tmp_path / "model.safetensors"
@@ -122,6 +127,47 @@ def test_an_embedding_kept_as_the_tied_head(tmp_path: Path, name: str) -> None:
     found = graft.Model.from_pretrained(tmp_path).state_dict()
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+DROPOUTS = {"resid_pdrop": 0.2, "embd_pdrop": 0.3, "attn_pdrop": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("LlamaForTokenClassification", {}, {"head": 0.1}),
+        ("LlamaForTokenClassification", {"classifier_dropout": 0.3}, {"head": 0.3}),
+        ("Gemma2ForTokenClassification", {"hidden_dropout": 0.2}, {"head": 0.2}),
+        ("LlamaForSequenceClassification", {"classifier_dropout": 0.3}, {"head": 0.0}),
+        ("LlamaForQuestionAnswering", {}, {"head": 0.0}),
+        ("Qwen2ForCausalLM", {"attention_dropout": 0.2}, {"attention": 0.2, "stream": 0.0}),
+        ("GPT2ForTokenClassification", {}, {"head": 0.1}),
+        (
+            "GPT2ForSequenceClassification",
+            DROPOUTS,
+            {"head": 0.0, "stream": 0.2, "embeddings": 0.3, "attention": 0.4},
+        ),
+    ],
+)
+def test_dropout(
+    tmp_path: Path, name: str, settings: dict[str, Any], expected: dict[str, float]
+) -> None:
+    """As much is dropped as the oracle drops, and what a file says of it is kept."""
+    kind = getattr(transformers, name)
+    shape = {**GPT2, "n_layer": 1} if "GPT2" in name else {**SMALL, "num_hidden_layers": 1}
+    build(kind, kind.config_class(**shape, **settings)).save_pretrained(tmp_path / "a")
+    model = graft.Model.from_pretrained(tmp_path / "a")
+    block: Any = model.body.block(0)
+    found = {
+        "head": getattr(getattr(model.head, "dropout", None), "share", None),
+        "stream": block.dropout.share,
+        "embeddings": model.body.embeddings.dropout.share,
+        "attention": block.attention.dropout,
+    }
+    assert {part: found[part] for part in expected} == expected
+    model.save_pretrained(tmp_path / "b")
+    again = json.loads((tmp_path / "b" / "config.json").read_text())
+    assert {setting: again[setting] for setting in settings} == settings
 
 
 def oracle_loss(logits: Tensor, labels: list[list[int]]) -> Tensor:

@@ -76,7 +76,7 @@ QWEN3 = [
 GEMMA = [
     {"head_dim": 8},
     {"head_dim": 6, "attention_bias": True, "num_key_value_heads": 4, "hidden_act": "gelu"},
-    {"head_dim": 8, "tie_word_embeddings": False},
+    {"head_dim": 8, "tie_word_embeddings": False, "pad_token_id": None},
 ]
 GEMMA2 = [
     {"head_dim": 8, "sliding_window": 5, "attn_logit_softcapping": 2.0},
