@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from graft.models.activations import ACTIVATIONS
 from graft.models.batch import Batch
 from graft.models.config import Config
 from graft.models.dropout import Dropout
-from graft.models.linear import Linear
+from graft.models.linear import Linear, Packed, linear
 from graft.models.norm import make_norm
 
 
@@ -98,6 +97,7 @@ class VocabularyHead(nn.Module):
         self.shape = shape
         width = config.embedding_size or config.hidden_size
         self.dense = self.norm = self.weight = self.bias = None
+        self._packed = Packed()
         if shape.dense:
             self.dense = Linear(config.hidden_size, width, bias=shape.dense_bias)
             self.norm = make_norm(config.norm, width)
@@ -120,7 +120,7 @@ class VocabularyHead(nn.Module):
         bias: Tensor | None = self.bias
         if bias is not None and self.shape.fixed_bias:
             bias = bias.detach()
-        logits = F.linear(hidden, weight, bias)
+        logits = linear(hidden, weight, bias, self._packed)
         cap = self.shape.cap
         return logits if cap is None else cap * torch.tanh(logits / cap)
 

@@ -17,44 +17,71 @@ _FUSED = {
 }
 
 
+class Packed:
+    """A weight in the layout that the operator reads, kept next to it."""
+
+    def __init__(self) -> None:
+        self._packed: Tensor | None = None
+        self._made_from: tuple[int, int] | None = None
+
+    def product(
+        self, hidden: Tensor, weight: Tensor, bias: Tensor | None, kind: str, algorithm: str
+    ) -> Tensor:
+        """`[tokens, inputs]` to `[tokens, outputs]`, with what `_FUSED` has for an activation."""
+        packed = self._of(weight)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(
+            hidden, packed, bias, kind, [], algorithm
+        )
+        return product
+
+    def _of(self, weight: Tensor) -> Tensor:
+        """Made anew where the weight is another one or was changed."""
+        state = (weight.data_ptr(), weight._version)
+        if self._packed is None or self._made_from != state:
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
+            self._made_from = state
+        return self._packed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles go without it: it can be made again."""
+        return {"_packed": None, "_made_from": None}
+
+
 class Linear(nn.Linear):
     """`nn.Linear` with an activation.
 
     On a CPU a pass over memory costs nearly as much as the product itself. Outside training one
     operator of PyTorch's own compiler, which has no gradient and no autocast, therefore does it
-    all. It reads the weight in a layout of its own, which is kept next to it.
+    all. It reads the weight in a layout of its own.
     """
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__(inputs, outputs, bias)
-        self._packed: Tensor | None = None
-        self._packed_from: tuple[int, int] | None = None
+        self._packed = Packed()
 
     def forward(self, hidden: Tensor, activation: Activation | None = None) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`."""
-        if activation in _FUSED and _can_fuse(hidden, self.weight):
-            name, algorithm = _FUSED[activation]
-            fused: Tensor = torch.ops.mkldnn._linear_pointwise(
-                hidden, self._pack(), self.bias, name, [], algorithm
-            )
-            return fused
+        if activation in _FUSED and can_fuse(hidden, self.weight):
+            return self._packed.product(hidden, self.weight, self.bias, *_FUSED[activation])
         output = super().forward(hidden)
         return output if activation is None else ACTIVATIONS[activation](output)
 
-    def _pack(self) -> Tensor:
-        """The weight in that layout, made anew where the weight is another one or was changed."""
-        state = (self.weight.data_ptr(), self.weight._version)
-        if self._packed is None or self._packed_from != state:
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, _ROWS)
-            self._packed_from = state
-        return self._packed
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles go without it: it can be made again."""
-        return self.__dict__ | {"_packed": None}
+def linear(hidden: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed) -> Tensor:
+    """The same of a weight that another module may share.
+
+    Args:
+        hidden: `[tokens, inputs]`.
+        weight: `[outputs, inputs]`.
+        bias: `[outputs]`, or None.
+        packed: Keeps the weight's layout.
+    """
+    if can_fuse(hidden, weight):
+        return packed.product(hidden, weight, bias, *_FUSED[None])
+    return nn.functional.linear(hidden, weight, bias)
 
 
-def _can_fuse(hidden: Tensor, weight: Tensor) -> bool:
+def can_fuse(hidden: Tensor, weight: Tensor) -> bool:
     """Whether that operator is there, and takes these."""
     return (
         hidden.device.type == "cpu"
