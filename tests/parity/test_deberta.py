@@ -1,10 +1,13 @@
 """DeBERTa-v2 and v3 against the oracle: every way to attend to positions, and every head."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from oracle import assert_same, make_texts
+from half import assert_same_in_bf16
+from oracle import assert_same, build
+from texts import make_texts
 from transformers import (
     DebertaV2Config,
     DebertaV2ForMaskedLM,
@@ -14,6 +17,8 @@ from transformers import (
     DebertaV2Model,
 )
 
+import graft
+from graft.errors import ModelError
 from small import VOCABULARY
 
 V3: dict[str, Any] = {
@@ -94,3 +99,45 @@ def test_long_texts(tmp_path: Path, span: dict[str, int]) -> None:
 )
 def test_heads(tmp_path: Path, kind: Any, changes: dict[str, Any]) -> None:
     assert_same(kind, make_config(**V3, **changes), tmp_path)
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_either_name_of_the_head_for_masked_tokens(tmp_path: Path, legacy: bool) -> None:
+    """Published files name the head one way, and their configuration often the other."""
+    oracle = build(DebertaV2ForMaskedLM, make_config(**V3, legacy=legacy))
+    oracle.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"legacy": not legacy}))
+    model = graft.Model.from_pretrained(tmp_path)
+    assert model.report is not None
+    assert not model.report.made_anew
+    assert not model.report.left_over
+
+
+@pytest.mark.parametrize("changes", [{}, {"conv_kernel_size": 3}])
+def test_in_bf16(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert_same_in_bf16(DebertaV2Model, make_config(**V3, **changes), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"pos_att_type": ["c2p", "p2p"]}, "p2p"),
+        ({"conv_kernel_size": 4}, "conv_kernel_size is 4"),
+        ({"conv_kernel_size": 3, "conv_groups": 5}, "conv_groups 5"),
+        ({"attention_head_size": 4}, "attention_head_size 4"),
+        ({"pooler_hidden_size": 8}, "pooler_hidden_size 8"),
+        ({"position_buckets": 2}, "position_buckets 2"),
+        ({"position_buckets": 300}, "position_buckets 300"),
+        ({"position_buckets": "many"}, "position_buckets is 'many'"),
+        ({"max_relative_positions": None, "position_buckets": 1.5}, "position_buckets is 1.5"),
+        ({"norm_rel_ebd": 3}, "norm_rel_ebd"),
+        ({"pos_att_type": 3}, "pos_att_type"),
+        ({"hidden_size": 30}, "not a multiple of num_attention_heads"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    raw = make_config(**V3).to_dict() | {"architectures": ["DebertaV2Model"]} | changes
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match=named):
+        graft.Model.from_pretrained(tmp_path)

@@ -129,19 +129,21 @@ def _ways(settings: Settings) -> list[str]:
     """How positions take part: "c2p", "p2c", both or none."""
     given = settings.get("pos_att_type")
     ways = [way.strip() for way in given.lower().split("|")] if isinstance(given, str) else given
-    unknown = [way for way in ways if way not in ("c2p", "p2c")]
-    if unknown:
-        raise ModelError(f"pos_att_type {unknown[0]!r} of deberta-v2 is not supported.")
+    for way in ways if isinstance(ways, list | tuple) else [given]:
+        if way not in ("c2p", "p2c"):
+            raise ModelError(f"pos_att_type {way!r} of deberta-v2 is not supported.")
     return sorted(set(ways))
 
 
 def _disentangled(settings: Settings, ways: list[str]) -> Disentangled | None:
-    relative = settings.flag("relative_attention")
-    farthest, buckets = settings.get("max_relative_positions"), settings.get("position_buckets")
+    farthest = settings.size("max_relative_positions", -1)
     if farthest < 1:
         farthest = settings.size("max_position_embeddings")
-    shared, norm = settings.flag("share_att_key"), str(settings.get("norm_rel_ebd")).lower()
-    if not relative:
+    buckets = settings.size("position_buckets", -1)
+    shared, norm = settings.flag("share_att_key"), settings.get("norm_rel_ebd")
+    if not isinstance(norm, str):
+        raise ModelError(f"norm_rel_ebd is {norm!r}, not a name, or several with | between them.")
+    if not settings.flag("relative_attention"):
         return None
     if buckets > 0 and not 1 < buckets // 2 < farthest - 1:
         raise ModelError(
@@ -154,7 +156,7 @@ def _disentangled(settings: Settings, ways: list[str]) -> Disentangled | None:
         content_to_position="c2p" in ways,
         position_to_content="p2c" in ways,
         shared=shared,
-        norm="layer_norm" in [part.strip() for part in norm.split("|")],
+        norm="layer_norm" in [part.strip() for part in norm.lower().split("|")],
     )
 
 

@@ -154,7 +154,8 @@ def _windows(settings: Settings) -> tuple[int | None, ...]:
     settings.read -= {"local_attention", "global_attn_every_n_layers"}  # written back as they are
     if kinds is None:
         kinds = [_LOCAL if layer % every else _GLOBAL for layer in range(layers)]
-    if len(kinds) != layers or set(kinds) - {_LOCAL, _GLOBAL}:
+    listed = isinstance(kinds, list) and len(kinds) == layers
+    if not listed or any(kind not in (_LOCAL, _GLOBAL) for kind in kinds):
         raise ModelError(f"layer_types must be {layers} times {_GLOBAL!r} or {_LOCAL!r}.")
     return tuple(reach if kind == _LOCAL else None for kind in kinds)
 
