@@ -6,106 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from texts import IGNORED, Texts, make_texts, padded, targets_of
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 import graft
 from graft.models.model import Output
-from small import VOCABULARY, random_ids
-
-LENGTHS = [9, 1, 2, 9, 30, 23]
-"""Of sequences: equal ones, the shortest, and ones that padding fits badly."""
 
 TOLERANCE = 1e-5
 """The largest difference, as a share of the largest value."""
-
-IGNORED = -100
-"""The target of a token that no loss looks at."""
-
-SHAPES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "three heads": {"num_attention_heads": 3, "hidden_size": 24},
-    "one head": {"num_attention_heads": 1},
-    "one segment": {"type_vocab_size": 1},
-    "three segments": {"type_vocab_size": 3},
-    "gelu_new": {"hidden_act": "gelu_new"},
-    "gelu_pytorch_tanh": {"hidden_act": "gelu_pytorch_tanh"},
-    "relu": {"hidden_act": "relu"},
-    "silu": {"hidden_act": "silu"},
-    "coarse norm": {"layer_norm_eps": 1e-3},
-    "one layer": {"num_hidden_layers": 1, "intermediate_size": 17},
-    "long": {"max_position_embeddings": 512},
-}
-"""What differs from the usual shape, by name."""
-
-
-def make_oracle(**changes: Any) -> Any:
-    """A model of the oracle: a classifier where labels or their number are given, else a body."""
-    usual = {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-        "max_position_embeddings": 64,
-        "initializer_range": 0.1,
-    }
-    config = BertConfig(vocab_size=len(VOCABULARY), **{**usual, **changes})
-    kind = BertForSequenceClassification if {"num_labels", "id2label"} & set(changes) else BertModel
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return kind(config).eval()
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What both sides read.
-
-    Attributes:
-        sequences: The token ids of each.
-        segments: The segment ids of each; None for the first everywhere.
-        decoder: For pairs of stacks, what the decoder reads.
-    """
-
-    sequences: list[list[int]]
-    segments: list[list[int]] | None = None
-    decoder: list[list[int]] | None = None
-
-    @property
-    def answered(self) -> list[list[int]]:
-        """The sequences that token heads answer for."""
-        return self.sequences if self.decoder is None else self.decoder
-
-    @property
-    def batch(self) -> graft.Batch:
-        """The texts as ours reads them."""
-        batch = graft.Batch.from_sequences(self.sequences, type_ids=self.segments)
-        if self.decoder is None:
-            return batch
-        decoder = graft.Batch.from_sequences(self.decoder)
-        return graft.Batch(batch.ids, batch.lengths, batch.type_ids, decoder=decoder)
-
-    def inputs(self, pad: int) -> dict[str, Tensor]:
-        """The texts as the oracle reads them."""
-        ids, mask = padded(self.sequences, pad)
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self.segments is not None:
-            inputs["token_type_ids"] = padded(self.segments)[0]
-        if self.decoder is not None:
-            ids, mask = padded(self.decoder, pad)
-            inputs |= {"decoder_input_ids": ids, "decoder_attention_mask": mask}
-        return inputs
-
-    def alone(self) -> list["Texts"]:
-        """Each text by itself."""
-
-        def row(part: list[list[int]] | None, index: int) -> list[list[int]] | None:
-            return None if part is None else [part[index]]
-
-        return [
-            Texts([ids], row(self.segments, i), row(self.decoder, i))
-            for i, ids in enumerate(self.sequences)
-        ]
 
 
 @dataclass(frozen=True)
@@ -124,14 +33,6 @@ class Answer:
     logits: Tensor | None
     hidden_states: Sequence[Tensor]
     attentions: Sequence[Sequence[Tensor]]
-
-
-def padded(sequences: Sequence[Sequence[int]], fill: int = 0) -> tuple[Tensor, Tensor]:
-    """The rectangle that the oracle reads, and its mask."""
-    longest = max(map(len, sequences))
-    ids = torch.tensor([[*ids, *[fill] * (longest - len(ids))] for ids in sequences])
-    mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids in sequences])
-    return ids, mask
 
 
 def noisy(model: Any, seed: int = 0, scale: float = 0.1) -> Any:
@@ -160,41 +61,6 @@ def build(kind: Any, config: Any, seed: int = 0) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return noisy(kind(config), seed)
-
-
-def make_texts(
-    lengths: Sequence[int] = LENGTHS, *, segments: int = 0, decoder: Sequence[int] = ()
-) -> Texts:
-    """Random texts.
-
-    Args:
-        lengths: In tokens.
-        segments: How many kinds of segments there are; 0 for no segments.
-        decoder: Lengths of what a decoder reads, as many.
-    """
-    kinds = [[3 * i % 7 % segments for i in range(n)] for n in lengths] if segments else None
-    return Texts(random_ids(lengths), kinds, random_ids(decoder, seed=1) if decoder else None)
-
-
-def targets_of(task: str | None, texts: Texts, config: Any) -> list[Any]:
-    """What the loss compares each sequence with: a label, scores, or a target for each token."""
-    labels = config.num_labels
-    answered = texts.answered
-    if task == "text-classification":
-        if config.problem_type == "multi_label_classification":
-            return [[float((i + j) % 3 == 0) for j in range(labels)] for i in range(len(answered))]
-        if config.problem_type == "regression":
-            return [[(i - j) / 2 for j in range(labels)] for i in range(len(answered))]
-        return [i % labels for i in range(len(answered))]
-    if task == "token-classification":
-        return [[IGNORED if i % 3 == 1 else i % labels for i in range(len(r))] for r in answered]
-    if task == "question-answering":
-        return [[len(row) // 3, len(row) - 1] for row in answered]
-    if task == "fill-mask":
-        return [[IGNORED if i % 2 else row[i] for i in range(len(row))] for row in answered]
-    if task == "text-generation":
-        return [[*row[1:], IGNORED] for row in answered]
-    return [row[::-1] for row in answered]
 
 
 def run(oracle: Any, texts: Texts, task: str | None) -> Answer:
@@ -354,7 +220,8 @@ def assert_close(
     found: Tensor | None, expected: Tensor | None, what: str, least: float = 0.0
 ) -> None:
     """Within `TOLERANCE` of the largest expected value, or of `least` where that is larger."""
-    assert found is not None and expected is not None, what
+    assert found is not None, what
+    assert expected is not None, what
     assert found.shape == expected.shape, f"{what}: {found.shape}, expected {expected.shape}"
     assert found.isfinite().all(), f"{what}: not finite"
     scale = max(float(expected.detach().abs().max()), least)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from oracle import assert_same, build, make_texts
+from oracle import assert_same, build
+from texts import make_texts
 
 import graft
 from graft.errors import ModelError

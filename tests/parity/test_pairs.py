@@ -6,18 +6,9 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from oracle import (
-    Texts,
-    assert_answers_close,
-    assert_close,
-    assert_same,
-    build,
-    make_texts,
-    padded,
-    run,
-    run_ours,
-)
+from oracle import assert_answers_close, assert_close, assert_same, build, run, run_ours
 from safetensors.torch import save_file
+from texts import Texts, make_texts, padded
 from torch import Tensor
 
 import graft

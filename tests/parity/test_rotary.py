@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from oracle import TOLERANCE, assert_close, assert_same, build, make_texts
+from oracle import TOLERANCE, assert_close, assert_same, build
+from texts import make_texts
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
