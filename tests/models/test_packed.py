@@ -100,6 +100,17 @@ def test_gradients_do_not_depend_on_packing(classifier: graft.Model) -> None:
     classifier.zero_grad()
 
 
+def test_a_batch_that_was_read_can_be_trained_on(classifier: graft.Model) -> None:
+    """What a batch keeps of its first use does not stand in the way of gradients."""
+    batch = graft.Batch.from_sequences(random_ids([9, 30, 30, 2]))
+    with torch.inference_mode():
+        expected = classifier(batch).logits
+    logits = classifier(batch).logits
+    logits.sum().backward()
+    torch.testing.assert_close(logits.detach(), expected.clone(), atol=1e-5, rtol=0)
+    classifier.zero_grad()
+
+
 def test_a_sequence_longer_than_the_model_reads() -> None:
     with pytest.raises(ModelError, match=r"65 tokens.*reads up to 64"):
         make_classifier()(graft.Batch.from_sequences(random_ids([3, 65])))

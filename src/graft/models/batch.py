@@ -109,6 +109,7 @@ class Batch:
         return len(self.ids)
 
     @cached_property
+    @torch.inference_mode(False)  # kept, and perhaps used in training next
     def starts(self) -> Tensor:
         """`int64[sequences + 1]`, where each sequence starts, on the device of `ids`."""
         starts = torch.zeros(len(self) + 1, dtype=torch.int64)
@@ -116,6 +117,7 @@ class Batch:
         return starts.to(self.ids.device)
 
     @cached_property
+    @torch.inference_mode(False)
     def positions(self) -> Tensor:
         """`int64[tokens]`, the position of each token in its own sequence."""
         firsts = torch.repeat_interleave(

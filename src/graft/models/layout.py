@@ -129,6 +129,7 @@ class Layout:
         return int(self.query_lengths.sum())
 
     @cached_property
+    @torch.inference_mode(False)  # kept, and perhaps used in training next
     def islands(self) -> list[Island]:
         """How the sequences are grouped; made once, used by every layer."""
         return plan_islands(self.key_lengths, None if self.same else self.query_lengths)
