@@ -41,3 +41,24 @@ def language_model_loss(logits: Tensor, batch: Batch, labels: Tensor | None = No
     targets = next_tokens(batch, labels)
     total = F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
     return total / torch.count_nonzero(targets != IGNORED).clamp(min=1)
+
+
+def writing_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """The cross-entropy of what a decoder is to write.
+
+    Args:
+        logits: `[decoder tokens, vocabulary]`; summed up in float32.
+        batch: As `Batch.from_pairs` makes it: `decoder.targets` are `int64[decoder tokens]`, or
+            `IGNORED`.
+
+    Returns:
+        The mean over the tokens that have a target, in nats; zero where none has.
+
+    Raises:
+        ValueError: The batch does not say what is to be written.
+    """
+    targets = None if batch.decoder is None else batch.decoder.targets
+    if targets is None:
+        raise ValueError("The batch has no targets for its decoder: see Batch.from_pairs.")
+    total = F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+    return total / torch.count_nonzero(targets != IGNORED).clamp(min=1)

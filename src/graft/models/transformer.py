@@ -192,9 +192,17 @@ class EncoderDecoder(nn.Module):
         return Memory(self.encoder(context), context.batch)
 
     def forward(self, context: Context) -> Tensor:
-        """The states of `context.batch.decoder`, which see the batch: `[tokens, hidden]`."""
+        """The states of `context.batch.decoder`, which see the batch: `[tokens, hidden]`.
+
+        Raises:
+            ValueError: The decoder is to read more or fewer sequences than the encoder.
+        """
         batch, record, attention = context.batch, context.record, context.attention
         assert batch.decoder is not None
+        if len(batch.decoder) != len(batch):
+            raise ValueError(
+                f"The batch has {len(batch)} sequences, but {len(batch.decoder)} for its decoder."
+            )
         reading = Context(batch, record=record.encoder or Record(), attention=attention)
         memory = self.encode(reading)
         writing = Context(batch.decoder, memory=memory, record=record, attention=attention)

@@ -77,7 +77,7 @@ def read_pair(settings: Settings, *, family: str, **chosen: Any) -> Config:
     )
     decoder = replace(
         encoder,
-        vocab_size=words if shared else _decoder_words(settings, words),
+        vocab_size=_decoder_words(settings, words, shared),
         causal=True,
         cross=True,
         **_read_stack(settings, "decoder"),
@@ -95,9 +95,9 @@ def _read_stack(settings: Settings, stack: str) -> dict[str, Any]:
     }
 
 
-def _decoder_words(settings: Settings, words: int) -> int:
+def _decoder_words(settings: Settings, words: int, shared: bool) -> int:
     given = settings.get("decoder_vocab_size")
-    return words if given is None else settings.size("decoder_vocab_size")
+    return words if shared or given is None else settings.size("decoder_vocab_size")
 
 
 def _padding(settings: Settings, words: int) -> int | None:
