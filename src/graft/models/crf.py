@@ -99,7 +99,8 @@ class CRF(nn.Module):
         Returns:
             `float32[tokens, labels]`; without a gradient.
         """
-        with torch.enable_grad():  # they are the gradient of the sum's logarithm
+        # They are the gradient of the sum's logarithm, also where no gradients are wanted.
+        with torch.inference_mode(False), torch.enable_grad():
             free = _precise(logits).detach().clone().requires_grad_()
             total = self._all_scores(free, lengths).sum()
             return torch.autograd.grad(total, free)[0]
