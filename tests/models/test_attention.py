@@ -23,6 +23,7 @@ MIXES = [
     [3, 200, 1, 64, 64, 2, 65, 130, 7],
     [512, 1, 2, 33],
     [512, 512, 511],
+    [300, 301],
 ]
 """Lengths of sequences: alone, equal, mixed, from the shortest to the longest."""
 
@@ -32,6 +33,7 @@ RULES = {
     "causal": {"causal": True},
     "window": {"window": 3},
     "causal window": {"causal": True, "window": 5},
+    "wide window, cap": {"window": 70, "cap": 0.5},
     "cap": {"cap": 0.5},
     "causal cap": {"causal": True, "cap": 0.5},
     "bias of distances": {"bias": lambda query, key, distances: distances[:, None] / 50},

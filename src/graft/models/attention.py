@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graft.models.layout import Layout, Side, as_bias, seen_at
+from graft.models.layout import Island, Layout, Side, as_bias
 from graft.models.rectangle import (
     LOG2_E,
     needs_gradient,
@@ -14,6 +14,7 @@ from graft.models.rectangle import (
     rectangle_attention,
     scores_are_bounded,
 )
+from graft.models.window import seen_at
 
 Bias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From queries `[sequences, queries, heads, size]` (scaled), keys `[sequences, keys, heads, size]`
@@ -99,16 +100,28 @@ def islands_attention(
             _rectangle(k, island.keys),
             _rectangle(v, island.keys),
         )
-        bias = island.mask(rules.causal, rules.window, q)
-        if rules.bias is not None:
-            added = rules.bias(q, k, island.distances)
-            bias = added if bias is None else added + bias
-        output = rectangle_attention(q, k, v, bias, rules.dropout, cap=rules.cap, bounded=bounded)
-        output = output.flatten(0, 1)
+        output = _attend_island(q, k, v, island, rules, bounded).flatten(0, 1)
         slots = island.queries.slots
         outputs.append(output if slots is None else output[slots.to(output.device)])
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined if order is None else _scatter(joined, order.to(joined.device), len(joined))
+
+
+def _attend_island(
+    q: Tensor, k: Tensor, v: Tensor, island: Island, rules: Rules, bounded: bool
+) -> Tensor:
+    """Queries, keys and values as `[sequences, length, heads, size]`; the result as the queries."""
+    window = island.window(rules.causal, rules.window) if rules.bias is None else None
+    if window is not None:
+        q, k, v = window.cut_queries(q), window.cut_keys(k), window.cut_keys(v)
+        bias: Tensor | None = island.window_mask(window, q)
+    else:
+        bias = island.mask(rules.causal, rules.window, q)
+    if rules.bias is not None:
+        added = rules.bias(q, k, island.distances)
+        bias = added if bias is None else added + bias
+    output = rectangle_attention(q, k, v, bias, rules.dropout, cap=rules.cap, bounded=bounded)
+    return output if window is None else window.join(output, island.queries.length)
 
 
 def varlen_attention(

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graft.models.window import Window, seen_at
+
 _CALL_COST = 12_000  # padded score entries that cost as much as one more attention call
 
 
@@ -92,6 +94,23 @@ class Island:
             self._masks[key] = None if seen is None else as_bias(seen, like)
         return self._masks[key]
 
+    def window(self, causal: bool, window: int | None) -> Window | None:
+        """How far queries see, where they are cheaper in blocks with the keys that they reach."""
+        if window is None or self.queries is not self.keys:
+            return None
+        reach = Window(window, 0 if causal else window)
+        return reach if reach.saves(self.keys.length) else None
+
+    def window_mask(self, window: Window, like: Tensor) -> Tensor:
+        """`[sequences * blocks, 1, block, reached]`: the mask of such blocks."""
+        key = (window, like.dtype, like.device)
+        if key not in self._masks:
+            seen = window.seen(self.keys.lengths, self.keys.length)
+            self._masks[key] = as_bias(seen[:, None], like)
+        mask = self._masks[key]
+        assert mask is not None
+        return mask
+
     @cached_property
     def _masks(self) -> dict[Any, Tensor | None]:
         return {}
@@ -133,21 +152,6 @@ class Layout:
     def islands(self) -> list[Island]:
         """How the sequences are grouped; made once, used by every layer."""
         return plan_islands(self.key_lengths, None if self.same else self.query_lengths)
-
-
-def seen_at(distances: Tensor, causal: bool, window: int | None) -> Tensor | None:
-    """Which keys are seen at which distance; None where all are.
-
-    Args:
-        distances: `int64[...]`, of keys from queries: below zero for keys that come before.
-        causal: Whether queries see only keys before them.
-        window: How far they see, in tokens to each side; None for all.
-    """
-    seen = distances <= 0 if causal else None
-    if window is not None and int(distances.abs().max()) > window:
-        near = distances.abs() <= window
-        seen = near if seen is None else seen & near
-    return seen
 
 
 def as_bias(seen: Tensor, like: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graft.models.attention import Rules
-from graft.models.layout import as_bias, seen_at
+from graft.models.layout import as_bias
 from graft.models.rectangle import plain_attention
 from graft.models.slots import Slots, Span
+from graft.models.window import seen_at
 
 
 class MemoryStep:
