@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "tanh"]
+Pooling = Literal["first", "last", "mean", "max", "mean_sqrt", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,38 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """A linear layer on a sentence's vector.
+
+    Attributes:
+        outputs: Width of what it gives.
+        bias: Whether it has one.
+        activation: Behind it; None for none.
+    """
+
+    outputs: int
+    bias: bool = True
+    activation: Activation | None = "tanh"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The head that makes one vector of a sequence.
+
+    Attributes:
+        pooling: How states become one, see `graft.models.pooling`; several are concatenated.
+        projections: Layers that follow.
+        normalized: Whether the vector is scaled to length 1 in the end.
+        extra: What a repository's files say beyond this, by their names, written back.
+    """
+
+    pooling: tuple[Pooling, ...] = ("mean",)
+    projections: tuple[Projection, ...] = ()
+    normalized: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The head that gives each token the logits of a vocabulary.
 
@@ -209,6 +242,7 @@ class Config:
         init_std: Standard deviation of new weights.
         classifier: The shape of the head for one answer a sequence.
         vocabulary: The shape of the head for the logits of tokens.
+        sentence: The shape of the head for one vector a sequence.
         labels: The names of the head's labels, in order; empty where there is no such head.
         several_labels: Whether a text may carry several of the labels, or none.
         measures: Whether the labels are not classes but quantities, whose value the head predicts.
@@ -270,6 +304,7 @@ class Config:
     init_std: float = 0.02
     classifier: Classifier = Classifier()
     vocabulary: Vocabulary = Vocabulary()
+    sentence: Sentence = Sentence()
     labels: tuple[str, ...] = ()
     several_labels: bool = False
     measures: bool = False

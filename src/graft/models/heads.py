@@ -11,6 +11,8 @@ from graft.models.config import Config
 from graft.models.dropout import Dropout
 from graft.models.linear import Linear, Packed, linear
 from graft.models.norm import make_norm
+from graft.models.pooling import pooled
+from graft.models.sentences import SentenceHead
 
 
 class SequenceHead(nn.Module):
@@ -125,29 +127,6 @@ class VocabularyHead(nn.Module):
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
-def pooled(hidden: Tensor, batch: Batch, how: str) -> Tensor:
-    """One state a sequence: of its "first" or "last" token, or the "mean" of all.
-
-    Args:
-        hidden: `[tokens, hidden]`.
-        batch: The sequences.
-        how: One of the three.
-
-    Returns:
-        `[sequences, hidden]`.
-    """
-    if how == "first":
-        return hidden[batch.starts[:-1]]
-    if how == "last":
-        return hidden[batch.starts[1:] - 1]
-    lengths = batch.lengths.to(hidden.device)
-    rows = torch.arange(len(batch), device=hidden.device).repeat_interleave(
-        lengths, output_size=batch.tokens
-    )
-    total = hidden.new_zeros(len(batch), hidden.shape[1]).index_add(0, rows, hidden)
-    return total / lengths[:, None]
-
-
 def head_dropout(config: Config) -> float:
     """The share that heads drop."""
     return config.dropout if config.head_dropout is None else config.head_dropout
@@ -160,10 +139,12 @@ class HeadKind:
     Attributes:
         module: Its class.
         named: Whether its answers are labels with names.
+        apart: Whether it is kept in files of its own, beside those of the body alone.
     """
 
     module: type[nn.Module]
     named: bool = False
+    apart: bool = False
 
 
 HEADS: dict[str, HeadKind] = {
@@ -173,5 +154,6 @@ HEADS: dict[str, HeadKind] = {
     "fill-mask": HeadKind(VocabularyHead),
     "text-generation": HeadKind(VocabularyHead),
     "text2text-generation": HeadKind(VocabularyHead),
+    "sentence-similarity": HeadKind(SentenceHead, apart=True),
 }
 """The head of each task, by the task's name."""

@@ -18,13 +18,15 @@ from graft.models.families.family import Stored, TensorNames
 from graft.models.heads import HEADS, VocabularyHead
 from graft.models.labels import answers, label_order, saved_labels, spell, without_labels
 from graft.models.report import LoadReport, WrongShape
+from graft.models.sentence_files import PATTERNS, SentenceFiles, find_sentence_files
 from graft.models.weights.file import WeightsFile
 from graft.models.weights.find import fetch, open_weights
 from graft.models.weights.llama2c import Llama2cFile, read_header
 
 log = logging.getLogger(__name__)
 
-_OTHERS = ("config.json", "generation_config.json")
+SENTENCE = "sentence-similarity"
+_OTHERS = ("config.json", "generation_config.json", *PATTERNS)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Files:
         task: The task of the saved head; None where there is none.
         labels: The names of its labels.
         open: Opens the weights.
+        sentence: How texts are embedded, where a `modules.json` tells.
     """
 
     source: str
@@ -48,6 +51,17 @@ class Files:
     task: str | None
     labels: tuple[str, ...]
     open: Callable[[], WeightsFile]
+    sentence: SentenceFiles | None = None
+
+    def weights(self, task: str | None) -> WeightsFile:
+        """The weights of a model for a task.
+
+        Raises:
+            ModelError: There are none, or their file is damaged or wants to run code.
+        """
+        if task == SENTENCE and self.sentence is not None:
+            return self.sentence.weights()
+        return self.open()
 
     def config(
         self, task: str | None, labels: Sequence[str] | None, several_labels: bool | None
@@ -62,8 +76,7 @@ class Files:
             shape = self.family.read_config(without_labels(self.settings))
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from None
-        shape = self.family.for_task(shape, task)
-        self.family.architecture(task, shape)
+        shape = self._for_task(shape, task)
         names = tuple(labels or self.labels) if task else ()
         said = answers(self.settings, self.labels)
         # Labels of one's own are classes, whatever the saved head gives.
@@ -74,6 +87,14 @@ class Files:
             several_labels=said["several_labels"] if several_labels is None else several_labels,
             measures=said["measures"] and saved,
         )
+
+    def _for_task(self, shape: Config, task: str | None) -> Config:
+        if task is None or not HEADS[task].apart:
+            shape = self.family.for_task(shape, task, self.settings.get("architectures") or ())
+            self.family.architecture(task, shape)
+            return shape
+        shape = replace(shape, decoder=None) if self.family.encoders else shape
+        return shape if self.sentence is None else replace(shape, sentence=self.sentence.read())
 
 
 def find_files(source: str | Path, revision: str | None = None) -> Files:
@@ -87,6 +108,9 @@ def find_files(source: str | Path, revision: str | None = None) -> Files:
     if given.suffix == ".bin" and given.is_file():
         return _of_llama2c(Llama2cFile(given))
     folder = fetch(source, _OTHERS, revision)
+    sentence = find_sentence_files(folder)
+    if sentence is not None:
+        folder = sentence.transformer
     path = folder / "config.json"
     if not path.is_file():
         alone = [file for file in sorted(folder.glob("*.bin")) if read_header(file) is not None]
@@ -96,11 +120,16 @@ def find_files(source: str | Path, revision: str | None = None) -> Files:
         if alone:
             return _of_llama2c(Llama2cFile(alone[0]))
         raise ModelError(f"{source} is not a model: it has no config.json.")
-    return _files(str(source), path, read_settings(path), lambda: open_weights(folder))
+    settings = read_settings(path)
+    return _files(str(source), path, settings, lambda: open_weights(folder), sentence)
 
 
 def _files(
-    source: str, path: Path, settings: dict[str, Any], opener: Callable[[], WeightsFile]
+    source: str,
+    path: Path,
+    settings: dict[str, Any],
+    opener: Callable[[], WeightsFile],
+    sentence: SentenceFiles | None = None,
 ) -> Files:
     family = _family(settings, source)
     if settings.get("quantization_config"):
@@ -108,12 +137,12 @@ def _files(
             f"{path}: quantization_config says that the weights were quantised, which is not "
             "supported. Load the original."
         )
-    task = _saved_task(settings, family)
+    task = _saved_task(settings, family) if sentence is None else SENTENCE
     try:
         labels = saved_labels(settings) if task is not None and HEADS[task].named else ()
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
-    return Files(source, path, settings, family, task, labels, opener)
+    return Files(source, path, settings, family, task, labels, opener, sentence)
 
 
 def _of_llama2c(file: Llama2cFile) -> Files:
@@ -258,9 +287,10 @@ class Loader:
 
     def _put(self, name: str, tensor: Tensor) -> None:
         """Makes a tensor a parameter, or a buffer, in each place that has this one."""
-        trained = isinstance(_tensors(self.model)[name], nn.Parameter)
-        new = nn.Parameter(tensor) if trained else tensor
-        for module, leaf in self._places[name]:
+        places = self._places[name]
+        module, leaf = places[0]
+        new = nn.Parameter(tensor) if leaf in module._parameters else tensor
+        for module, leaf in places:
             setattr(module, leaf, new)
 
     def _make_anew(self, missing: Sequence[str], dtype: torch.dtype, device: torch.device) -> None:

@@ -28,10 +28,12 @@ from graft.models.generation.rules import AllowedTokens
 from graft.models.generation.stopping import Decode
 from graft.models.heads import HEADS, SequenceHead
 from graft.models.labels import check_labels, label_settings, spell
-from graft.models.loading import Loader, as_dtype, find_files
+from graft.models.loading import SENTENCE, Loader, as_dtype, find_files
 from graft.models.parts import DrawsItself, build_body, build_head
 from graft.models.report import LoadReport
 from graft.models.saving import remove_others, save_tensors
+from graft.models.sentence_files import projection_names, write_sentence
+from graft.models.sentences import SentenceHead
 from graft.models.transformer import Transformer
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,9 @@ class Output:
     Attributes:
         logits: `[sequences, labels]` for heads that answer once a sequence, `[tokens, labels]` for
             those that answer for each token; None without a head.
-        hidden: `[tokens, hidden]`, the last hidden states, where there is no head or they were
-            asked for. A sequence head reads first tokens alone, so that the others' are not made.
+        hidden: `[tokens, hidden]`, the last hidden states, where there is no head, one for
+            sentences, or they were asked for. A sequence head reads first tokens alone, so that
+            the others' are not made.
         hidden_states: `[tokens, hidden]` each, where asked for: the embeddings, then what each
             block gives; the last is normalised.
         attentions: Where asked for: for each layer, for each sequence, the attention weights,
@@ -53,6 +56,7 @@ class Output:
         cross_attentions: The same of a decoder's attention to the encoder.
         encoder_hidden_states: Where asked for: those of the encoder. All else is the decoder's.
         encoder_attentions: The same of its attention.
+        embeddings: `[sequences, width]`, one vector a sequence, of a head for sentences.
     """
 
     logits: Tensor | None = None
@@ -62,6 +66,7 @@ class Output:
     cross_attentions: tuple[tuple[Tensor, ...], ...] | None = None
     encoder_hidden_states: tuple[Tensor, ...] | None = None
     encoder_attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    embeddings: Tensor | None = None
 
 
 class Model(nn.Module):
@@ -124,15 +129,17 @@ class Model(nn.Module):
         states = self.body(context)
         pair = None if self.config.decoder is None else record.encoder
         answered = batch.decoder if pair and batch.decoder else batch
-        logits = None if self.head is None else self.head(states, answered, self.body.vocabulary)
+        answer = None if self.head is None else self.head(states, answered, self.body.vocabulary)
+        embeds = isinstance(self.head, SentenceHead)
         return Output(
-            logits,
-            states if hidden or self.head is None else None,
+            None if embeds else answer,
+            states if hidden or self.head is None or embeds else None,
             _frozen(record.hidden_states),
             _frozen(record.attentions),
             _frozen(record.cross_attentions) if pair else None,
             _frozen(pair.hidden_states) if pair else None,
             _frozen(pair.attentions) if pair else None,
+            answer if embeds else None,
         )
 
     def generate(
@@ -244,12 +251,13 @@ class Model(nn.Module):
         """
         files = find_files(source, revision)
         task = task or files.task
-        if labels and task is None:
+        if labels and (task is None or task == SENTENCE):
             raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
         with torch.device("meta"):
             model = cls(files.config(task, labels, several_labels), task)
-        checkpoint = Checkpoint(files.open(), files.family)
-        loader = Loader(model, model._names(files.family), files, checkpoint)
+        checkpoint = Checkpoint(files.weights(task), files.family)
+        names = {**model._names(files.family), **projection_names(model.config)}
+        loader = Loader(model, names, files, checkpoint)
         model.report = loader.load(as_dtype(dtype, checkpoint), torch.device(device))
         if task in TASKS:
             model.generation = read_generation_config(files.path.parent, files.settings)
@@ -277,6 +285,8 @@ class Model(nn.Module):
             if self.task in TASKS:
                 self._save_generation(temporary / GENERATION)
             save_tensors(self.state_dict(), self._names(family), temporary, max_shard_size)
+            if self.task == SENTENCE:
+                write_sentence(temporary, self.config, self.state_dict())
             written = frozenset(path.name for path in temporary.iterdir())
         remove_others(Path(folder), written)
 
@@ -305,7 +315,7 @@ class Model(nn.Module):
         raw = {
             **family.write_config(self.config),
             "model_type": family.name,
-            "architectures": [family.architecture(self.task, self.config)],
+            "architectures": [family.architecture(self._kept_as, self.config)],
             "dtype": str(self.dtype).removeprefix("torch."),
         }
         if self.task is None or not HEADS[self.task].named:
@@ -313,16 +323,21 @@ class Model(nn.Module):
         answers = label_settings(self.labels, self.config.several_labels, self.config.measures)
         return {**raw, **answers}
 
+    @property
+    def _kept_as(self) -> str | None:
+        """The task of the head that is kept with the body."""
+        return None if self.task is None or HEADS[self.task].apart else self.task
+
     def _names(self, family: Family) -> TensorNames:
         """Our tensor names to the family's, as they are saved."""
-        prefix = family.prefix_of(self.task)
+        prefix = family.prefix_of(self._kept_as)
         names = {
             f"body.{ours}": replace(stored, names=tuple(prefix + name for name in stored.names))
             for ours, stored in family.body(self.config).items()
         }
-        if self.task is None:
+        if self._kept_as is None:
             return names
-        head = family.heads[self.task](self.config)
+        head = family.heads[self._kept_as](self.config)
         return names | {f"head.{ours}": stored for ours, stored in head.items()}
 
     def resize_vocabulary(self, size: int) -> None:

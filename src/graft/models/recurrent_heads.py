@@ -7,8 +7,9 @@ from torch.nn import functional as F
 from graft.models.batch import Batch
 from graft.models.crf import CRF
 from graft.models.dropout import Dropout
-from graft.models.heads import HeadKind, TokenHead, VocabularyHead, head_dropout, pooled
+from graft.models.heads import HeadKind, TokenHead, VocabularyHead, head_dropout
 from graft.models.losses import IGNORED
+from graft.models.pooling import pooled
 from graft.models.recurrent import LockedDropout
 from graft.models.recurrent_config import RecurrentConfig
 

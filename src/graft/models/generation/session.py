@@ -10,7 +10,7 @@ from torch import Tensor
 from graft.models.batch import Batch
 from graft.models.cache import Cache
 from graft.models.context import Context, Memory
-from graft.models.heads import pooled
+from graft.models.pooling import pooled
 from graft.models.transformer import EncoderDecoder, Transformer
 
 if TYPE_CHECKING:

@@ -82,6 +82,32 @@ class MappedFile(WeightsFile):
         return self._passing
 
 
+class JoinedFile(WeightsFile):
+    """Several files as one.
+
+    Args:
+        files: From what is put before the names of a file's tensors to the file; the first is the
+            one that errors name.
+    """
+
+    def __init__(self, files: Mapping[str, WeightsFile]) -> None:
+        self.path = next(iter(files.values())).path
+        self._places = {
+            prefix + name: (file, name) for prefix, file in files.items() for name in file.entries
+        }
+        self.entries = {name: file.entries[n] for name, (file, n) in self._places.items()}
+
+    def read(self, name: str) -> Tensor:
+        """The tensor from its file."""
+        file, inner = self._places[name]
+        return file.read(inner)
+
+    def pieces(self, name: str) -> Iterator[Tensor]:
+        """The tensor's rows from its file."""
+        file, inner = self._places[name]
+        return file.pieces(inner)
+
+
 def damaged(path: Path, error: Exception | str) -> ModelError:
     """The error of a file that cannot be read."""
     return ModelError(f"{path} is truncated or damaged ({error}). Fetch or copy the file again.")
