@@ -1,5 +1,6 @@
 """Encoder-decoder models: both stacks, every head, losses, gradients and files."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 import graft
 from graft.models.cache import Cache
 from graft.models.context import Context
+from graft.models.losses import IGNORED, writing_loss
 from small import VOCABULARY, random_ids
 
 STEPS = 9
@@ -167,6 +169,20 @@ WRITING = dict(zip(STEMS, [APART_ALL] * 4 + [AS_DEEP] * 2, strict=True))
 """Random models that do not write one token for ever, nor deeper than the oracle's cache."""
 
 
+@pytest.mark.parametrize("family", STEMS)
+def test_the_loss_of_pairs(tmp_path: Path, family: str) -> None:
+    """The oracle shifts what is to be written itself."""
+    oracle, model = both_of(tmp_path, family)
+    texts = make_texts(SOURCES, decoder=TARGETS)
+    assert texts.decoder is not None
+    start = None if family == "mbart" else 0
+    batch = graft.Batch.from_pairs(texts.sequences, texts.decoder, start)
+    ids, mask = padded(texts.sequences)
+    labels, _ = padded(texts.decoder, IGNORED)
+    expected = oracle(ids, attention_mask=mask, labels=labels).loss
+    assert_close(writing_loss(model(batch).logits, batch), expected, "loss")
+
+
 class TestDecoding:
     """A token at a time, with a cache, as generation does it."""
 
@@ -283,6 +299,17 @@ class TestFiles:
         others = {name: tensor for name, tensor in state.items() if name != embedding}
         save_file(others, tmp_path / "model.safetensors")
         assert torch.equal(graft.Model.from_pretrained(tmp_path)(texts.batch).logits, expected)
+
+    def test_an_encoder_that_the_settings_call_one_of_a_pair(self, tmp_path: Path) -> None:
+        """Older files say so of encoders of sentences."""
+        oracle = build(transformers.T5EncoderModel, transformers.T5Config(**T5_SIZES))
+        oracle.save_pretrained(tmp_path)
+        path = tmp_path / "config.json"
+        settings = json.loads(path.read_text())
+        path.write_text(json.dumps({**settings, "is_encoder_decoder": True}))
+        model = graft.Model.from_pretrained(tmp_path)
+        texts = make_texts(SOURCES)
+        assert_answers_close(run_ours(model, texts, oracle.config), run(oracle, texts, None))
 
     def test_a_whole_model_asked_for_labels_of_tokens(self, tmp_path: Path) -> None:
         """The encoder does that alone."""

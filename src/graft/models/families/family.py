@@ -1,6 +1,6 @@
 """What a family says: how its files name the shape and the tensors of our one model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,9 +69,16 @@ class Family:
         """What stands before the body's names in the files of a task's model."""
         return self.prefixes.get(task, self.prefix if task else "")
 
-    def for_task(self, config: Config, task: str | None) -> Config:
-        """A shape as a task uses it: without the decoder where the encoder does it alone."""
+    def for_task(self, config: Config, task: str | None, saved: Iterable[str] = ()) -> Config:
+        """A shape as a task uses it: without the decoder where the encoder does it alone.
+
+        Args:
+            config: The shape.
+            task: The task.
+            saved: The ecosystem's classes that were saved.
+        """
         alone = task in self.encoders and task not in self.architectures
+        alone = alone or not set(saved).isdisjoint(self.encoders.values())
         return replace(config, decoder=None) if alone else config
 
     def architecture(self, task: str | None, config: Config) -> str:
