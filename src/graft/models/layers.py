@@ -58,7 +58,8 @@ class Embeddings(nn.Module):
         elif self.sinusoidal:
             hidden = hidden + sinusoids(context.positions, hidden.shape[1]).to(hidden.dtype)
         if self.segments is not None:
-            types = batch.type_ids
+            # Tokenizers number segments for models that know one alone as well.
+            types = batch.type_ids if self.segments.num_embeddings > 1 else None
             hidden = hidden + (self.segments.weight[0] if types is None else self.segments(types))
         if self.widen is not None and self.widen_first:
             hidden = self.widen(hidden)
