@@ -78,6 +78,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gemma2", {"use_bidirectional_attention": True}, "use_bidirectional_attention True of gemma2"),
     ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping 50.0 of gemma3_text"),
     ("gemma3_text", {"rope_parameters": [1]}, "rope_parameters is .1., not names with values"),
+    ("llama", {"eos_token_id": 1.5}, "eos_token_id is 1.5, not the number of a token"),
+    ("llama", {"eos_token_id": [1, "x"]}, "eos_token_id is .1, .x.., not the number"),
     ("smollm3", {"no_rope_layers": [1]}, "no_rope_layers must be 2 numbers, each 0 or 1"),
 ]
 

@@ -129,8 +129,16 @@ class Settings:
             )
 
     def special(self) -> dict[str, Any]:
-        """The ids of special tokens."""
+        """The ids of special tokens.
+
+        Raises:
+            ModelError: One is neither a whole number, nor several.
+        """
         ids = {name: self.said(name) for name in SPECIAL}
+        for name, value in ids.items():
+            several = value if isinstance(value, list) else [] if value is None else [value]
+            if not all(type(token) is int for token in several):
+                raise ModelError(f"{name} is {value!r}, not the number of a token, or of several.")
         stated = set(self.raw) & set(self.defaults)  # a null where the default is none is kept
         return {name: i for name, i in ids.items() if i is not None or name in stated}
 
