@@ -166,6 +166,11 @@ class Recurrent(nn.Module):
         self.blocks = nn.ModuleList(LSTMLayer(config, layer) for layer in range(config.layers))
 
     @property
+    def parts(self) -> list[list[nn.Module]]:
+        """All its modules from the input to the output, in groups."""
+        return [[self.embeddings], *([block] for block in self.blocks)]
+
+    @property
     def vocabulary(self) -> Tensor:
         """`[vocabulary, embedding]`, what a tied head shares: the token embedding."""
         weight: Tensor = self.embeddings.tokens.weight

@@ -127,6 +127,16 @@ class Transformer(nn.Module):
         return self._leave(self.block(self.layers - 1).firsts(hidden, context))
 
     @property
+    def parts(self) -> list[list[nn.Module]]:
+        """All its modules from the input to the output, in groups: what the embeddings need, and
+        the blocks one by one."""
+        entry = [self.embeddings, self.relative, self.places]
+        blocks: list[list[nn.Module]] = [[block] for block in self.blocks]
+        if self.norm is not None:
+            blocks[-1].append(self.norm)
+        return [[module for module in entry if module is not None], *blocks]
+
+    @property
     def vocabulary(self) -> Tensor:
         """`[vocabulary, embedding]`, what a tied head shares: the token embedding."""
         weight: Tensor = self.embeddings.tokens.weight
@@ -186,6 +196,12 @@ class EncoderDecoder(nn.Module):
     def blocks(self) -> list[nn.Module]:
         """All blocks, from the input to the output."""
         return [*self.encoder.blocks, *self.decoder.blocks]
+
+    @property
+    def parts(self) -> list[list[nn.Module]]:
+        """All modules of both stacks in groups; what the embeddings need comes first."""
+        (reading, *encoder), (writing, *decoder) = self.encoder.parts, self.decoder.parts
+        return [reading + writing, *encoder, *decoder]
 
     def encode(self, context: Context) -> Memory:
         """What the decoder reads."""
