@@ -89,7 +89,7 @@ class Files:
         )
 
     def _for_task(self, shape: Config, task: str | None) -> Config:
-        if task is None or not HEADS[task].apart:
+        if task != SENTENCE:
             shape = self.family.for_task(shape, task, self.settings.get("architectures") or ())
             self.family.architecture(task, shape)
             return shape
