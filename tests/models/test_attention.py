@@ -33,7 +33,7 @@ RULES = {
     "causal": {"causal": True},
     "window": {"window": 3},
     "causal window": {"causal": True, "window": 5},
-    "wide window, cap": {"window": 70, "cap": 0.5},
+    "wide window, cap": {"window": 40, "cap": 0.5},
     "cap": {"cap": 0.5},
     "causal cap": {"causal": True, "cap": 0.5},
     "bias of distances": {"bias": lambda query, key, distances: distances[:, None] / 50},

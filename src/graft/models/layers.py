@@ -114,7 +114,6 @@ class Attention(nn.Module):
         self.rotary = config.rotary_of(layer)
         self.places = None if config.disentangled is None else DisentangledBias(config)
         self.dropout = config.attention_dropout
-        self.output_dropout = Dropout(config.output_dropout)
         self.rules = Rules(
             config.scale_of(layer), config.causal, config.window(layer), config.score_cap
         )
@@ -122,19 +121,19 @@ class Attention(nn.Module):
     def forward(self, hidden: Tensor, context: Context) -> Tensor:
         """Args: hidden `[tokens, hidden]`, context. Returns: `[tokens, hidden]`."""
         query, key, value = self._heads(self.qkv(hidden), self.widths)
-        query, key = self._turn(query, key, context)
+        query = self._turn(query, self.query_norm, context)
+        key = self._turn(key, self.key_norm, context)
         rules = self._rules(context)
         if context.cache is None:
             attended = attend(query, key, value, context.batch.layout, rules)
         else:
             attended = context.cache.attend(self.layer, query, key, value, context.batch, rules)
-        output: Tensor = self.output_dropout(self.output(attended.flatten(1)))
+        output: Tensor = self.output(attended.flatten(1))
         return output
 
     def firsts(self, hidden: Tensor, context: Context) -> Tensor:
         """The same for the first token of each sequence: `[sequences, hidden]`."""
-        plain = self.rotary is None and self.query_norm is None
-        if not plain or hidden.is_cuda or self.heads * self.head_size != self.widths[1]:
+        if hidden.is_cuda:
             return self.forward(hidden, context)[context.batch.starts[:-1]]
         weight = self.qkv.weight
         wide = self.widths[0]
@@ -143,11 +142,14 @@ class Attention(nn.Module):
         (query,) = self._heads(F.linear(firsts, weight[:wide], bias[:wide]), [wide])
         rules = self._rules(context)
         layout = context.batch.first_layout
-        if rules.dropout or rules.bias is not None:
+        turned = self.rotary is not None or self.query_norm is not None
+        if turned or rules.dropout or rules.bias is not None or wide != self.widths[1]:
             keys_values = F.linear(hidden, weight[wide:], bias[wide:])
             key, value = self._heads(keys_values, self.widths[1:])
+            query = self._turn(query, self.query_norm, context, context.batch.starts[:-1])
+            key = self._turn(key, self.key_norm, context)
             attended = attend(query, key, value, layout, rules).flatten(1)
-            first: Tensor = self.output_dropout(self.output(attended))
+            first: Tensor = self.output(attended)
             return first
         # One query a head: q . (W h) is (q W) . h, so that the other tokens need neither keys nor
         # values. A bias of the keys adds the same to all scores of a query: softmax ignores it.
@@ -156,7 +158,7 @@ class Attention(nn.Module):
         shared = hidden[:, None].to(query.dtype)
         mixed = attend(query, shared, shared, layout, rules)
         heads = torch.einsum("shc,hdc->shd", mixed, of_value).flatten(1) + bias[2 * wide :]
-        output: Tensor = self.output_dropout(self.output(heads))
+        output: Tensor = self.output(heads)
         return output
 
     def _rules(self, context: Context) -> Rules:
@@ -169,13 +171,16 @@ class Attention(nn.Module):
         parts = projected.split(widths, dim=-1)
         return tuple(part.unflatten(-1, (-1, self.head_size)) for part in parts)
 
-    def _turn(self, query: Tensor, key: Tensor, context: Context) -> tuple[Tensor, Tensor]:
-        if self.query_norm is not None and self.key_norm is not None:
-            query, key = self.query_norm(query), self.key_norm(key)
-        if self.rotary is not None:
-            angles = context.rotation(self.rotary, self.head_size)
-            query, key = rotate(query, angles), rotate(key, angles)
-        return query, key
+    def _turn(
+        self, heads: Tensor, norm: nn.Module | None, context: Context, rows: Tensor | None = None
+    ) -> Tensor:
+        """Normalises and rotates queries or keys, of all tokens or of these rows of them."""
+        if norm is not None:
+            heads = norm(heads)
+        if self.rotary is None:
+            return heads
+        cos, sin = context.rotation(self.rotary, self.head_size)
+        return rotate(heads, (cos, sin) if rows is None else (cos[rows], sin[rows]))
 
 
 class CrossAttention(nn.Module):

@@ -32,7 +32,7 @@ class Window:
 
     def saves(self, length: int) -> bool:
         """Whether blocks are cheaper than the rectangle, for sequences of a length."""
-        return 2 * length >= 3 * self.keys
+        return length >= 2 * self.keys
 
     def cut_queries(self, queries: Tensor) -> Tensor:
         """`[sequences, length, heads, size]` to `[sequences * blocks, block, heads, size]`."""
