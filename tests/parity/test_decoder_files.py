@@ -160,7 +160,7 @@ def test_dropout(
     block: Any = model.body.block(0)
     found = {
         "head": getattr(getattr(model.head, "dropout", None), "share", None),
-        "stream": block.dropout.share,
+        "stream": block.feed_forward_dropout.share,
         "embeddings": model.body.embeddings.dropout.share,
         "attention": block.attention.dropout,
     }

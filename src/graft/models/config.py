@@ -233,7 +233,8 @@ class Config:
         dropout: Share of activations dropped in training.
         embedding_dropout: The same of the embeddings; None for `dropout`.
         attention_dropout: Share of attention weights dropped in training.
-        output_dropout: Share dropped of attention's output, ahead of `dropout`.
+        output_dropout: Share dropped of attention's output; None for `dropout`.
+        feed_forward_dropout: The same of the feed-forward's output; None for `dropout`.
         activation_dropout: Share dropped behind the feed-forward layer's activation.
         final_dropout: Share dropped of the last states.
         layer_dropout: Share of blocks left out in training (Fan et al., 2019).
@@ -295,7 +296,8 @@ class Config:
     dropout: float = 0.1
     embedding_dropout: float | None = None
     attention_dropout: float = 0.1
-    output_dropout: float = 0.0
+    output_dropout: float | None = None
+    feed_forward_dropout: float | None = None
     activation_dropout: float = 0.0
     final_dropout: float = 0.0
     layer_dropout: float = 0.0

@@ -32,7 +32,9 @@ class Block(nn.Module):
         self.attention = Attention(config, layer)
         self.cross = CrossAttention(config, layer) if config.cross else None
         self.feed_forward = FeedForward(config)
-        self.dropout = Dropout(config.dropout)
+        self.attention_dropout = _dropout(config.output_dropout, config)
+        self.cross_dropout = _dropout(None, config)
+        self.feed_forward_dropout = _dropout(config.feed_forward_dropout, config)
         self.attention_norm, self.feed_forward_norm = self._norms(config), self._norms(config)
         self.cross_norm = self._norms(config) if config.cross else None
         convolves = config.convolution is not None and layer == 0
@@ -83,8 +85,13 @@ class Block(nn.Module):
         if self.place == "around":
             states = self.get_submodule(f"{name}_end_norm")(states)
         stream = hidden if rows is None else hidden[rows]
-        added: Tensor = stream + self.dropout(states)
+        added: Tensor = stream + self.get_submodule(f"{name}_dropout")(states)
         return norm(added) if self.place == "after" else added
+
+
+def _dropout(share: float | None, config: Config) -> Dropout:
+    """Drops a share; None for that of the residual stream."""
+    return Dropout(config.dropout if share is None else share)
 
 
 class Transformer(nn.Module):

@@ -41,6 +41,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         layers=turns * size,
         groups=settings.size("num_hidden_groups"),
         group_size=size,
+        feed_forward_dropout=0.0,  # the ecosystem's ALBERT has none there
         head_dropout=settings.share("classifier_dropout_prob"),
     )
 

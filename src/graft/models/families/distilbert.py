@@ -52,6 +52,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         activation=activation,
         norm=Norm("layer", "after", 1e-12),
         dropout=settings.share("dropout"),
+        output_dropout=0.0,  # the ecosystem's DistilBERT has none there
         attention_dropout=settings.share("attention_dropout"),
         span_dropout=settings.share("qa_dropout"),
         init_std=settings.share("initializer_range"),
