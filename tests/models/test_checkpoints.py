@@ -301,7 +301,7 @@ class TestHeads:
             self.load(folder, ("yes", "no", "yes"))
 
     def test_a_task_there_is_no_head_for(self, folder: Path) -> None:
-        with pytest.raises(ModelError, match="no head for juggling; it has: .*text-class"):
+        with pytest.raises(ModelError, match="bert have no head for juggling. They have: text-class"):
             graft.Model.from_pretrained(folder, task="juggling", labels=LABELS)
 
 
