@@ -4,7 +4,8 @@ from typing import Any
 
 from graft.errors import ModelError
 from graft.models.config import Classifier, Config, Convolution, Disentangled, Norm, Vocabulary
-from graft.models.families.family import Family, Stored, TensorNames, both, one
+from graft.models.families.bert import classes, labelled, masked
+from graft.models.families.family import Family, TensorNames, both, one
 from graft.models.families.settings import Settings, activation_name, with_extra
 
 _DEFAULTS: dict[str, Any] = {
@@ -73,15 +74,19 @@ def read_config(raw: dict[str, Any]) -> Config:
         convolution=_convolution(settings),
         dropout=settings.share("hidden_dropout_prob"),
         attention_dropout=settings.share("attention_probs_dropout_prob"),
-        head_dropout=None if cls_dropout is None else settings.share("cls_dropout"),
         init_std=settings.share("initializer_range"),
         classifier=Classifier(
             activation=settings.activation("pooler_hidden_act"),
             dropout_before=pooler_dropout > 0,
             share_before=pooler_dropout,
+            share=None if cls_dropout is None else settings.share("cls_dropout"),
         ),
         vocabulary=Vocabulary(
-            dense=True, activation=activation, bias=True, tied=settings.flag("tie_word_embeddings")
+            dense=True,
+            activation=activation,
+            bias=True,
+            # The newer head has no weights of its own.
+            tied=settings.flag("tie_word_embeddings") or not raw.get("legacy", True),
         ),
     )
     return with_extra(config, settings)
@@ -110,7 +115,7 @@ def write_config(config: Config) -> dict[str, Any]:
             config.extra, "pooler_hidden_act", config.classifier.activation
         ),
         "pooler_hidden_size": config.hidden_size,
-        **({} if config.head_dropout is None else {"cls_dropout": config.head_dropout}),
+        **({} if config.classifier.share is None else {"cls_dropout": config.classifier.share}),
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.vocabulary.tied,
         **_written_positions(config),
@@ -233,23 +238,17 @@ _LEGACY, _NEW = "cls.predictions", "lm_predictions.lm_head"
 
 
 def _masked(config: Config) -> TensorNames:
-    """Two names for the same head: the one that DeBERTa's authors gave it came later."""
+    """Two names for the same head: the ecosystem's first, and the one of DeBERTa's authors."""
     if not config.extra.get("legacy", True):
         return {
             **both("dense", f"{_NEW}.dense"),
             **both("norm", f"{_NEW}.LayerNorm"),
             **one("bias", f"{_NEW}.bias"),
         }
-    return {
-        **both("dense", f"{_LEGACY}.transform.dense"),
-        **both("norm", f"{_LEGACY}.transform.LayerNorm"),
-        "weight": Stored((f"{_LEGACY}.decoder.weight",)),
-        "bias": Stored((f"{_LEGACY}.bias",)),
-    }
-
-
-def _classifier(_: Config) -> TensorNames:
-    return {**both("pool", "pooler.dense"), **both("classify", "classifier")}
+    transform = f"{_LEGACY}.transform"
+    return masked(
+        f"{transform}.dense", f"{transform}.LayerNorm", f"{_LEGACY}.decoder", f"{_LEGACY}.bias"
+    )(config)
 
 
 DEBERTA = Family(
@@ -258,19 +257,13 @@ DEBERTA = Family(
     write_config=write_config,
     body=body,
     heads={
-        "text-classification": _classifier,
-        "token-classification": lambda _: both("classify", "classifier"),
-        "question-answering": lambda _: both("classify", "qa_outputs"),
+        "text-classification": labelled(("pool", "pooler.dense"), ("classify", "classifier")),
+        "token-classification": labelled(("classify", "classifier")),
+        "question-answering": labelled(("classify", "qa_outputs")),
         "fill-mask": _masked,
     },
     prefix="deberta.",
-    architectures={
-        None: "DebertaV2Model",
-        "text-classification": "DebertaV2ForSequenceClassification",
-        "token-classification": "DebertaV2ForTokenClassification",
-        "question-answering": "DebertaV2ForQuestionAnswering",
-        "fill-mask": "DebertaV2ForMaskedLM",
-    },
+    architectures=classes("DebertaV2"),
     aliases={
         f"{_NEW}.{theirs}": f"{_LEGACY}.{ours}"
         for theirs, ours in (

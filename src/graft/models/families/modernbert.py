@@ -5,7 +5,8 @@ from typing import Any
 
 from graft.errors import ModelError
 from graft.models.config import Classifier, Config, Norm, Rotary, Vocabulary
-from graft.models.families.family import Family, Stored, TensorNames, both, one
+from graft.models.families.bert import classes, labelled, masked
+from graft.models.families.family import Family, TensorNames, both, one
 from graft.models.families.rotations import make_rotary, write_rotary
 from graft.models.families.settings import Settings, activation_name, with_extra
 
@@ -87,6 +88,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         output_dropout=dropout,
         activation_dropout=settings.share("mlp_dropout"),
         head_dropout=settings.share("classifier_dropout"),
+        span_dropout=settings.share("classifier_dropout"),
         init_std=settings.share("initializer_range"),
         classifier=Classifier(
             "mean" if settings.get("classifier_pooling") == "mean" else "first",
@@ -203,23 +205,7 @@ def body(config: Config) -> TensorNames:
     return names
 
 
-def _labels(_: Config) -> TensorNames:
-    """A head with labels, of sequences and of tokens."""
-    return {
-        **both("pool", "head.dense"),
-        **both("norm", "head.norm"),
-        **both("classify", "classifier"),
-    }
-
-
-def _masked(_: Config) -> TensorNames:
-    return {
-        **both("dense", "head.dense"),
-        **both("norm", "head.norm"),
-        "weight": Stored(("decoder.weight",)),
-        "bias": Stored(("decoder.bias",)),
-    }
-
+_LABELS = labelled(("pool", "head.dense"), ("norm", "head.norm"), ("classify", "classifier"))
 
 MODERNBERT = Family(
     name="modernbert",
@@ -227,18 +213,12 @@ MODERNBERT = Family(
     write_config=write_config,
     body=body,
     heads={
-        "text-classification": _labels,
-        "token-classification": _labels,
-        "question-answering": _labels,
-        "fill-mask": _masked,
+        "text-classification": _LABELS,
+        "token-classification": _LABELS,
+        "question-answering": _LABELS,
+        "fill-mask": masked("head.dense", "head.norm", "decoder", "decoder.bias"),
     },
     prefix="model.",
-    architectures={
-        None: "ModernBertModel",
-        "text-classification": "ModernBertForSequenceClassification",
-        "token-classification": "ModernBertForTokenClassification",
-        "question-answering": "ModernBertForQuestionAnswering",
-        "fill-mask": "ModernBertForMaskedLM",
-    },
+    architectures=classes("ModernBert"),
     ignored=("decoder.weight",),
 )
