@@ -101,6 +101,12 @@ def test_heads(tmp_path: Path, kind: Any, changes: dict[str, Any]) -> None:
     assert_same(kind, make_config(**V3, **changes), tmp_path)
 
 
+def test_a_vocabulary_of_its_own(tmp_path: Path) -> None:
+    """The oracle then keeps a second bias, and does not read it."""
+    config = make_config(**V3, tie_word_embeddings=False)
+    assert_same(DebertaV2ForMaskedLM, config, tmp_path, missing=["cls.predictions.bias"])
+
+
 @pytest.mark.parametrize("legacy", [True, False])
 def test_either_name_of_the_head_for_masked_tokens(tmp_path: Path, legacy: bool) -> None:
     """Published files name the head one way, and their configuration often the other."""
