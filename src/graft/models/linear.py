@@ -9,6 +9,8 @@ from graft.models.activations import ACTIVATIONS
 from graft.models.config import Activation
 
 _ROWS = 4096  # of the inputs that the weight is laid out for; others are right too
+_MANY = 64  # rows from which on both layouts do
+_PATIENCE = 16  # products until a layout that does not fit is changed
 _FUSED = {
     None: ("none", ""),
     "gelu": ("gelu", "none"),
@@ -18,33 +20,43 @@ _FUSED = {
 
 
 class Packed:
-    """A weight in the layout that the operator reads, kept next to it."""
+    """A weight in the layout that the operator reads, kept next to it.
+
+    One token at a time wants another layout than several. Which one is kept follows what comes, but
+    slowly: laying a weight out costs as much as some products.
+    """
 
     def __init__(self) -> None:
         self._packed: Tensor | None = None
         self._made_from: tuple[int, int] | None = None
+        self._for_one = False
+        self._misfits = 0  # products in a row that wanted the other layout
 
     def product(
         self, hidden: Tensor, weight: Tensor, bias: Tensor | None, kind: str, algorithm: str
     ) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`, with what `_FUSED` has for an activation."""
-        packed = self._of(weight)
+        packed = self._of(weight, len(hidden))
         product: Tensor = torch.ops.mkldnn._linear_pointwise(
             hidden, packed, bias, kind, [], algorithm
         )
         return product
 
-    def _of(self, weight: Tensor) -> Tensor:
-        """Made anew where the weight is another one or was changed."""
+    def _of(self, weight: Tensor, rows: int) -> Tensor:
+        """Made anew where the weight is another one or was changed, or the layout does not fit."""
         state = (weight.data_ptr(), weight._version)
-        if self._packed is None or self._made_from != state:
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
-            self._made_from = state
+        misfit = rows < _MANY and (rows == 1) != self._for_one
+        self._misfits = self._misfits + 1 if misfit else 0
+        if self._packed is None or self._made_from != state or self._misfits > _PATIENCE:
+            self._for_one = rows == 1
+            shape = 1 if self._for_one else _ROWS
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, shape)
+            self._made_from, self._misfits = state, 0
         return self._packed
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles go without it: it can be made again."""
-        return {"_packed": None, "_made_from": None}
+        return self.__dict__ | {"_packed": None}
 
 
 class Linear(nn.Linear):
