@@ -10,6 +10,7 @@ from graft.models.config import Activation
 
 _ROWS = 4096  # of the inputs that the weight is laid out for; others are right too
 _MANY = 64  # rows from which on both layouts do
+_THERE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _PATIENCE = 16  # products until a layout that does not fit is changed
 _FUSED = {
     None: ("none", ""),
@@ -99,8 +100,7 @@ def can_fuse(hidden: Tensor, weight: Tensor) -> bool:
         hidden.device.type == "cpu"
         and hidden.dtype == weight.dtype
         and not weight.is_inference()
-        and torch.backends.mkldnn.is_available()
+        and _THERE
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
