@@ -76,3 +76,10 @@ def spell(labels: Sequence[str], most: int = 4) -> str:
     """Labels in a message."""
     names = ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
     return f"{len(labels)} labels ({names})"
+
+
+def label_dimensions(name: str) -> tuple[int, ...]:
+    """The dimensions of one of our tensors, by its name, that have an entry for each label."""
+    if name == "head.crf.transitions":
+        return (0, 1)
+    return (0,) if name.startswith(("head.classify", "head.crf.")) else ()

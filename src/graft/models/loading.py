@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from graft.errors import ModelError
 from graft.files import read_settings
@@ -16,7 +17,14 @@ from graft.models.config import Config
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import Stored, TensorNames
 from graft.models.heads import HEADS, VocabularyHead
-from graft.models.labels import answers, label_order, saved_labels, spell, without_labels
+from graft.models.labels import (
+    answers,
+    label_dimensions,
+    label_order,
+    saved_labels,
+    spell,
+    without_labels,
+)
 from graft.models.report import LoadReport, WrongShape
 from graft.models.sentence_files import PATTERNS, SentenceFiles, find_sentence_files
 from graft.models.weights.file import WeightsFile
@@ -181,6 +189,31 @@ def as_dtype(dtype: torch.dtype | str, checkpoint: Checkpoint) -> torch.dtype:
     return found
 
 
+class Skeleton(TorchFunctionMode):
+    """While it is entered, modules are made without memory, and their weights are not drawn.
+
+    PyTorch has these draws on its meta device, but to do nothing there it first imports packages
+    that take longer, and more memory, than many a model.
+    """
+
+    _DRAWS = (Tensor.normal_, Tensor.uniform_)
+
+    def __enter__(self) -> Self:
+        self._meta = torch.device("meta")
+        self._meta.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        super().__exit__(*failure)
+        self._meta.__exit__(*failure)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return args[0] if func in self._DRAWS else func(*args, **(kwargs or {}))
+
+
 class Loader:
     """Puts the weights of files into a model made on the meta device.
 
@@ -211,7 +244,7 @@ class Loader:
         shapes = {name: tuple(tensor.shape) for name, tensor in _tensors(self.model).items()}
         self._places = _places(self.model)
         found = {name: self.names[name] for name in shapes if self._found(name)}
-        found = {ours: s for ours, s in found.items() if not (unfit and _of_labels(ours))}
+        found = {ours: s for ours, s in found.items() if not (unfit and label_dimensions(ours))}
         wrong = self._wrong(found, shapes)
         missing = tuple(name for name in shapes if name not in found or name in wrong)
         self._check_body(missing, wrong)
@@ -220,7 +253,7 @@ class Loader:
             if ours in wrong:
                 continue
             tensor = self.checkpoint.tensor(stored, dtype, device)
-            for dimension in _of_labels(ours) if moved else ():
+            for dimension in label_dimensions(ours) if moved else ():
                 tensor = tensor.index_select(dimension, torch.tensor(order, device=device))
             self._put(ours, tensor)
         self._make_anew(missing, dtype, device)
@@ -248,7 +281,7 @@ class Loader:
             return
         if not self.checkpoint.same(stored, self.names[embedding]):
             model.config = model.config.untied()
-            with torch.device("meta"):
+            with Skeleton():
                 model.head = model.make_head()
 
     def _wrong(
@@ -339,10 +372,3 @@ def _places(model: nn.Module) -> dict[str, list[tuple[nn.Module, str]]]:
         for leaf, tensor in own:
             of_tensor.setdefault(tensor, []).append((module, leaf))
     return {name: of_tensor[tensor] for name, tensor in _tensors(model).items()}
-
-
-def _of_labels(name: str) -> tuple[int, ...]:
-    """The dimensions of one of our tensors that have an entry for each label."""
-    if name == "head.crf.transitions":
-        return (0, 1)
-    return (0,) if name.startswith(("head.classify", "head.crf.")) else ()

@@ -28,9 +28,10 @@ from graft.models.generation.rules import AllowedTokens
 from graft.models.generation.stopping import Decode
 from graft.models.heads import HEADS, SequenceHead
 from graft.models.labels import check_labels, label_settings, spell
-from graft.models.loading import SENTENCE, Loader, as_dtype, find_files
+from graft.models.loading import SENTENCE, Loader, Skeleton, as_dtype, find_files
 from graft.models.parts import DrawsItself, build_body, build_head
 from graft.models.report import LoadReport
+from graft.models.resizing import Resizable
 from graft.models.saving import remove_others, save_tensors
 from graft.models.sentence_files import projection_names, write_sentence
 from graft.models.sentences import SentenceHead
@@ -69,7 +70,7 @@ class Output:
     embeddings: Tensor | None = None
 
 
-class Model(nn.Module):
+class Model(Resizable):
     """A network on packed batches, with a head where a task is given.
 
     Args:
@@ -253,7 +254,7 @@ class Model(nn.Module):
         task = task or files.task
         if labels and (task is None or task == SENTENCE):
             raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
-        with torch.device("meta"):
+        with Skeleton():
             model = cls(files.config(task, labels, several_labels), task)
         checkpoint = Checkpoint(files.weights(task), files.family)
         names = {**model._names(files.family), **projection_names(model.config)}
@@ -339,27 +340,6 @@ class Model(nn.Module):
             return names
         head = family.heads[self._kept_as](self.config)
         return names | {f"head.{ours}": stored for ours, stored in head.items()}
-
-    def resize_vocabulary(self, size: int) -> None:
-        """Gives the token embeddings another number of rows, for a tokenizer with added tokens.
-
-        Rows that stay keep their weights; new ones are drawn as at first. Optimizers made before
-        know the old weights: make them anew.
-
-        Args:
-            size: Rows, at least 1.
-        """
-        if size < 1:
-            raise ModelError(f"A vocabulary of {size} tokens is none; give 1 or more.")
-        old = self.body.embeddings.tokens
-        weight = old.weight.detach()
-        new = nn.Embedding(size, old.embedding_dim, device=weight.device, dtype=weight.dtype)
-        self._initialize(new)
-        kept = min(size, len(weight))
-        with torch.no_grad():
-            new.weight[:kept] = weight[:kept]
-        self.body.embeddings.tokens = new
-        self.config = replace(self.config, vocab_size=size)
 
     def _initialize(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding) and not module.weight.is_meta:
