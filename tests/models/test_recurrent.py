@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
 import graft
+from graft.models.context import Context
 from graft.models.losses import language_model_loss
-from graft.models.recurrent import LockedDropout, Recurrent
+from graft.models.lstm import Result, unroll
+from graft.models.recurrent import LockedDropout, Recurrent, Run, State
 from graft.models.time_order import TimeOrder
 
 
@@ -113,6 +115,48 @@ class TestParity:
         assert [tuple(entry.shape) for entry in states] == [(22, 12), (22, 10), (22, 10), (22, 12)]
         assert_close(states[0], model.body.embeddings.tokens(batch.ids))
         assert_close(states[-1], hidden_of(model, batch))
+
+    @pytest.mark.parametrize("family", ["bilstm", "awd_lstm"])
+    def test_with_and_without_a_gradient(self, family: str) -> None:
+        model, batch = make(family, num_hidden_layers=2), make_batch()
+        with torch.no_grad():
+            quietly = hidden_of(model, batch)
+        assert_close(hidden_of(model, batch), quietly)
+
+    @pytest.mark.parametrize("gradient", [True, False])
+    def test_texts_in_two_parts_equal_whole_ones(self, gradient: bool) -> None:
+        """The states behind the first part are read on from, in whatever order of length."""
+        body, batch = make("awd_lstm", num_hidden_layers=2).body, make_batch([5, 3, 9, 5, 2])
+        assert isinstance(body, Recurrent)
+        wanted = body(Context(batch)).split(batch.lengths.tolist())
+        cuts = [1, 2, 3, 4, 1]
+        texts = zip(batch.ids.split(batch.lengths.tolist()), cuts, strict=True)
+        parts = [ids.split([cut, len(ids) - cut]) for ids, cut in texts]
+        states: list[State] = []
+        with torch.set_grad_enabled(gradient):
+            for number in range(2):
+                part = graft.Batch.from_sequences([pair[number].tolist() for pair in parts])
+                run = Run(TimeOrder.of(part.lengths, part.ids.device), before=states)
+                found = body.run(Context(part), run).split(part.lengths.tolist())
+                states = run.after
+                for row, own in enumerate(found):
+                    start = 0 if number == 0 else cuts[row]
+                    assert_close(own, wanted[row][start : start + len(own)])
+
+    @pytest.mark.parametrize("backwards", [True, False])
+    def test_gradients_are_those_of_the_values(self, backwards: bool) -> None:
+        order = TimeOrder.of(torch.tensor([3, 1, 2, 3]), torch.device("cpu"))
+        source = torch.Generator().manual_seed(0)
+        shapes = [(9, 8), (8, 2), (4, 2), (4, 2)]
+        inputs = [
+            torch.randn(shape, generator=source, dtype=torch.float64, requires_grad=True)
+            for shape in shapes
+        ]
+
+        def read(gates: Tensor, weight: Tensor, state: Tensor, cell: Tensor) -> Result:
+            return unroll(gates, weight, order.sizes.tolist(), state, cell, backwards)
+
+        assert torch.autograd.gradcheck(read, inputs)
 
 
 def _plain_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from graft.models.context import Context
 from graft.models.dropout import keep_factors
+from graft.models.lstm import Result, unroll
 from graft.models.recurrent_config import RecurrentConfig
 from graft.models.time_order import TimeOrder
 
@@ -131,30 +133,49 @@ class LSTMLayer(nn.Module):
         Returns:
             `[tokens, outputs]`, in the same order.
         """
-        order = run.order
-        before = self._before(hidden, run)
-        weights: list[Tensor] = []
-        for way in self._directions:
-            weights += way.weights(self.weight_dropout)
-        output, state, cell = torch.lstm(
-            hidden, order.sizes, before, weights, True, 1, 0.0, self.training, len(self.ways) == 2
-        )
+        order, (state, cell) = run.order, self._before(hidden, run)
+        read = self._unroll if _trains_slowly(hidden) else self._fused
+        output, state, cell = read(hidden, order, state, cell)
         run.after.append((state[:, order.ranks], cell[:, order.ranks]))
         dropped: Tensor = self.dropout(output, order.rows, len(order.ranks))
         return dropped
+
+    def _fused(self, hidden: Tensor, order: TimeOrder, state: Tensor, cell: Tensor) -> Result:
+        """By PyTorch's own operator."""
+        weights: list[Tensor] = []
+        for way in self._directions:
+            weights += way.weights(self.weight_dropout)
+        both = len(self.ways) == 2
+        states = [state, cell]
+        return torch.lstm(hidden, order.sizes, states, weights, True, 1, 0.0, self.training, both)
+
+    def _unroll(self, hidden: Tensor, order: TimeOrder, state: Tensor, cell: Tensor) -> Result:
+        """By the one with a gradient for long texts; sums stay exact in half precision."""
+        exact = torch.promote_types(hidden.dtype, torch.float32)
+        parts = []
+        for number, way in enumerate(self._directions):
+            source, weight, *biases = way.weights(self.weight_dropout)
+            gates = F.linear(hidden, source, biases[0] + biases[1]).to(exact)
+            before = state[number].to(exact), cell[number].to(exact)
+            sizes = order.sizes.tolist()
+            parts.append(unroll(gates, weight.to(exact), sizes, *before, number == 1))
+        outputs, states, cells = zip(*parts, strict=True)
+        kind = hidden.dtype
+        return torch.cat(outputs, 1).to(kind), torch.stack(states), torch.stack(cells)
 
     @property
     def _directions(self) -> list[Direction]:
         return [way for way in self.ways if isinstance(way, Direction)]
 
-    def _before(self, hidden: Tensor, run: Run) -> list[Tensor]:
+    def _before(self, hidden: Tensor, run: Run) -> State:
         """The state before the first tokens, the longest sequence first."""
         if run.before:
             by_rank = torch.argsort(run.order.ranks)
-            return [part[:, by_rank] for part in run.before[len(run.after)]]
+            state, cell = run.before[len(run.after)]
+            return state[:, by_rank], cell[:, by_rank]
         units = self._directions[0].units
         zeros = hidden.new_zeros(len(self.ways), len(run.order.ranks), units)
-        return [zeros, zeros]
+        return zeros, zeros
 
 
 class Recurrent(nn.Module):
@@ -198,3 +219,8 @@ class Recurrent(nn.Module):
         hidden = hidden[order.slots]
         context.keep(hidden)
         return hidden
+
+
+def _trains_slowly(hidden: Tensor) -> bool:
+    """Whether PyTorch's operator has a gradient here whose cost grows faster than the tokens."""
+    return torch.is_grad_enabled() and hidden.device.type == "cpu"
