@@ -34,14 +34,18 @@ class Packed:
         self._misfits = 0  # products in a row that wanted the other layout
 
     def product(
-        self, hidden: Tensor, weight: Tensor, bias: Tensor | None, kind: str, algorithm: str
+        self, hidden: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
     ) -> Tensor:
-        """`[tokens, inputs]` to `[tokens, outputs]`, with what `_FUSED` has for an activation."""
+        """`[tokens, inputs]` to `[tokens, outputs]`, by an activation that `_FUSED` has."""
         packed = self._of(weight, len(hidden))
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(
-            hidden, packed, bias, kind, [], algorithm
+        if self._for_one and _widens(weight):
+            product = hidden @ packed if bias is None else torch.addmm(bias, hidden, packed)
+            return product if activation is None else ACTIVATIONS[activation](product)
+        name, algorithm = _FUSED[activation]
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise(
+            hidden, packed, bias, name, [], algorithm
         )
-        return product
+        return fused
 
     def _of(self, weight: Tensor, rows: int) -> Tensor:
         """Made anew where the weight is another one or was changed, or the layout does not fit."""
@@ -50,14 +54,26 @@ class Packed:
         self._misfits = self._misfits + 1 if misfit else 0
         if self._packed is None or self._made_from != state or self._misfits > _PATIENCE:
             self._for_one = rows == 1
-            shape = 1 if self._for_one else _ROWS
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, shape)
+            self._packed = self._laid_out(weight)
             self._made_from, self._misfits = state, 0
         return self._packed
+
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        """For one token a wide weight is best read in order, a whole input's at a time."""
+        if self._for_one and _widens(weight):
+            return weight.t().contiguous()
+        rows = 1 if self._for_one else _ROWS
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        return packed
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles go without it: it can be made again."""
         return self.__dict__ | {"_packed": None}
+
+
+def _widens(weight: Tensor) -> bool:
+    """Whether a weight gives clearly more than it is given."""
+    return weight.shape[0] >= 2 * weight.shape[1]
 
 
 class Linear(nn.Linear):
@@ -75,7 +91,7 @@ class Linear(nn.Linear):
     def forward(self, hidden: Tensor, activation: Activation | None = None) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`."""
         if activation in _FUSED and can_fuse(hidden, self.weight):
-            return self._packed.product(hidden, self.weight, self.bias, *_FUSED[activation])
+            return self._packed.product(hidden, self.weight, self.bias, activation)
         output = super().forward(hidden)
         return output if activation is None else ACTIVATIONS[activation](output)
 
@@ -90,7 +106,7 @@ def linear(hidden: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed) 
         packed: Keeps the weight's layout.
     """
     if can_fuse(hidden, weight):
-        return packed.product(hidden, weight, bias, *_FUSED[None])
+        return packed.product(hidden, weight, bias, None)
     return nn.functional.linear(hidden, weight, bias)
 
 
