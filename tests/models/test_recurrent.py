@@ -25,7 +25,8 @@ import graft
 from graft.models.context import Context
 from graft.models.losses import language_model_loss
 from graft.models.lstm import Result, unroll
-from graft.models.recurrent import LockedDropout, Recurrent, Run, State
+from graft.models.recurrent import LockedDropout, Recurrent, Run
+from graft.models.recurrent_cache import State
 from graft.models.time_order import TimeOrder
 
 

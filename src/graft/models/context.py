@@ -10,6 +10,7 @@ from graft.models.cache import Cache
 from graft.models.config import Rotary
 from graft.models.disentangled import Places
 from graft.models.layout import Layout
+from graft.models.recurrent_cache import States
 from graft.models.rotary import Rotation, rotation
 
 
@@ -62,6 +63,7 @@ class Context:
     Attributes:
         batch: The sequences.
         cache: Keys and values of what came before them, in generation.
+        states: The same of recurrent layers.
         memory: What the encoder made of its batch, for cross-attention.
         record: Keeps hidden states and attention weights that were asked for.
         attention: The name of the implementation of attention.
@@ -71,6 +73,7 @@ class Context:
 
     batch: Batch
     cache: Cache | None = None
+    states: States | None = None
     memory: Memory | None = None
     record: Record = field(default_factory=Record)
     attention: str = "auto"

@@ -7,9 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 from torch import nn
 
 from graft.errors import ModelError
+from graft.models.cache import Cache
 from graft.models.config import Config
 from graft.models.heads import HEADS, HeadKind
 from graft.models.recurrent import Recurrent
+from graft.models.recurrent_cache import States
 from graft.models.recurrent_config import RecurrentConfig
 from graft.models.recurrent_heads import RECURRENT_HEADS
 from graft.models.transformer import EncoderDecoder, Transformer, make_body
@@ -33,15 +35,18 @@ class Parts:
     Attributes:
         body: From a configuration to the body.
         heads: The head of each task.
+        cache: From a configuration, the most tokens of a row and how many branches a row has, to
+            what is kept of tokens in generation.
     """
 
     body: Callable[[Any], Body]
     heads: Mapping[str, HeadKind]
+    cache: Callable[[Any, int, int], Cache | States]
 
 
 PARTS: dict[type[Config], Parts] = {
-    Config: Parts(make_body, HEADS),
-    RecurrentConfig: Parts(Recurrent, RECURRENT_HEADS),
+    Config: Parts(make_body, HEADS, Cache),
+    RecurrentConfig: Parts(Recurrent, RECURRENT_HEADS, States),
 }
 """The parts of models, by the class of their configuration."""
 
@@ -61,3 +66,8 @@ def build_head(config: Config, task: str) -> nn.Module:
     if task not in heads:
         raise ModelError(f"There is no head for task {task!r}; there is {', '.join(heads)}.")
     return heads[task].module(config.answering)
+
+
+def build_cache(config: Config, capacity: int, branches: int) -> Cache | States:
+    """What a stack keeps of tokens in generation: see `Cache`."""
+    return PARTS[type(config)].cache(config, capacity, branches)

@@ -9,11 +9,9 @@ from torch.nn import functional as F
 from graft.models.context import Context
 from graft.models.dropout import keep_factors
 from graft.models.lstm import Result, unroll
+from graft.models.recurrent_cache import State
 from graft.models.recurrent_config import RecurrentConfig
 from graft.models.time_order import TimeOrder
-
-State = tuple[Tensor, Tensor]
-"""The hidden state and the cell of a layer, `[directions, sequences, units]` each."""
 
 
 @dataclass
@@ -199,8 +197,13 @@ class Recurrent(nn.Module):
 
     def forward(self, context: Context) -> Tensor:
         """Args: context. Returns: the last hidden states, `[tokens, hidden]`."""
-        batch = context.batch
-        return self.run(context, Run(TimeOrder.of(batch.lengths, batch.ids.device)))
+        batch, kept = context.batch, context.states
+        order = TimeOrder.of(batch.lengths, batch.ids.device)
+        run = Run(order, before=[] if kept is None else kept.layers)
+        hidden = self.run(context, run)
+        if kept is not None:
+            kept.keep(run.after)
+        return hidden
 
     def run(self, context: Context, run: Run) -> Tensor:
         """The same, from and to states of the layers.

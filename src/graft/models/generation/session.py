@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from graft.models.batch import Batch
-from graft.models.cache import Cache
 from graft.models.context import Context, Memory
+from graft.models.parts import build_cache
 from graft.models.pooling import pooled
+from graft.models.recurrent import Recurrent
+from graft.models.recurrent_cache import States
 from graft.models.transformer import EncoderDecoder, Transformer
 
 if TYPE_CHECKING:
@@ -39,11 +41,11 @@ class Session:
         self._model = model
         body = model.body
         self._decoder = body.decoder if isinstance(body, EncoderDecoder) else body
-        assert isinstance(self._decoder, Transformer)
+        assert isinstance(self._decoder, Transformer | Recurrent)
         config = model.config.decoder or model.config
         self._prompts = Batch.from_sequences(prompts).to(model.device)
         capacity = self._prompts.max_length + room * branches
-        self._cache = Cache(config, capacity, branches)
+        self._cache = build_cache(config, capacity, branches)
         self._memory: Memory | None = None
         if sources is not None:
             assert isinstance(body, EncoderDecoder)
@@ -83,9 +85,11 @@ class Session:
         return self._cache.leave(stays.cpu())
 
     def _run(self, batch: Batch) -> Tensor:
-        context = Context(
-            batch, cache=self._cache, memory=self._memory, attention=self._model.attention
-        )
+        context = Context(batch, memory=self._memory, attention=self._model.attention)
+        if isinstance(self._cache, States):
+            context.states = self._cache
+        else:
+            context.cache = self._cache
         hidden: Tensor = self._decoder(context)
         return hidden
 
