@@ -142,3 +142,86 @@ def test_new_tokens_start_from_the_mean_of_their_parts(tmp_path: Path, name: str
     if model.head is not None:  # logits are linear in rows and biases
         assert_close(after[:, old], before[:, 5], "one part")
         assert_close(after[:, old + 2], (before[:, 7] + 2 * before[:, 9]) / 3, "several parts")
+
+
+@pytest.mark.parametrize("how", ["copy", "interpolate"])
+@pytest.mark.parametrize(
+    "name", ["tied, with a bias", "first position", "tied", "untied", "biased pair", "tied pair"]
+)
+def test_longer_texts(tmp_path: Path, name: str, how: Any) -> None:
+    oracle, model, texts = made(name, tmp_path / "theirs")
+    before = logits(model, texts)
+    learned = model.config.positions == "learned"
+    model.extend_positions(101 if model.config.max_positions < 101 else 1000, how)
+    if how == "copy" or not learned:
+        assert torch.equal(logits(model, texts), before)
+    again = reloaded(oracle, model, tmp_path / "ours")
+    decoder = [50, 4] if oracle.config.is_encoder_decoder else None
+    longer = make_texts([90, 3], decoder=decoder)
+    expected = run(again, longer, model.task)
+    assert_close(logits(model, longer), expected.logits, "logits")
+
+
+def test_stretched_positions_keep_both_ends(tmp_path: Path) -> None:
+    _, model, _ = made("first position", tmp_path)
+    table = model.body.embeddings.positions
+    before = table.weight.detach().clone()
+    first, limit = model.config.first_position, model.config.max_positions
+    model.extend_positions(2 * limit - 1, "interpolate")
+    assert torch.equal(table.weight[:first], before[:first])
+    torch.testing.assert_close(table.weight[first::2], before[first:])
+    between = (before[first:-1] + before[first + 1 :]) / 2
+    torch.testing.assert_close(table.weight[first + 1 :: 2], between)
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (transformers.GPT2ForSequenceClassification, GPT2),
+        (transformers.LlamaForSequenceClassification, {**SIZES, **DECODER}),
+    ],
+)
+def test_a_token_of_padding_lets_the_oracle_read_batches(
+    tmp_path: Path, kind: Any, settings: dict[str, Any], new: bool
+) -> None:
+    oracle = build(kind, kind.config_class(**settings, num_labels=3))
+    oracle.save_pretrained(tmp_path / "theirs")
+    texts = make_texts([9, 2, 17])
+    with pytest.raises(ValueError, match="padding token"):
+        run(oracle, texts, "text-classification")
+    model = graft.Model.from_pretrained(tmp_path / "theirs")
+    before = logits(model, texts)
+    pad = model.add_pad_token(None if new else 4)
+    assert pad == (len(VOCABULARY) if new else 4)
+    assert model.add_pad_token() == pad  # it has one now
+    assert torch.equal(logits(model, texts), before)
+    again = reloaded(oracle, model, tmp_path / "ours")
+    assert again.config.pad_token_id == pad
+    assert_close(before, run(again, texts, "text-classification").logits, "logits")
+    ours = graft.Model.from_pretrained(tmp_path / "ours")
+    assert ours.config == model.config
+    assert ours.body.embeddings.tokens.padding_idx == model.body.embeddings.tokens.padding_idx
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (transformers.BertForSequenceClassification, BERT),
+        (transformers.GPT2ForSequenceClassification, {**GPT2, "pad_token_id": 0}),
+        (transformers.RobertaForTokenClassification, {**BERT, "max_position_embeddings": 42}),
+    ],
+)
+def test_other_labels(tmp_path: Path, kind: Any, settings: dict[str, Any]) -> None:
+    names = {0: "food", 1: "sport", 2: "weather"}
+    oracle = build(kind, kind.config_class(**settings, id2label=names))
+    oracle.save_pretrained(tmp_path / "theirs")
+    model, texts = graft.Model.from_pretrained(tmp_path / "theirs"), make_texts([9, 2, 17])
+    before = logits(model, texts)
+    model.resize_labels(["weather", "travel", "food", "music"])
+    after = logits(model, texts)
+    assert after.shape[1] == 4
+    torch.testing.assert_close(after[:, [0, 2]], before[:, [2, 0]])
+    again = reloaded(oracle, model, tmp_path / "ours")
+    assert again.config.id2label == {0: "weather", 1: "travel", 2: "food", 3: "music"}
+    assert_close(after, run(again, texts, model.task).logits, "logits")

@@ -35,6 +35,7 @@ from graft.models.resizing import Resizable
 from graft.models.saving import remove_others, save_tensors
 from graft.models.sentence_files import projection_names, write_sentence
 from graft.models.sentences import SentenceHead
+from graft.models.summary import ModelSummary, summarize
 from graft.models.transformer import Transformer
 
 log = logging.getLogger(__name__)
@@ -206,6 +207,13 @@ class Model(Resizable):
         """A new head for its task, on the CPU, as `self.head` was at first."""
         assert self.task is not None
         return build_head(self.config, self.task).apply(self._initialize)
+
+    def summary(self) -> ModelSummary:
+        """Its layers, with what they give, their weights and what training changes.
+
+        It shows itself in terminals and notebooks. The model reads a few tokens once.
+        """
+        return summarize(self)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -161,22 +161,21 @@ class Resizable(nn.Module):
                 rows over the new length, which changes every answer.
 
         Raises:
-            ModelError: The model reads texts as long already, there is no such way, or its other
-                weights or its rotations depend on the limit.
+            ModelError: The model reads texts as long already, there is no such way, or its
+                rotations depend on the limit.
         """
         now = self.config.max_positions
         if size <= now:
             raise ModelError(f"This model reads {now} tokens already; {size} is no more.")
         if how not in ("copy", "interpolate"):
             raise ModelError(f'how is {how!r}; it may be "copy" or "interpolate".')
-        config = _of_both(self.config, max_positions=size)
-        _check_read_alike(self.config, config)
+        _check_rotations(self.config)
         for embeddings in _embeddings(self.body):
             table = embeddings.positions
             if table is not None:
                 first = embeddings.first_position
                 _set_rows(table, _longer(table.weight, first, size, how))
-        self.config = config
+        self.config = _of_both(self.config, max_positions=size)
 
 
 def _embeddings(body: Body) -> Iterator[Any]:
@@ -280,23 +279,13 @@ def _as_read(config: Config) -> Config:
     return family.read_config(family.write_config(config))
 
 
-def _check_read_alike(before: Config, after: Config) -> None:
-    """Refuses a limit that other things depend on.
-
-    What is saved would be another model than the one in memory.
-    """
-    old, new = _as_read(before), _as_read(after)
-    for stack, longer in ((old, new), (old.decoder, new.decoder)):
-        if stack is None or longer is None:
-            continue
-        for rotary in (stack.rotary, stack.local_rotary):
+def _check_rotations(config: Config) -> None:
+    """Refuses a new limit where what is read now depends on it."""
+    for stack in (config, config.decoder):
+        rotations = () if stack is None else (stack.rotary, stack.local_rotary)
+        for rotary in rotations:
             if rotary is not None and dict(rotary.scaling).get("rope_type") == "dynamic":
                 raise ModelError(
                     "The rotations of this model grow with the text, from its limit on: it reads "
                     "longer texts as it is, and a new limit would change what it reads now."
                 )
-        if (stack.disentangled, stack.relative) != (longer.disentangled, longer.relative):
-            raise ModelError(
-                "The embeddings of distances of this model go as far as its longest text, and do "
-                "not grow."
-            )
