@@ -46,7 +46,9 @@ class TestHeads:
                     "0": nn.Sequential(
                         nn.BatchNorm1d(36), nn.Dropout(), nn.Linear(36, 6, bias=False), nn.ReLU()
                     ),
-                    "1": nn.Sequential(nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 3)),
+                    "1": nn.Sequential(
+                        nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 3, bias=False)
+                    ),
                 }
             )
         )

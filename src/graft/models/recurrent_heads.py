@@ -62,15 +62,16 @@ class PooledHead(nn.Module):
         self.both_ways = config.both_ways
         width = 3 * config.hidden_size
         share = config.classifier.share
-        self.norm = self.dense = self.classify_norm = None
+        self.norm = self.dense = self.answer_norm = None
         self.dropout = Dropout(head_dropout(config))
-        self.classify_dropout = Dropout(0.0 if share is None else share)
+        self.answer_dropout = Dropout(0.0 if share is None else share)
         if config.answer_size is not None:
             self.norm = BatchNorm(width)
             self.dense = nn.Linear(width, config.answer_size, bias=False)
             width = config.answer_size
             self.answer_norm = BatchNorm(width)
-        self.classify = nn.Linear(width, len(config.labels))
+        # The shift of a normalisation before it does what its bias would.
+        self.classify = nn.Linear(width, len(config.labels), bias=config.answer_size is None)
 
     def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
         """Args: hidden `[tokens, hidden]`. Returns: logits `[sequences, labels]`."""
@@ -79,8 +80,9 @@ class PooledHead(nn.Module):
         if self.norm is not None:
             states = self.norm(states)
         states = self.dropout(states)
-        if self.dense is not None:
-            states = self.classify_dropout(self.answer_norm(F.relu(self.dense(states))))
+        if self.dense is not None and self.answer_norm is not None:
+            states = self.answer_norm(F.relu(self.dense(states)))
+            states = self.answer_dropout(states)
         logits: Tensor = self.classify(states)
         return logits
 

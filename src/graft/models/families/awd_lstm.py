@@ -113,7 +113,7 @@ def _classifier(_: Config) -> TensorNames:
         **_batch_norm("norm", f"{first}.0"),
         **one("dense.weight", f"{first}.2.weight"),
         **_batch_norm("answer_norm", f"{second}.0"),
-        **both("classify", f"{second}.2"),
+        **one("classify.weight", f"{second}.2.weight"),
     }
 
 
