@@ -24,6 +24,7 @@ from torch import nn
 
 import graft
 from graft.errors import ModelError
+from graft.models.recurrent_config import RecurrentConfig
 from graft.models.recurrent_heads import BatchNorm, TagHead
 
 
@@ -209,6 +210,25 @@ class TestFiles:
         assert not again.report.left_over
         assert again.config.vocabulary.tied
         assert_close(logits_of(again, make_batch()), logits_of(model, make_batch()))
+
+    def test_a_language_model_that_is_not_tied(self, tmp_path: Path) -> None:
+        model, batch = make("awd_lstm", "text-generation", tie_word_embeddings=False), make_batch()
+        assert "1.decoder.weight" in saved(model, tmp_path)
+        again = graft.Model.from_pretrained(tmp_path)
+        assert_close(logits_of(again, batch), logits_of(model, batch))
+
+    def test_a_file_whose_head_is_not_tied_though_it_says_so(self, tmp_path: Path) -> None:
+        model, batch = make("awd_lstm", "text-generation"), make_batch()
+        tensors = saved(model, tmp_path)
+        own = {"1.decoder.weight": tensors["0.encoder.weight"].flip(0).contiguous()}
+        safetensors.torch.save_file({**tensors, **own}, tmp_path / "model.safetensors")
+        again = graft.Model.from_pretrained(tmp_path)
+        assert not again.config.vocabulary.tied
+        assert isinstance(again.config, RecurrentConfig)
+        assert again.head is not None
+        bias = again.head.get_parameter("bias")
+        wanted = hidden_of(model, batch) @ own["1.decoder.weight"].T + bias
+        assert_close(logits_of(again, batch), wanted)
 
     @pytest.mark.parametrize(
         ("family", "setting", "value", "named"),

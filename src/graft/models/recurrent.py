@@ -145,7 +145,8 @@ class LSTMLayer(nn.Module):
             weights += way.weights(self.weight_dropout)
         both = len(self.ways) == 2
         states = [state, cell]
-        return torch.lstm(hidden, order.sizes, states, weights, True, 1, 0.0, self.training, both)
+        learns = torch.is_grad_enabled()  # what a GPU needs to keep, in training mode or not
+        return torch.lstm(hidden, order.sizes, states, weights, True, 1, 0.0, learns, both)
 
     def _unroll(self, hidden: Tensor, order: TimeOrder, state: Tensor, cell: Tensor) -> Result:
         """By the one with a gradient for long texts; sums stay exact in half precision."""
