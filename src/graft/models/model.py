@@ -31,10 +31,10 @@ from graft.models.labels import check_labels, label_settings, spell
 from graft.models.loading import (
     SENTENCE,
     Loader,
-    Skeleton,
     UnknownFamilyError,
     as_dtype,
     find_files,
+    without_weights,
 )
 from graft.models.parts import DrawsItself, build_body, build_head
 from graft.models.report import LoadReport
@@ -282,7 +282,7 @@ class Model(Resizable):
         task = task or files.task
         if labels and (task is None or task == SENTENCE):
             raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
-        with Skeleton():
+        with without_weights():
             model = cls(files.config(task, labels, several_labels), task)
         checkpoint = Checkpoint(files.weights(task), files.family)
         names = {**model._names(files.family), **projection_names(model.config)}
