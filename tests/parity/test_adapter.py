@@ -15,7 +15,7 @@ from texts import make_texts
 import graft
 from graft.errors import ModelError
 from graft.models.adapter import AdaptedModel
-from small import VOCABULARY
+from small import VOCABULARY, write_topics, write_vocabulary
 
 NAMES = {0: "food", 1: "sport", 2: "weather"}
 ROFORMER = {
@@ -204,3 +204,19 @@ def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(importlib.util, "find_spec", without)
     with pytest.raises(ModelError, match=r"It has: .*graft-nlp\[transformers\]"):
         graft.Model.from_pretrained(tmp_path)
+
+
+def test_a_learner_fine_tunes_it(tmp_path: Path) -> None:
+    saved("RoFormerModel", ROFORMER, tmp_path / "base")
+    write_vocabulary(tmp_path / "base")
+    data = write_topics(tmp_path / "topics", train=240)
+    learn = graft.Learner(
+        "text-classification", graft.load_dataset(data), base=tmp_path / "base", progress=False
+    )
+    assert isinstance(learn.model, AdaptedModel)
+    learn.fit_one_cycle(4, 5e-3)
+    found = learn.evaluate("test")["accuracy"]
+    assert found > 0.5  # of three topics, as many texts of each
+    learn.save(tmp_path / "trained")
+    pipeline = graft.pipeline(tmp_path / "trained")
+    assert pipeline.evaluate(graft.load_dataset(data, split="test"))["accuracy"] == found
