@@ -157,7 +157,7 @@ def _files(
     opener: Callable[[], WeightsFile],
     sentence: SentenceFiles | None = None,
 ) -> Files:
-    family = FAMILIES.get(settings.get("model_type", ""))
+    family = FAMILIES.get(str(settings.get("model_type")))
     if family is None:
         raise UnknownFamilyError(source, path.parent, settings, sentence is not None)
     if settings.get("quantization_config"):
