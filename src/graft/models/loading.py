@@ -223,6 +223,21 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **given)
 
 
+def as_device(device: torch.device | str) -> torch.device:
+    """The device that is asked for.
+
+    Raises:
+        ModelError: This machine has none of that name.
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).partition("\n")[0]
+        raise ModelError(f"device is {str(device)!r}, which is not there: {why}") from error
+    return found
+
+
 class Loader:
     """Puts the weights of files into a model made on the meta device.
 

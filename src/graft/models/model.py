@@ -32,6 +32,7 @@ from graft.models.loading import (
     SENTENCE,
     Loader,
     UnknownFamilyError,
+    as_device,
     as_dtype,
     find_files,
     without_weights,
@@ -287,7 +288,7 @@ class Model(Resizable):
         checkpoint = Checkpoint(files.weights(task), files.family)
         names = {**model._names(files.family), **projection_names(model.config)}
         loader = Loader(model, names, files, checkpoint)
-        model.report = loader.load(as_dtype(dtype, checkpoint), torch.device(device))
+        model.report = loader.load(as_dtype(dtype, checkpoint), as_device(device))
         if task in TASKS:
             model.generation = read_generation_config(files.path.parent, files.settings)
         return model.eval()
