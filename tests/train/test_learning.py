@@ -38,11 +38,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestLearning:
     @pytest.mark.parametrize(
-        ("schedule", "rate"), [("one-cycle", 5e-3), ("linear", 5e-3), ("constant", 3e-3)]
+        ("schedule", "epochs", "rate"),
+        [("one-cycle", 8, 5e-3), ("linear", 8, 5e-3), ("constant", 14, 2e-3)],
     )
-    def test_one_label(self, new_learner: NewLearner, schedule: str, rate: float) -> None:
+    def test_one_label(
+        self, new_learner: NewLearner, schedule: str, epochs: int, rate: float
+    ) -> None:
         learn = new_learner()
-        learn.fit(8, rate, schedule=schedule)
+        learn.fit(epochs, rate, schedule=schedule)
         found = learn.evaluate("test")
         assert found["accuracy"] >= 0.95
         assert found["macro_f1"] >= 0.95
