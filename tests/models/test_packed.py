@@ -82,6 +82,15 @@ def test_segments_matter_and_missing_ones_are_the_first(classifier: graft.Model)
     torch.testing.assert_close(none[1], second[1], atol=1e-6, rtol=0)
 
 
+@torch.inference_mode()
+def test_where_there_is_one_segment_all_are_in_it() -> None:
+    """A tokenizer may number segments that its model does not tell apart."""
+    model, sequences = make_classifier(segments=1), random_ids([4, 3])
+    second = [[0, 0, 1, 1], [0, 0, 1]]
+    found = model(graft.Batch.from_sequences(sequences, type_ids=second)).logits
+    torch.testing.assert_close(found, model(graft.Batch.from_sequences(sequences)).logits)
+
+
 def test_gradients_do_not_depend_on_packing(classifier: graft.Model) -> None:
     sequences = random_ids([1, 12, 12, 40])
     parameters = list(classifier.parameters())
@@ -97,6 +106,17 @@ def test_gradients_do_not_depend_on_packing(classifier: graft.Model) -> None:
     torch.testing.assert_close(
         packed, gradients([[ids] for ids in sequences]), atol=1e-4, rtol=1e-4
     )
+    classifier.zero_grad()
+
+
+def test_a_batch_that_was_read_can_be_trained_on(classifier: graft.Model) -> None:
+    """What a batch keeps of its first use does not stand in the way of gradients."""
+    batch = graft.Batch.from_sequences(random_ids([9, 30, 30, 2]))
+    with torch.inference_mode():
+        expected = classifier(batch).logits
+    logits = classifier(batch).logits
+    logits.sum().backward()
+    torch.testing.assert_close(logits.detach(), expected.clone(), atol=1e-5, rtol=0)
     classifier.zero_grad()
 
 

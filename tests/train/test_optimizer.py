@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from graft.errors import TaskError
+from graft.models.config import RelativeBias
+from graft.models.model import Model
 from graft.train.adamw import AdamW
 from graft.train.optim import adamw, clip_gradients, layer_groups, layer_rates
 from graft.train.schedule import SCHEDULES, find_schedule
-from small import make_classifier
+from small import CONFIG, make_classifier
 
 
 class Net(nn.Module):
@@ -179,3 +182,24 @@ class TestSchedules:
         assert find_schedule(half) is half
         with pytest.raises(TaskError, match="no schedule 'cosine'; there is one-cycle, linear"):
             find_schedule("cosine")
+
+
+WRITER = replace(CONFIG, causal=True, cross=True, final_norm=True, relative=RelativeBias())
+SHAPES = {
+    "an encoder": replace(CONFIG, final_norm=True, relative=RelativeBias()),
+    "a pair": replace(WRITER, causal=False, cross=False, decoder=WRITER),
+    "a pair that shares nothing": replace(
+        WRITER, causal=False, cross=False, decoder=WRITER, shared_embedding=False
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_parameter_is_trained_once(shape: str) -> None:
+    """Also those that stand between the blocks, and those that two stacks share."""
+    model = Model(SHAPES[shape], "text2text-generation")
+    groups = layer_groups(model)
+    optimizer = adamw(groups, layer_rates(1e-3, len(groups)))
+    trained = [each for group in optimizer.param_groups for each in group["params"]]
+    assert len(trained) == len(set(trained))
+    assert set(trained) == set(model.parameters())

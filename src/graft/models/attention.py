@@ -1,108 +1,179 @@
-"""Attention over packed sequences: one interface, several implementations, chosen by device.
-
-`query` may have a row for every token, or one for every sequence: its first token alone, where
-nothing after the layer reads the others.
-"""
+"""Attention over packed sequences: one interface, several implementations, chosen by device."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from graft.models.batch import Batch
-from graft.models.islands import Island
+from graft.models.layout import Island, Layout, Side, as_bias
 from graft.models.rectangle import (
     LOG2_E,
     needs_gradient,
+    plain_attention,
     rectangle_attention,
     scores_are_bounded,
 )
+from graft.models.window import seen_at
 
-Attention = Callable[[Tensor, Tensor, Tensor, Batch, float], Tensor]
-"""`(query, key, value, batch, dropout) -> output`: see `attend`."""
+Bias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From queries `[sequences, queries, heads, size]` (scaled), keys `[sequences, keys, heads, size]`
+and the distances of keys from queries `int64[sequences or 1, queries, keys]` to what is added to
+the scores: `[sequences or 1, heads or 1, queries, keys]`."""
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float = 0.0) -> Tensor:
-    """Scaled dot-product attention in which each token sees the tokens of its own sequence.
+@dataclass(frozen=True)
+class Rules:
+    """How the tokens of a sequence see each other.
+
+    Attributes:
+        scale: Factor of the scores.
+        causal: Whether tokens see only those before them.
+        window: How far they see, in tokens to each side; None for all.
+        cap: Scores are kept within plus and minus this, by a tanh; None for not.
+        bias: What is added to the scores; None for nothing.
+        dropout: Share of the attention weights to drop.
+        weights: Takes the weights of each sequence, `[heads, queries, keys]`, in the order of the
+            batch; None where nobody asks for them.
+        implementation: A name in `ATTENTION`; "auto" chooses by device, dtype and rules.
+    """
+
+    scale: float
+    causal: bool = False
+    window: int | None = None
+    cap: float | None = None
+    bias: Bias | None = None
+    dropout: float = 0.0
+    weights: list[Tensor] | None = None
+    implementation: str = "auto"
+
+
+Attention = Callable[[Tensor, Tensor, Tensor, Layout, Rules], Tensor]
+"""`(query, key, value, layout, rules) -> output`: see `attend`."""
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, rules: Rules) -> Tensor:
+    """Scaled dot-product attention in which each token sees tokens of its own sequence.
 
     Args:
-        query: `[tokens, heads, head_size]`, or `[sequences, heads, head_size]`: first tokens only.
-        key: `[tokens, heads, head_size]`; with one head, all queries share it (not by "varlen").
-        value: As `key`.
-        batch: Says which tokens belong together.
-        dropout: Share of the attention weights to drop.
+        query: `[queries, heads, head_size]`.
+        key: `[keys, key_heads, head_size]`; several heads of queries may share one.
+        value: `[keys, key_heads, value_size]`.
+        layout: Says which queries and keys belong together.
+        rules: Which of these see each other, and how.
 
     Returns:
-        The shape of `query`.
+        `[queries, heads, value_size]`.
     """
-    half = query.dtype in (torch.bfloat16, torch.float16)
-    name = "varlen" if query.is_cuda and half and dropout == 0 else "islands"
-    return ATTENTION[name](query, key, value, batch, dropout)
+    name = rules.implementation
+    if rules.weights is not None:
+        name = "reference"
+    elif name == "auto":
+        half = query.dtype in (torch.bfloat16, torch.float16)
+        plain = rules.bias is None and rules.cap is None and rules.dropout == 0
+        one_width = query.shape[2] == value.shape[2]
+        name = "varlen" if query.is_cuda and half and plain and one_width else "islands"
+    return ATTENTION[name](query, key, value, layout, rules)
 
 
 def islands_attention(
-    query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float
+    query: Tensor, key: Tensor, value: Tensor, layout: Layout, rules: Rules
 ) -> Tensor:
-    """Rectangles of sequences of one length, or nearly one: see `graft.models.islands`."""
-    firsts_only = len(query) != batch.tokens
-    scale = query.shape[-1] ** -0.5
+    """Rectangles of sequences of one length, or nearly one: see `graft.models.layout`."""
     bounded = (
         query.device.type == "cpu"
+        and rules.bias is None
+        and rules.cap is None
         and not needs_gradient(query, key, value)
-        and scores_are_bounded(query, key, scale)
+        and scores_are_bounded(query, key, rules.scale)
     )
-    query = query * (scale * LOG2_E if bounded else scale)
-    islands, device = batch.islands, query.device
-    orders = [island.rows if firsts_only else island.tokens for island in islands]
-    in_place = all(order is None for order in orders)
-    order = torch.cat([island.token_index() for island in islands]).to(device)
-    rows = torch.cat([island.rows for island in islands]).to(device) if firsts_only else order
-    if not in_place:
-        query = query[rows]
-    if any(island.tokens is not None for island in islands):
-        key, value = key[order], value[order]
-    sizes = [island.size for island in islands]
-    query_sizes = [island.sequences for island in islands] if firsts_only else sizes
-    parts = zip(
-        query.split(query_sizes), key.split(sizes), value.split(sizes), islands, strict=True
-    )
-    outputs = [_island(q, k, v, island, dropout, bounded) for q, k, v, island in parts]
-    output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    return output if in_place else _scatter(output, rows, len(rows))
+    query = query * (rules.scale * LOG2_E if bounded else rules.scale)
+    islands = layout.islands
+    queries, keys = ([getattr(island, side) for island in islands] for side in ("queries", "keys"))
+    order = _order(queries)
+    outputs = []
+    key_order = order if layout.same else _order(keys)
+    packed = (_split(query, queries, order), *(_split(p, keys, key_order) for p in (key, value)))
+    for q, k, v, island in zip(*packed, islands, strict=True):
+        q, k, v = (
+            _rectangle(q, island.queries),
+            _rectangle(k, island.keys),
+            _rectangle(v, island.keys),
+        )
+        output = _attend_island(q, k, v, island, rules, bounded).flatten(0, 1)
+        slots = island.queries.slots
+        outputs.append(output if slots is None else output[slots.to(output.device)])
+    joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return joined if order is None else _scatter(joined, order.to(joined.device), len(joined))
+
+
+def _attend_island(
+    q: Tensor, k: Tensor, v: Tensor, island: Island, rules: Rules, bounded: bool
+) -> Tensor:
+    """Queries, keys and values as `[sequences, length, heads, size]`; the result as the queries."""
+    window = island.window(rules.causal, rules.window) if rules.bias is None else None
+    if window is not None:
+        q, k, v = window.cut_queries(q), window.cut_keys(k), window.cut_keys(v)
+        bias: Tensor | None = island.window_mask(window, q)
+    else:
+        bias = island.mask(rules.causal, rules.window, q)
+    if rules.bias is not None:
+        added = rules.bias(q, k, island.distances)
+        bias = added if bias is None else added + bias
+    output = rectangle_attention(q, k, v, bias, rules.dropout, cap=rules.cap, bounded=bounded)
+    return output if window is None else window.join(output, island.queries.length)
 
 
 def varlen_attention(
-    query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float
+    query: Tensor, key: Tensor, value: Tensor, layout: Layout, rules: Rules
 ) -> Tensor:
     """Flash attention over cumulative starts, on CUDA."""
-    if dropout:
-        raise ValueError("variable-length flash attention has no dropout")
+    if rules.dropout or rules.bias is not None or rules.cap is not None:
+        raise ValueError("variable-length flash attention has no dropout, bias or cap")
     from torch.nn.attention.varlen import varlen_attn
 
-    starts = batch.starts.to(torch.int32)
-    longest = batch.max_length
-    query_starts, query_longest = starts, longest
-    if len(query) != batch.tokens:
-        query_starts = torch.arange(len(batch) + 1, dtype=torch.int32, device=query.device)
-        query_longest = 1
-    output = varlen_attn(query, key, value, query_starts, starts, query_longest, longest)
+    def starts(lengths: Tensor) -> Tensor:
+        ends = torch.cumsum(lengths, 0, dtype=torch.int32)
+        return torch.nn.functional.pad(ends, (1, 0)).to(query.device)
+
+    far = -1 if rules.window is None else rules.window
+    query_starts = starts(layout.query_lengths)
+    output = varlen_attn(
+        query,
+        key,
+        value,
+        query_starts,
+        query_starts if layout.same else starts(layout.key_lengths),
+        int(layout.query_lengths.max()),
+        int(layout.key_lengths.max()),
+        scale=rules.scale,
+        window_size=(far, 0 if rules.causal else far),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
     assert isinstance(output, Tensor)  # a tuple only where the log-sum-exp is asked for
     return output
 
 
 def reference_attention(
-    query: Tensor, key: Tensor, value: Tensor, batch: Batch, dropout: float
+    query: Tensor, key: Tensor, value: Tensor, layout: Layout, rules: Rules
 ) -> Tensor:
     """One sequence after another, by the formula: slow, and easy to be sure of."""
-    lengths = batch.lengths.tolist()
-    query_lengths = lengths if len(query) == batch.tokens else [1] * len(lengths)
+    query_lengths, lengths = layout.query_lengths.tolist(), layout.key_lengths.tolist()
     outputs = []
     parts = zip(query.split(query_lengths), key.split(lengths), value.split(lengths), strict=True)
-    for q, k, v in parts:
-        scores = torch.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5
-        weights = F.dropout(torch.softmax(scores, dim=-1), dropout)
-        outputs.append(torch.einsum("hqk,khd->qhd", weights, v))
+    for q, k, v in ((part[None] for part in sequence) for sequence in parts):
+        queries, keys = torch.arange(q.shape[1]), torch.arange(k.shape[1])
+        distances = (keys - queries[:, None])[None]
+        q = q * rules.scale
+        seen = seen_at(distances, rules.causal, rules.window)
+        bias = None if seen is None else as_bias(seen[:, None], q)
+        if rules.bias is not None:
+            added = rules.bias(q, k, distances)
+            bias = added if bias is None else bias + added
+        output, weights = plain_attention(q, k, v, bias, rules.dropout, cap=rules.cap)
+        outputs.append(output[0])
+        if rules.weights is not None:
+            rules.weights.append(weights[0])
     return torch.cat(outputs)
 
 
@@ -111,27 +182,31 @@ ATTENTION: dict[str, Attention] = {
     "varlen": varlen_attention,
     "reference": reference_attention,
 }
+"""Every implementation, by name; add your own, and choose it by `model.attention = name`."""
 
 
-def _island(
-    query: Tensor, key: Tensor, value: Tensor, island: Island, dropout: float, bounded: bool
-) -> Tensor:
-    """Attention of one island's tokens: in and out `[tokens, heads, head_size]`."""
-    firsts_only = len(query) != len(key)
-    mask = slots = None
-    if island.slots is not None and island.mask is not None:
-        slots, mask = island.slots.to(query.device), island.mask.to(query.device)
-        size = island.sequences * island.length
-        key, value = _scatter(key, slots, size), _scatter(value, slots, size)
-        if not firsts_only:
-            query = _scatter(query, slots, size)
-    q, k, v = (part.unflatten(0, (island.sequences, -1)) for part in (query, key, value))
-    shared = q.shape[2] != k.shape[2]
-    if shared:
-        q = q.transpose(1, 2)  # heads that share keys are as many queries of one head
-    output = rectangle_attention(q, k, v, mask, dropout, bounded=bounded)
-    output = (output.transpose(1, 2) if shared else output).flatten(0, 1)
-    return output if slots is None or firsts_only else output[slots]
+def _order(sides: list[Side]) -> Tensor | None:
+    """Where the islands' tokens stand, one island after another; None: in that order already."""
+    if all(side.tokens is None for side in sides):
+        return None
+    return torch.cat([side.token_index() for side in sides])
+
+
+def _split(packed: Tensor, sides: list[Side], order: Tensor | None) -> tuple[Tensor, ...]:
+    """The tokens of each island."""
+    if order is not None:
+        packed = packed[order.to(packed.device)]
+    parts: tuple[Tensor, ...] = packed.split([side.size for side in sides])
+    return parts
+
+
+def _rectangle(part: Tensor, side: Side) -> Tensor:
+    """An island's tokens as `[sequences, length, heads, size]`, padding zero."""
+    sequences = len(side.lengths)
+    if side.slots is not None:
+        part = _scatter(part, side.slots.to(part.device), sequences * side.length)
+    rectangle: Tensor = part.unflatten(0, (sequences, side.length))
+    return rectangle
 
 
 def _scatter(rows: Tensor, places: Tensor, size: int) -> Tensor:

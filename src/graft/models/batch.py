@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from graft.models.islands import Island, plan_islands
+from graft.models.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Batch:
         targets: What the loss compares with: `int64[sequences]` (one label),
             `float32[sequences, labels]` (several labels), or None.
         rows: `int64[sequences]`, the row of the data set each sequence came from, on the CPU.
+        decoder: For encoder-decoder models, what the decoder reads: as many sequences.
     """
 
     ids: Tensor
@@ -29,6 +30,7 @@ class Batch:
     type_ids: Tensor | None = None
     targets: Tensor | None = None
     rows: Tensor | None = field(default=None, repr=False)
+    decoder: "Batch | None" = field(default=None, repr=False)
 
     @classmethod
     def from_sequences(
@@ -61,6 +63,43 @@ class Batch:
             targets=targets,
         )
 
+    @classmethod
+    def from_pairs(
+        cls,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        start_id: int | None = None,
+    ) -> Self:
+        """Builds a batch for an encoder-decoder model by hand.
+
+        Args:
+            sources: The token ids that the encoder reads of each pair; none may be empty.
+            targets: Those that the decoder is to write. It reads them shifted to the right; they
+                are the `targets` of `decoder`.
+            start_id: See `shifted`.
+
+        Raises:
+            ValueError: There are not as many targets as sources, or a sequence is empty.
+        """
+        if len(sources) != len(targets):
+            raise ValueError(f"There are {len(sources)} sources, but {len(targets)} targets.")
+        decoder = cls.from_sequences(targets).shifted(start_id)
+        return replace(cls.from_sequences(sources), decoder=decoder)
+
+    def shifted(self, start_id: int | None = None) -> Self:
+        """What a decoder reads to write these sequences: each a token to the right.
+
+        Args:
+            start_id: The token that each begins with; None for its own last one, as mBART has it,
+                whose last token names the language.
+
+        Returns:
+            A batch of the same lengths, whose `targets` are the ids of this one.
+        """
+        ids = self.ids.roll(1)
+        ids[self.starts[:-1]] = self.ids[self.starts[1:] - 1] if start_id is None else start_id
+        return replace(self, ids=ids, type_ids=None, targets=self.ids, decoder=None)
+
     def __len__(self) -> int:
         return len(self.lengths)
 
@@ -70,6 +109,7 @@ class Batch:
         return len(self.ids)
 
     @cached_property
+    @torch.inference_mode(False)  # kept, and perhaps used in training next
     def starts(self) -> Tensor:
         """`int64[sequences + 1]`, where each sequence starts, on the device of `ids`."""
         starts = torch.zeros(len(self) + 1, dtype=torch.int64)
@@ -77,6 +117,7 @@ class Batch:
         return starts.to(self.ids.device)
 
     @cached_property
+    @torch.inference_mode(False)
     def positions(self) -> Tensor:
         """`int64[tokens]`, the position of each token in its own sequence."""
         firsts = torch.repeat_interleave(
@@ -90,9 +131,14 @@ class Batch:
         return int(self.lengths.max())
 
     @cached_property
-    def islands(self) -> list[Island]:
-        """How the CPU's attention groups the sequences; made once, used by every layer."""
-        return plan_islands(self.lengths)
+    def layout(self) -> Layout:
+        """Which tokens see which: those of their own sequence."""
+        return Layout(self.lengths, self.lengths)
+
+    @cached_property
+    def first_layout(self) -> Layout:
+        """The same for the first token of each sequence: it sees all of its own."""
+        return Layout(torch.ones_like(self.lengths), self.lengths)
 
     def to(self, device: torch.device | str) -> "Batch":
         """This batch with its tensors on `device`; `lengths` and `rows` stay on the CPU."""
@@ -103,7 +149,8 @@ class Batch:
             for name in ("ids", "type_ids", "targets")
             if (value := getattr(self, name)) is not None
         }
-        return replace(self, **move)
+        decoder = None if self.decoder is None else self.decoder.to(device)
+        return replace(self, **move, decoder=decoder)
 
 
 def _flat(sequences: Sequence[Sequence[int]]) -> Tensor:

@@ -1,135 +1,133 @@
-"""Weights on disk: reading what the ecosystem saved, writing what it loads."""
+"""The weights of a model's files, read under the names of its family."""
 
-import os
-import pickle
-import re
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import zip_longest
+from math import prod
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from graft.errors import ModelError
-from graft.files import read_settings
-from graft.models.families.family import Family, TensorNames
-
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+from graft.models.families.family import Family, Stored
+from graft.models.weights.file import Entry, WeightsFile
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What became of a checkpoint's tensors.
+class Checkpoint:
+    """A file of weights, its tensors under the names of a family's body (no prefix).
 
     Attributes:
-        loaded: Our names of the tensors that came from the file.
-        made_anew: Our names of the tensors that the file lacks.
-        left_over: The file's names of the tensors the model has no place for.
+        path: The file, or the index of several.
+        names: From these names to the file's own.
     """
 
-    loaded: tuple[str, ...]
-    made_anew: tuple[str, ...]
-    left_over: tuple[str, ...]
+    def __init__(self, file: WeightsFile, family: Family) -> None:
+        self.path = file.path
+        self.names: Mapping[str, str] = {plain_name(name, family): name for name in file.entries}
+        self._file = file
 
+    def has(self, stored: Stored) -> bool:
+        """Whether all parts of a tensor are there."""
+        return self.parts(stored) is not None
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """The tensors of one weights file, under the names of its family's body (no prefix)."""
+    def parts(self, stored: Stored) -> tuple[str, ...] | None:
+        """The names of a tensor's parts; None where the file lacks one."""
+        if all(name in self.names for name in stored.names):
+            return stored.names
+        return next(((name,) for name in stored.copies if name in self.names), None)
 
-    path: Path
-    names: Mapping[str, str]
-    read: Callable[[str], Tensor]
+    def shape(self, stored: Stored) -> tuple[int, ...]:
+        """The shape of one of our tensors, as the file's parts give it."""
+        shape = self._stacked_shape(stored)
+        return (prod(shape),) if stored.shape else shape
 
-    def stacked(self, names: tuple[str, ...]) -> Tensor:
-        """One tensor, or several stacked along the first dimension, as float32 on the CPU."""
-        tensors = [self.read(self.names[name]).to(torch.float32) for name in names]
-        return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+    def fits(self, stored: Stored, shape: tuple[int, ...]) -> bool:
+        """Whether the file has a tensor in a shape, and each of its parts in the right one."""
+        shapes = [self._shape(entry, stored) for entry in self._entries(stored)]
+        if self.shape(stored) != tuple(shape) or len(shapes) == 1:
+            return self.shape(stored) == tuple(shape)
+        sizes = stored.sizes or (shapes[0][0],) * len(shapes)
+        return shapes == [(size, *shapes[0][1:]) for size in sizes]
 
+    def dtype(self) -> torch.dtype:
+        """The format that most of its numbers have; float32 where it has none."""
+        counts: Counter[torch.dtype] = Counter()
+        for entry in self._file.entries.values():
+            if entry.dtype.is_floating_point:
+                counts[entry.dtype] += prod(entry.shape)
+        return counts.most_common(1)[0][0] if counts else torch.float32
 
-@contextmanager
-def open_checkpoint(folder: Path, family: Family) -> Iterator[Checkpoint]:
-    """Opens the weights in a folder: safetensors (memory-mapped) or a pickled state dict.
+    def tensor(self, stored: Stored, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """One of our tensors, its parts stacked.
 
-    A pickle is read with PyTorch's weights-only unpickler, which runs no code from the file.
+        What is needed as it lies in the file is mapped from there. All else is copied into place,
+        piece by piece, so that nothing is in memory twice.
 
-    Raises:
-        ModelError: There is no weights file, or it is truncated or damaged, or wants to run code.
-    """
-    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if path is None:
-        raise ModelError(f"{folder} has no weights: expected {' or '.join(WEIGHTS)}.")
-    if path.suffix == ".safetensors":
-        try:
-            opened = safetensors.safe_open(str(path), framework="pt")
-        except (safetensors.SafetensorError, OSError) as error:
+        Raises:
+            ModelError: The file is damaged there, holds rounded whole numbers, or some that are
+                not finite.
+        """
+        entries = self._entries(stored)
+        for entry in entries:
+            if not entry.dtype.is_floating_point:
+                raise ModelError(
+                    f"{self.path}: {' + '.join(stored.names)} is kept as {_spell(entry.dtype)}: "
+                    "the weights were quantised, which is not supported. Load the original."
+                )
+        as_it_is = len(entries) == 1 and not stored.transposed and device.type == "cpu"
+        if as_it_is and entries[0].dtype == dtype:
+            whole = self._file.read(self._file_names(stored)[0]).contiguous()
+        else:
+            whole = self._copied(stored, dtype, device)
+        if not _finite(whole):
             raise ModelError(
-                f"{path} is truncated or damaged ({error}). Fetch or copy the file again."
-            ) from error
-        with opened as file:
-            yield Checkpoint(path, _plain_names(file.keys(), family), file.get_tensor)
-    else:
-        state = _read_pickle(path)
-        yield Checkpoint(path, _plain_names(state, family), state.__getitem__)
-
-
-def load_tensors(
-    checkpoint: Checkpoint, wanted: TensorNames, shapes: Mapping[str, torch.Size]
-) -> dict[str, Tensor]:
-    """Reads the wanted tensors that the checkpoint has, under our names.
-
-    Raises:
-        ModelError: A tensor has another shape than the configuration asks for.
-    """
-    found: dict[str, Tensor] = {}
-    for ours, theirs in wanted.items():
-        if not all(name in checkpoint.names for name in theirs):
-            continue
-        tensor = checkpoint.stacked(theirs)
-        if tensor.shape != shapes[ours]:
-            raise ModelError(
-                f"{checkpoint.path}: {' + '.join(theirs)} has shape {list(tensor.shape)}, but "
-                f"config.json asks for {list(shapes[ours])}. The two files are not of one model."
+                f"{self.path}: {' + '.join(stored.names)} has NaN or infinite values"
+                f"{_out_of_range(entries, dtype)}. Fetch it again, or ask its author."
             )
-        found[ours] = tensor
-    return found
+        return whole.flatten() if stored.shape else whole
+
+    def same(self, one: Stored, other: Stored) -> bool:
+        """Whether two tensors that are each kept in one part are equal."""
+        if self.shape(one) != self.shape(other):
+            return False
+        (first,), (second,) = self._file_names(one), self._file_names(other)
+        if first == second:
+            return True
+        pairs = zip_longest(self._file.pieces(first), self._file.pieces(second))
+        return all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+    def _copied(self, stored: Stored, dtype: torch.dtype, device: torch.device) -> Tensor:
+        whole = torch.empty(self._stacked_shape(stored), dtype=dtype, device=device)
+        rows = [self._shape(entry, stored)[0] for entry in self._entries(stored)]
+        places = whole.split(rows) if len(rows) > 1 else [whole]
+        for place, name in zip(places, self._file_names(stored), strict=True):
+            _copy(self._file.pieces(name), place.T if stored.transposed else place)
+        return whole
+
+    def _file_names(self, stored: Stored) -> list[str]:
+        return [self.names[name] for name in self.parts(stored) or ()]
+
+    def _entries(self, stored: Stored) -> list[Entry]:
+        return [self._file.entries[name] for name in self._file_names(stored)]
+
+    def _stacked_shape(self, stored: Stored) -> tuple[int, ...]:
+        shapes = [self._shape(entry, stored) for entry in self._entries(stored)]
+        if len(shapes) == 1:
+            return shapes[0]
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+    @staticmethod
+    def _shape(entry: Entry, stored: Stored) -> tuple[int, ...]:
+        return entry.shape[::-1] if stored.transposed else entry.shape
 
 
-def save_tensors(state: Mapping[str, Tensor], names: TensorNames, path: Path) -> None:
-    """Writes tensors under the family's names; stacked ones are taken apart again.
-
-    Raises:
-        OSError: The file cannot be written, as on a full disk.
-    """
-    tensors: dict[str, Tensor] = {}
-    for ours, theirs in names.items():
-        parts = state[ours].detach().cpu().chunk(len(theirs))
-        tensors |= {name: part.contiguous() for name, part in zip(theirs, parts, strict=True)}
-    try:
-        safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
-    except safetensors.SafetensorError as error:
-        # The system's error comes as words alone; its number tells a full disk from a bug.
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        code = int(number[1])
-        raise OSError(code, os.strerror(code), str(path)) from error
-
-
-def read_config(folder: Path, source: str) -> dict[str, Any]:
-    """The parsed `config.json` of a model's folder.
-
-    Raises:
-        ModelError: It is missing, or not a JSON object.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ModelError(f"{source} is not a model: it has no config.json.")
-    return read_settings(path)
+def plain_stored(stored: Stored, family: Family) -> Stored:
+    """The same tensor under its names without the family's prefix."""
+    names, copies = (
+        tuple(plain_name(name, family) for name in given) for given in (stored.names, stored.copies)
+    )
+    return replace(stored, names=names, copies=copies)
 
 
 def plain_name(name: str, family: Family) -> str:
@@ -137,24 +135,31 @@ def plain_name(name: str, family: Family) -> str:
     for old, new in family.aliases.items():
         if name.endswith(old):
             name = name.removesuffix(old) + new
-    return name.removeprefix(family.prefix)
+    prefixes = sorted((family.prefix, *family.prefixes.values()), key=len, reverse=True)
+    return name.removeprefix(next((p for p in prefixes if p and name.startswith(p)), ""))
 
 
-def _plain_names(names: Any, family: Family) -> dict[str, str]:
-    return {plain_name(name, family): name for name in names}
+def _copy(pieces: Iterator[Tensor], place: Tensor) -> None:
+    """Copies a tensor's rows, as they come, to where they belong."""
+    start = 0
+    for piece in pieces:
+        if not place.ndim:
+            place.copy_(piece)
+            return
+        place[start : start + len(piece)].copy_(piece)
+        start += len(piece)
 
 
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    mapped = zipfile.is_zipfile(path)  # PyTorch before 1.6 wrote a format that cannot be mapped
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path} holds more than weights, and reading it could run code: refused. Ask its "
-            "author for model.safetensors."
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise ModelError(f"{path} is truncated or damaged ({error}). Fetch it again.") from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ModelError(f"{path} is not a state dict: a table of names and tensors.")
-    return state
+def _finite(tensor: Tensor) -> bool:
+    """Whether all values are; their sum tells, and needs no memory of its own."""
+    total = tensor.sum(dtype=torch.float32)
+    return bool(torch.isfinite(total)) or bool(torch.isfinite(tensor).all())
+
+
+def _out_of_range(entries: list[Entry], dtype: torch.dtype) -> str:
+    wider = [e.dtype for e in entries if torch.finfo(e.dtype).max > torch.finfo(dtype).max]
+    return f" (or some that {_spell(dtype)} cannot hold)" if wider else ""
+
+
+def _spell(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,12 +1,79 @@
 """A linear layer that does bias and activation with the product, where PyTorch has such a one."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from graft.models.activations import ACTIVATIONS
+from graft.models.config import Activation
 
 _ROWS = 4096  # of the inputs that the weight is laid out for; others are right too
+_MANY = 64  # rows from which on both layouts do
+_THERE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_PATIENCE = 16  # products until a layout that does not fit is changed
+_FUSED = {
+    None: ("none", ""),
+    "gelu": ("gelu", "none"),
+    "gelu_tanh": ("gelu", "tanh"),
+    "relu": ("relu", ""),
+}
+
+
+class Packed:
+    """A weight in the layout that the operator reads, kept next to it.
+
+    One token at a time wants another layout than several. Which one is kept follows what comes, but
+    slowly: laying a weight out costs as much as some products.
+    """
+
+    def __init__(self) -> None:
+        self._packed: Tensor | None = None
+        self._made_from: tuple[int, int] | None = None
+        self._for_one = False
+        self._misfits = 0  # products in a row that wanted the other layout
+
+    def product(
+        self, hidden: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
+    ) -> Tensor:
+        """`[tokens, inputs]` to `[tokens, outputs]`, by an activation that `_FUSED` has."""
+        packed = self._of(weight, len(hidden))
+        if self._for_one and _widens(weight):
+            product = hidden @ packed if bias is None else torch.addmm(bias, hidden, packed)
+            return product if activation is None else ACTIVATIONS[activation](product)
+        name, algorithm = _FUSED[activation]
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise(
+            hidden, packed, bias, name, [], algorithm
+        )
+        return fused
+
+    def _of(self, weight: Tensor, rows: int) -> Tensor:
+        """Made anew where the weight is another one or was changed, or the layout does not fit."""
+        state = (weight.data_ptr(), weight._version)
+        misfit = rows < _MANY and (rows == 1) != self._for_one
+        self._misfits = self._misfits + 1 if misfit else 0
+        if self._packed is None or self._made_from != state or self._misfits > _PATIENCE:
+            self._for_one = rows == 1
+            self._packed = self._laid_out(weight)
+            self._made_from, self._misfits = state, 0
+        return self._packed
+
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        """For one token a wide weight is best read in order, a whole input's at a time."""
+        if self._for_one and _widens(weight):
+            return weight.t().contiguous()
+        rows = 1 if self._for_one else _ROWS
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        return packed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles go without it: it can be made again."""
+        return self.__dict__ | {"_packed": None}
+
+
+def _widens(weight: Tensor) -> bool:
+    """Whether a weight gives clearly more than it is given."""
+    return weight.shape[0] >= 2 * weight.shape[1]
 
 
 class Linear(nn.Linear):
@@ -14,46 +81,42 @@ class Linear(nn.Linear):
 
     On a CPU a pass over memory costs nearly as much as the product itself. Outside training one
     operator of PyTorch's own compiler, which has no gradient and no autocast, therefore does it
-    all. It reads the weight in a layout of its own, which is kept next to it.
+    all. It reads the weight in a layout of its own.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
-        self._packed: Tensor | None = None
-        self._packed_from: tuple[int, int] | None = None
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
+        self._packed = Packed()
 
-    def forward(self, hidden: Tensor, activation: Literal["none", "gelu"] = "none") -> Tensor:
+    def forward(self, hidden: Tensor, activation: Activation | None = None) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`."""
-        if _can_fuse(hidden, self.weight):
-            algorithm = "none" if activation == "gelu" else ""
-            fused: Tensor = torch.ops.mkldnn._linear_pointwise(
-                hidden, self._pack(), self.bias, activation, [], algorithm
-            )
-            return fused
+        if activation in _FUSED and can_fuse(hidden, self.weight):
+            return self._packed.product(hidden, self.weight, self.bias, activation)
         output = super().forward(hidden)
-        return F.gelu(output) if activation == "gelu" else output
-
-    def _pack(self) -> Tensor:
-        """The weight in that layout, made anew where the weight is another one or was changed."""
-        state = (self.weight.data_ptr(), self.weight._version)
-        if self._packed is None or self._packed_from != state:
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, _ROWS)
-            self._packed_from = state
-        return self._packed
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles go without it: it can be made again."""
-        return self.__dict__ | {"_packed": None}
+        return output if activation is None else ACTIVATIONS[activation](output)
 
 
-def _can_fuse(hidden: Tensor, weight: Tensor) -> bool:
+def linear(hidden: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed) -> Tensor:
+    """The same of a weight that another module may share.
+
+    Args:
+        hidden: `[tokens, inputs]`.
+        weight: `[outputs, inputs]`.
+        bias: `[outputs]`, or None.
+        packed: Keeps the weight's layout.
+    """
+    if can_fuse(hidden, weight):
+        return packed.product(hidden, weight, bias, None)
+    return nn.functional.linear(hidden, weight, bias)
+
+
+def can_fuse(hidden: Tensor, weight: Tensor) -> bool:
     """Whether that operator is there, and takes these."""
     return (
         hidden.device.type == "cpu"
         and hidden.dtype == weight.dtype
         and not weight.is_inference()
-        and torch.backends.mkldnn.is_available()
+        and _THERE
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )

@@ -2,9 +2,8 @@
 
 import json
 import logging
-import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,26 +13,32 @@ from torch import Tensor, nn
 
 from graft.errors import ModelError
 from graft.files import atomic_folder
-from graft.hub.client import local_folder, push_folder
+from graft.hub.client import push_folder
 from graft.models.batch import Batch
-from graft.models.checkpoint import (
-    WEIGHTS,
-    LoadReport,
-    load_tensors,
-    open_checkpoint,
-    plain_name,
-    read_config,
-    save_tensors,
-)
+from graft.models.checkpoint import Checkpoint
 from graft.models.config import Config
+from graft.models.context import Context, Record
 from graft.models.families import FAMILIES, Family
 from graft.models.families.family import TensorNames
-from graft.models.heads import HEADS
-from graft.models.transformer import Encoder
+from graft.models.generation.config import FILE as GENERATION
+from graft.models.generation.config import GenerationConfig, read_generation_config
+from graft.models.generation.generate import TASKS, generate, stream
+from graft.models.generation.results import Generated
+from graft.models.generation.rules import AllowedTokens
+from graft.models.generation.stopping import Decode
+from graft.models.heads import HEADS, SequenceHead
+from graft.models.labels import check_labels, label_settings, spell
+from graft.models.loading import SENTENCE, Loader, Skeleton, as_dtype, find_files
+from graft.models.parts import DrawsItself, build_body, build_head
+from graft.models.report import LoadReport
+from graft.models.resizing import Resizable
+from graft.models.saving import remove_others, save_tensors
+from graft.models.sentence_files import projection_names, write_sentence
+from graft.models.sentences import SentenceHead
+from graft.models.summary import ModelSummary, summarize
+from graft.models.transformer import Transformer
 
 log = logging.getLogger(__name__)
-
-_PLACEHOLDER = re.compile(r"LABEL_\d+")
 
 
 @dataclass(frozen=True)
@@ -41,55 +46,179 @@ class Output:
     """What a model answers.
 
     Attributes:
-        logits: `[sequences, labels]` for sequence heads; None without a head.
-        hidden: `[tokens, hidden]`, the last hidden states, where there is no head or they were
-            asked for. A sequence head reads first tokens alone, so that the others' are not made.
+        logits: `[sequences, labels]` for heads that answer once a sequence, `[tokens, labels]` for
+            those that answer for each token; None without a head.
+        hidden: `[tokens, hidden]`, the last hidden states, where there is no head, one for
+            sentences, or they were asked for. A sequence head reads first tokens alone, so that
+            the others' are not made.
+        hidden_states: `[tokens, hidden]` each, where asked for: the embeddings, then what each
+            block gives; the last is normalised.
+        attentions: Where asked for: for each layer, for each sequence, the attention weights,
+            `[heads, queries, keys]`.
+        cross_attentions: The same of a decoder's attention to the encoder.
+        encoder_hidden_states: Where asked for: those of the encoder. All else is the decoder's.
+        encoder_attentions: The same of its attention.
+        embeddings: `[sequences, width]`, one vector a sequence, of a head for sentences.
     """
 
     logits: Tensor | None = None
     hidden: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    cross_attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    encoder_attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    embeddings: Tensor | None = None
 
 
-class Model(nn.Module):
-    """A transformer encoder on packed batches, with a head where a task is given.
+class Model(Resizable):
+    """A network on packed batches, with a head where a task is given.
 
     Args:
         config: The shape of the body and the labels of the head.
         task: The task whose head to add; None for the body alone.
+
+    Attributes:
+        attention: The implementation of attention, a name in `graft.models.attention.ATTENTION`;
+            "auto" chooses.
+        generation: The options of `generate` that are not given there.
     """
 
     def __init__(self, config: Config, task: str | None = None) -> None:
         super().__init__()
         if task is not None and task not in HEADS:
             raise ModelError(f"There is no head for task {task!r}; there is {', '.join(HEADS)}.")
-        if task is not None and not config.labels:
-            raise ModelError(f"A head for {task} needs the names of its labels: labels=[...].")
-        if len(set(config.labels)) < len(config.labels):
-            twice = next(label for label in config.labels if config.labels.count(label) > 1)
-            raise ModelError(f"Two labels have the name {twice!r}. Give each its own.")
+        if task is not None and HEADS[task].named:
+            check_labels(config.labels, task)
         self.config = config
         self.task = task
-        self.body = Encoder(config)
-        self.head = None if task is None else HEADS[task](config)
+        self.attention = "auto"
+        self.body = build_body(config)
+        self.head = None if task is None else build_head(config, task)
         self.report: LoadReport | None = None
+        self.generation = GenerationConfig.from_settings(config.special)
         self.apply(self._initialize)
 
-    def forward(self, batch: Batch, *, hidden: bool = False) -> Output:
+    def forward(
+        self,
+        batch: Batch,
+        *,
+        hidden: bool = False,
+        hidden_states: bool = False,
+        attentions: bool = False,
+    ) -> Output:
         """Runs the model.
 
         Args:
-            batch: The sequences.
-            hidden: Whether to give the hidden states of all tokens, next to the head's logits.
+            batch: The sequences. Where an encoder-decoder model is given nothing for its decoder,
+                that reads them too, shifted to the right.
+            hidden: Whether to give the last hidden states of all tokens, next to the logits.
+            hidden_states: Whether to give those of every layer.
+            attentions: Whether to give the attention weights of every layer; slow.
 
         Returns:
             Logits where there is a head; hidden states where there is none, or they are asked for.
         """
-        if self.head is None:
-            return Output(hidden=self.body(batch))
-        if not hidden:
-            return Output(self.head(self.body.firsts(batch)))
-        states = self.body(batch)
-        return Output(self.head(states[batch.starts[:-1]]), states)
+        if self.config.decoder is not None and batch.decoder is None:
+            start = self.config.special.get("decoder_start_token_id")
+            batch = replace(batch, decoder=batch.shifted(start))
+        record = Record.asked(hidden_states, attentions)
+        context = Context(batch, record=record, attention=self.attention)
+        asked = hidden or hidden_states or attentions
+        if isinstance(self.head, SequenceHead) and not asked and self._firsts_are_enough:
+            assert isinstance(self.body, Transformer)
+            return Output(self.head.of_pooled(self.body.firsts(context)))
+        states = self.body(context)
+        pair = None if self.config.decoder is None else record.encoder
+        answered = batch.decoder if pair and batch.decoder else batch
+        answer = None if self.head is None else self.head(states, answered, self.body.vocabulary)
+        embeds = isinstance(self.head, SentenceHead)
+        return Output(
+            None if embeds else answer,
+            states if hidden or self.head is None or embeds else None,
+            _frozen(record.hidden_states),
+            _frozen(record.attentions),
+            _frozen(record.cross_attentions) if pair else None,
+            _frozen(pair.hidden_states) if pair else None,
+            _frozen(pair.attentions) if pair else None,
+            answer if embeds else None,
+        )
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        stop: Sequence[str] = (),
+        decode: Decode | None = None,
+        allowed_tokens: AllowedTokens | None = None,
+        **options: Any,
+    ) -> list[Generated]:
+        """Writes what follows prompts, or, with an encoder, what answers them.
+
+        Args:
+            prompts: The token ids of each; they may have any lengths.
+            stop: Strings that end a text; the one that did is part of it.
+            decode: From token ids to text; needed where there are stop strings.
+            allowed_tokens: From the number of a prompt and all tokens so far (the prompt's first)
+                to those that may come next.
+            options: See `graft.models.generation.GenerationConfig`; for what is left out, the
+                model's own `generation`.
+
+        Returns:
+            `num_return_sequences` texts for each prompt, in the order of the prompts.
+
+        Raises:
+            ModelError: The model does not write, an option makes no sense, or a prompt is empty, is
+                too long, or has a token that the model does not have.
+        """
+        config = self.generation.with_options(options)
+        return generate(
+            self, prompts, config, stop=stop, decode=decode, allowed_tokens=allowed_tokens
+        )
+
+    def stream(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        stop: Sequence[str] = (),
+        decode: Decode | None = None,
+        allowed_tokens: AllowedTokens | None = None,
+        **options: Any,
+    ) -> Iterator[dict[int, int]]:
+        """The same as `generate`, token by token.
+
+        Returns:
+            For each step, the new token of each text that goes on, by the text's number.
+
+        Raises:
+            ModelError: As there, and for a beam search, whose text is known only at its end.
+        """
+        config = self.generation.with_options(options)
+        return stream(
+            self, prompts, config, stop=stop, decode=decode, allowed_tokens=allowed_tokens
+        )
+
+    @property
+    def _firsts_are_enough(self) -> bool:
+        pool = self.config.classifier.pool
+        return pool == "first" and not self.config.causal and self.config.decoder is None
+
+    def make_head(self) -> nn.Module:
+        """A new head for its task, on the CPU, as `self.head` was at first."""
+        assert self.task is not None
+        return build_head(self.config, self.task).apply(self._initialize)
+
+    def summary(self) -> ModelSummary:
+        """Its layers, with what they give, their weights and what training changes.
+
+        It shows itself in terminals and notebooks. The model reads a few tokens once.
+        """
+        return summarize(self)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The format of the weights' numbers."""
+        return next(self.parameters()).dtype
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -110,46 +239,51 @@ class Model(nn.Module):
         labels: Sequence[str] | None = None,
         several_labels: bool | None = None,
         revision: str | None = None,
+        dtype: torch.dtype | str = "float32",
+        device: torch.device | str = "cpu",
     ) -> Self:
         """Loads the model of a folder or of a repository on the hub.
 
         Args:
-            source: A folder, or a repository id.
+            source: A folder, or a repository id; or the file of a model of llama2.c.
             task: The task to give it a head for; by default the one it was saved with.
             labels: The labels of that head; by default the ones it was saved with. Where they are
                 others than the checkpoint's, the body is kept and a new head is made.
             several_labels: Whether a text may carry several labels; by default as it was saved.
             revision: A branch, tag or commit of the repository.
+            dtype: The format of the weights' numbers; "auto" for the one they are kept in.
+            device: Where the weights go; each goes there straight from the file.
 
         Raises:
             HubError: `source` is neither a folder nor a repository that can be fetched.
             ModelError: Its files are missing, damaged, or of an architecture Graft does not have.
         """
-        folder = local_folder(source, revision=revision, patterns=["config.json", *WEIGHTS])
-        raw = read_config(folder, str(source))
-        family = _family(raw, str(source))
-        saved_task = _saved_task(raw, family)
-        task = task or saved_task
-        if labels and task is None:
-            raise ModelError(f"{source} has no head for {_spell(labels)}: say which, task=...")
-        several = raw.get("problem_type") == "multi_label_classification"
-        try:
-            shape = family.read_config(_without_head(raw))
-            saved_labels = _saved_labels(raw) if saved_task else ()
-        except ModelError as error:
-            raise ModelError(f"{folder / 'config.json'}: {error}") from None
-        config = replace(
-            shape,
-            labels=tuple(labels or saved_labels) if task else (),
-            several_labels=several if several_labels is None else several_labels,
-        )
-        with torch.device("meta"):
-            model = cls(config, task)
-        model._load(folder, family, saved_labels if task == saved_task else (), str(source))
+        files = find_files(source, revision)
+        task = task or files.task
+        if labels and (task is None or task == SENTENCE):
+            raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
+        with Skeleton():
+            model = cls(files.config(task, labels, several_labels), task)
+        checkpoint = Checkpoint(files.weights(task), files.family)
+        names = {**model._names(files.family), **projection_names(model.config)}
+        loader = Loader(model, names, files, checkpoint)
+        model.report = loader.load(as_dtype(dtype, checkpoint), torch.device(device))
+        if task in TASKS:
+            model.generation = read_generation_config(files.path.parent, files.settings)
         return model.eval()
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes `config.json` and `model.safetensors`, as `transformers` loads them."""
+    def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "50GB") -> None:
+        """Writes `config.json` and `model.safetensors`, as `transformers` loads them.
+
+        Args:
+            folder: Made where it is not there. Safetensors of an earlier save are replaced.
+            max_shard_size: Bytes of a file, or a size such as "5GB"; weights above it are written
+                in several files, with an index.
+
+        Raises:
+            ModelError: `max_shard_size` is no size.
+            OSError: A file cannot be written, as on a full disk.
+        """
         family = FAMILIES[self.config.family]
         with atomic_folder(Path(folder)) as temporary:
             path = temporary / "config.json"
@@ -157,7 +291,13 @@ class Model(nn.Module):
                 json.dumps(self._raw_config(family), indent=2, ensure_ascii=False) + "\n",
                 encoding="utf-8",
             )
-            save_tensors(self.state_dict(), self._names(family), temporary / WEIGHTS[0])
+            if self.task in TASKS:
+                self._save_generation(temporary / GENERATION)
+            save_tensors(self.state_dict(), self._names(family), temporary, max_shard_size)
+            if self.task == SENTENCE:
+                write_sentence(temporary, self.config, self.state_dict())
+            written = frozenset(path.name for path in temporary.iterdir())
+        remove_others(Path(folder), written)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, message: str = "") -> str:
         """Uploads `config.json` and `model.safetensors` in one commit.
@@ -176,154 +316,50 @@ class Model(nn.Module):
                 folder, repo_id, private=private, message=message or "Upload a model"
             )
 
+    def _save_generation(self, path: Path) -> None:
+        settings = json.dumps(self.generation.settings(), indent=2, ensure_ascii=False)
+        path.write_text(settings + "\n", encoding="utf-8")
+
     def _raw_config(self, family: Family) -> dict[str, Any]:
         raw = {
             **family.write_config(self.config),
             "model_type": family.name,
-            "architectures": [family.architectures[self.task]],
-            "dtype": "float32",
+            "architectures": [family.architecture(self._kept_as, self.config)],
+            "dtype": str(self.dtype).removeprefix("torch."),
         }
-        if self.task is None:
+        if self.task is None or not HEADS[self.task].named:
             return raw
-        several = self.config.several_labels
-        kind = "multi_label_classification" if several else "single_label_classification"
-        return {
-            **raw,
-            "id2label": {str(index): label for index, label in enumerate(self.labels)},
-            "label2id": {label: index for index, label in enumerate(self.labels)},
-            "problem_type": kind,
-        }
+        answers = label_settings(self.labels, self.config.several_labels, self.config.measures)
+        return {**raw, **answers}
+
+    @property
+    def _kept_as(self) -> str | None:
+        """The task of the head that is kept with the body."""
+        return None if self.task is None or HEADS[self.task].apart else self.task
 
     def _names(self, family: Family) -> TensorNames:
         """Our tensor names to the family's, as they are saved."""
-        prefix = "" if self.task is None else family.prefix
-        body = {
-            f"body.{ours}": tuple(prefix + name for name in theirs)
-            for ours, theirs in family.body(self.config).items()
-        }
-        if self.task is None:
-            return body
-        return body | {f"head.{ours}": names for ours, names in family.heads[self.task].items()}
-
-    def _load(
-        self, folder: Path, family: Family, saved_labels: tuple[str, ...], source: str
-    ) -> None:
-        """Fills a model made on the meta device from a checkpoint."""
+        prefix = family.prefix_of(self._kept_as)
         names = {
-            ours: tuple(plain_name(name, family) for name in theirs)
-            for ours, theirs in self._names(family).items()
+            f"body.{ours}": replace(stored, names=tuple(prefix + name for name in stored.names))
+            for ours, stored in family.body(self.config).items()
         }
-        order = _label_order(saved_labels, self.labels)
-        if self.head is not None and order is None:
-            names = {ours: theirs for ours, theirs in names.items() if "head.classify" not in ours}
-        shapes = {name: tensor.shape for name, tensor in self.state_dict().items()}
-        with open_checkpoint(folder, family) as checkpoint:
-            tensors = load_tensors(checkpoint, names, shapes)
-            used = {name for ours in tensors for name in names[ours]}
-            left_over = tuple(n for n in checkpoint.names if n not in used)
-        missing = tuple(name for name in shapes if name not in tensors)
-        broken = [name for name in missing if not name.startswith("head.")]
-        if broken:
-            wanted = [name for ours in broken for name in names[ours]]
-            absent = [name for name in wanted if name not in checkpoint.names]
-            raise ModelError(
-                f"{checkpoint.path} lacks {len(absent)} tensors of a {family.name} model, such as "
-                f"{', '.join(absent[:3])}. It is of another model than config.json, or not whole."
-            )
-        for name in tensors if order and order != list(range(len(order))) else ():
-            if name.startswith("head.classify"):
-                tensors[name] = tensors[name][order]
-        self._fill(tensors, missing)
-        self.report = LoadReport(tuple(tensors), missing, left_over)
-        if saved_labels and order is None and self.head is not None:
-            log.warning(
-                "%s: its head answers %s; yours answers %s. The body is kept, a new head is made.",
-                source,
-                _spell(saved_labels),
-                _spell(self.labels),
-            )
-
-    def resize_vocabulary(self, size: int) -> None:
-        """Gives the token embeddings another number of rows, for a tokenizer with added tokens.
-
-        Rows that stay keep their weights; new ones are drawn as at first. Optimizers made before
-        know the old weights: make them anew.
-
-        Args:
-            size: Rows, at least 1.
-        """
-        if size < 1:
-            raise ModelError(f"A vocabulary of {size} tokens is none; give 1 or more.")
-        old = self.body.embeddings.tokens
-        weight = old.weight.detach()
-        new = nn.Embedding(size, old.embedding_dim, device=weight.device, dtype=weight.dtype)
-        self._initialize(new)
-        kept = min(size, len(weight))
-        with torch.no_grad():
-            new.weight[:kept] = weight[:kept]
-        self.body.embeddings.tokens = new
-        self.config = replace(self.config, vocab_size=size)
-
-    def _fill(self, tensors: dict[str, Tensor], missing: Sequence[str]) -> None:
-        fresh: dict[nn.Module, None] = {}  # in order, so that a seed gives the same weights
-        for name in missing:
-            owner, _, leaf = name.rpartition(".")
-            module = self.get_submodule(owner)
-            empty = torch.empty(module.get_parameter(leaf).shape, device="cpu")
-            setattr(module, leaf, nn.Parameter(empty))
-            fresh[module] = None
-        self.load_state_dict(tensors, strict=False, assign=True)
-        for parameter in self.parameters():
-            parameter.requires_grad_(True)
-        for module in fresh:
-            self._initialize(module)
+        if self._kept_as is None:
+            return names
+        head = family.heads[self._kept_as](self.config)
+        return names | {f"head.{ours}": stored for ours, stored in head.items()}
 
     def _initialize(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding) and not module.weight.is_meta:
             nn.init.normal_(module.weight, std=self.config.init_std)
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
+        if isinstance(module, DrawsItself):
+            module.initialize(self.config.init_std)
 
 
-def _family(raw: dict[str, Any], source: str) -> Family:
-    kind = raw.get("model_type")
-    if kind not in FAMILIES:
-        raise ModelError(
-            f"{source} is a model of type {kind!r}, which Graft does not have. "
-            f"It has: {', '.join(FAMILIES)}."
-        )
-    return FAMILIES[kind]
-
-
-def _without_head(raw: dict[str, Any]) -> dict[str, Any]:
-    head = {"id2label", "label2id", "problem_type", "num_labels", "dtype", "torch_dtype"}
-    return {key: value for key, value in raw.items() if key not in head}
-
-
-def _saved_task(raw: dict[str, Any], family: Family) -> str | None:
-    saved = raw.get("architectures") or []
-    return next((task for task, name in family.architectures.items() if name in saved), None)
-
-
-def _saved_labels(raw: dict[str, Any]) -> tuple[str, ...]:
-    """The labels of the saved head; a head saved without names has placeholders."""
-    named = raw.get("id2label") or {f"{i}": f"LABEL_{i}" for i in range(raw.get("num_labels", 2))}
-    if not isinstance(named, dict) or set(named) != {str(index) for index in range(len(named))}:
-        raise ModelError('id2label does not name the labels by number: {"0": "...", "1": "..."}.')
-    return tuple(str(named[str(index)]) for index in range(len(named)))
-
-
-def _label_order(saved: tuple[str, ...], wanted: tuple[str, ...]) -> list[int] | None:
-    """For each wanted label, its row in the saved head; None where the head does not fit."""
-    if not saved or len(saved) != len(wanted):
+def _frozen(record: Any) -> Any:
+    """A record that was asked for, as tuples."""
+    if record is None:
         return None
-    if all(_PLACEHOLDER.fullmatch(label) for label in saved):
-        return list(range(len(saved)))
-    if set(saved) == set(wanted):
-        return [saved.index(label) for label in wanted]
-    return None
-
-
-def _spell(labels: Sequence[str], most: int = 4) -> str:
-    names = ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
-    return f"{len(labels)} labels ({names})"
+    return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in record)

@@ -88,7 +88,16 @@ class TextClassification(Task):
 
     @classmethod
     def from_model(cls, model: Model) -> Self:
-        """The labels of the model's head."""
+        """The labels of the model's head.
+
+        Raises:
+            TaskError: It gives quantities instead.
+        """
+        if model.config.measures:
+            raise TaskError(
+                f"This model predicts quantities ({', '.join(model.labels)}), which {cls.name} "
+                "cannot name. Its logits are their values: model(batch).logits."
+            )
         return cls(model.labels, several=model.config.several_labels)
 
     def load_model(self, source: str, revision: str | None = None) -> Model:

@@ -16,8 +16,7 @@ Rate = float | slice
 
 def layer_groups(model: Model) -> list[list[nn.Module]]:
     """The model from its input to its head, in parts that are frozen and unfrozen together."""
-    groups: list[list[nn.Module]] = [[model.body.embeddings]]
-    groups += [[block] for block in model.body.blocks]
+    groups = model.body.parts
     return groups if model.head is None else [*groups, [model.head]]
 
 
@@ -51,12 +50,16 @@ def adamw(
         weight_decay: Of the matrices.
     """
     settings = []
+    known: set[nn.Parameter] = set()  # stacks may share their token embedding
     for modules, rate in zip(groups, rates, strict=True):
         decayed: list[nn.Parameter] = []
         plain: list[nn.Parameter] = []
         for module in modules:
             for layer in module.modules():
                 for name, parameter in layer.named_parameters(recurse=False):
+                    if parameter in known:
+                        continue
+                    known.add(parameter)
                     matrix = isinstance(layer, nn.Linear) and name == "weight"
                     (decayed if matrix else plain).append(parameter)
         for parameters, decay in ((decayed, weight_decay), (plain, 0.0)):

@@ -1,0 +1,1 @@
+"""Files of weights: one module per format, all read alike (`file.WeightsFile`)."""
