@@ -195,8 +195,8 @@ def post_processor(source: Random) -> Json:
         {"type": "RobertaProcessing", **ends, **trimming},
         {
             "type": "TemplateProcessing",
-            "single": source.sample([cls, one, cls, two], k=source.randint(0, 4)),
-            "pair": source.sample([cls, one, two, cls, one], k=source.randint(0, 5)),
+            "single": source.sample([cls, one, cls, two][: source.choice((3, 3, 3, 4))], k=3),
+            "pair": source.sample([cls, one, two, cls, one][: source.choice((4, 4, 5))], k=4),
             "special_tokens": special,
         },
     ]
@@ -274,7 +274,17 @@ def spec(source: Random, bases: list[str]) -> Json:
     for part, make in makers.items():
         if source.random() < 0.35:
             made[part] = make(source)
+    if source.random() < 0.8:
+        _number_on(made["added_tokens"], made["model"]["vocab"])
     return made
+
+
+def _number_on(added: list[Json], vocab: Json) -> None:
+    """Gives added tokens the ids that they have to have: the vocabulary's, or the next."""
+    ids = {entry if isinstance(entry, str) else entry[0]: i for i, entry in enumerate(vocab)}
+    ids |= vocab if isinstance(vocab, dict) else {}
+    for token in added:
+        token["id"] = ids.setdefault(token["content"], len(ids))
 
 
 def _places(value: Json) -> Iterator[tuple[Json, Any]]:

@@ -1,74 +1,27 @@
-"""Tokenizer files and texts that are not what they should be: what users are told of them."""
+"""Tokenizer files that are not what they should be: what users are told of them."""
 
 import base64
 import json
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import tokenizers
 
-import graft
-from graft.errors import DataError, ModelError
-
-Spec = dict[str, Any]
-PARTS = {
-    "normalizer": "normalizers",
-    "pre_tokenizer": "pretokenizers",
-    "post_processor": "processors",
-    "decoder": "decoders",
-}
-
-
-def spec_of(model: Any, **parts: Any) -> Spec:
-    empty = dict.fromkeys(["truncation", "padding", *PARTS])
-    space = {"pre_tokenizer": {"type": "WhitespaceSplit"}}
-    return {"version": "1.0", "added_tokens": [], **empty, **space, **parts, "model": model}
-
-
-def wordpiece(vocab: Any, **parts: Any) -> Spec:
-    settings = {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
-    model = {"type": "WordPiece", "unk_token": "[UNK]", "vocab": vocab}
-    return spec_of({**model, **settings}, **parts)
-
-
-def bpe(merges: Any, **settings: Any) -> Spec:
-    vocab = {"a": 0, "b": 1, "ab": 2, "c": 3}
-    return spec_of({"type": "BPE", "vocab": vocab, "merges": merges, **settings})
-
-
-def unigram(vocab: Any, unk_id: Any = 0) -> Spec:
-    return spec_of({"type": "Unigram", "unk_id": unk_id, "vocab": vocab})
-
-
-def with_part(name: str, part: Any) -> Spec:
-    return wordpiece({"[UNK]": 0, "a": 1}, **{name: part})
-
-
-def added(**changes: Any) -> Spec:
-    flags = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized"], False)
-    token = {"id": 2, "content": "<x>", "special": True, **flags, **changes}
-    kept = {key: value for key, value in token.items() if value is not None}
-    return wordpiece({"[UNK]": 0, "a": 1}, added_tokens=[kept])
-
-
-def load(folder: Path, content: Any, name: str = "tokenizer.json") -> graft.Tokenizer:
-    """A tokenizer of one file: of bytes, text, or what is written as JSON."""
-    data = content if isinstance(content, bytes | str) else json.dumps(content)
-    (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
-    return graft.Tokenizer.from_pretrained(folder)
-
-
-def refusal(folder: Path, content: Any, name: str = "tokenizer.json") -> str:
-    """What is said of such a file: a ModelError that names its folder or itself."""
-    with pytest.raises(ModelError) as caught:
-        load(folder, content, name)
-    assert str(folder) in str(caught.value)
-    return str(caught.value)
+from graft.errors import ModelError
+from tokenizer_files import (
+    PARTS,
+    Spec,
+    added,
+    bpe,
+    load,
+    refusal,
+    spec_of,
+    unigram,
+    with_part,
+    wordpiece,
+)
 
 
 class TestVocabularies:
@@ -424,149 +377,3 @@ class TestFilesOfOtherShape:
     ) -> None:
         """A model has no row for such an id."""
         assert "post-processor" in refusal(tmp_path, with_part("post_processor", part))
-
-
-def sentencepiece(kind: int, damage: Callable[[bytes], bytes] = bytes) -> bytes:
-    """A `.model` of four pieces, by the Protocol Buffers that describe it."""
-
-    def field(number: int, content: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(content)]) + content
-
-    def piece(text: str, piece_kind: int) -> bytes:
-        score = struct.pack("<Bf", 2 << 3 | 5, -1.0)
-        return field(1, field(1, text.encode()) + score + bytes([3 << 3, piece_kind]))
-
-    pieces = piece("<unk>", 2) + piece("<s>", 3) + piece("\u2581", 1) + piece("a", 1)
-    return damage(pieces + field(2, bytes([3 << 3, kind])))
-
-
-class TestSentencePiece:
-    def test_one_that_is_whole(self, tmp_path: Path) -> None:
-        tokenizer = load(tmp_path, sentencepiece(1), "tokenizer.model")
-        assert tokenizer("a").tokens == ["\u2581", "a"]
-
-    @pytest.mark.parametrize("kind", [3, 4, 9])
-    def test_kinds_that_graft_does_not_have(self, tmp_path: Path, kind: int) -> None:
-        """3 is words, 4 is characters."""
-        said = refusal(tmp_path, sentencepiece(kind), "tokenizer.model")
-        assert f"tokenizer.model is a SentencePiece model of type {kind}; Graft reads" in said
-
-    @pytest.mark.parametrize(
-        ("content", "said"),
-        [
-            (b"", "it has no pieces"),
-            (b"\xff" * 40, "a damaged one: byte 10 is in no number"),
-            (b"text that is no model", "damaged one"),
-            (
-                sentencepiece(1, lambda data: data.replace(b"<s>", b"\xff<s")),
-                "damaged one: 'utf-8'",
-            ),
-            (sentencepiece(1, lambda data: data.replace(b"\x18\x02", b"\x18\x01")), "no piece for"),
-        ],
-    )
-    def test_what_is_none(self, tmp_path: Path, content: bytes, said: str) -> None:
-        told = refusal(tmp_path, content, "tokenizer.model")
-        assert said in told
-        assert "tokenizer.model" in told
-
-    def test_cut_off_anywhere(self, tmp_path: Path) -> None:
-        """What ends between two pieces looks whole, but for what is missing."""
-        whole = sentencepiece(1)
-        for size in range(len(whole)):
-            try:
-                load(tmp_path, whole[:size], "tokenizer.model")
-            except ModelError as error:
-                assert "tokenizer.model" in str(error)  # noqa: PT017
-
-    def test_each_byte_damaged(self, tmp_path: Path) -> None:
-        """What can still be read is used; all else is said to be damaged."""
-        whole = sentencepiece(1)
-        refused = 0
-        for place in range(len(whole)):
-            for bit in range(8):
-                data = bytearray(whole)
-                data[place] ^= 1 << bit
-                try:
-                    load(tmp_path, bytes(data), "tokenizer.model")("a")
-                except ModelError as error:
-                    refused += str(tmp_path) in str(error)
-        assert 0 < refused < 8 * len(whole)
-
-    def test_pieces_that_are_there_twice(self, tmp_path: Path) -> None:
-        twice = sentencepiece(1, lambda data: data.replace(b"<s>", b"<t>") + data[:0])
-        twice = twice.replace(b"<t>", b"\xe2\x96\x81")
-        assert "which is there already" in refusal(tmp_path, twice, "tokenizer.model")
-
-
-class TestTexts:
-    @pytest.mark.parametrize(("kind", "width"), [(pa.string(), 4), (pa.large_string(), 8)])
-    def test_fewer_offsets_than_rows(self, base: Path, kind: pa.DataType, width: int) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        whole = pa.array(["rain", "sun", "snow"], kind)
-        _, full, data = whole.buffers()
-        for size in (0, 5, width, 3 * width, 4 * width - 1):
-            offsets = pa.allocate_buffer(full.size, resizable=True)
-            np.frombuffer(offsets, np.uint8)[:] = np.frombuffer(full, np.uint8)
-            column = pa.Array.from_buffers(kind, 3, [None, offsets, data])
-            offsets.resize(size)  # Arrow looks at what it is given, not at what becomes of it
-            for damaged in (column, pa.chunked_array([whole, column])):
-                with pytest.raises(DataError, match="column of texts is damaged"):
-                    tokenizer.encode_batch(damaged)
-
-    def test_indices_beyond_a_dictionary(self, base: Path) -> None:
-        column = pa.DictionaryArray.from_arrays(pa.array([0, 7]), ["rain"], safe=False)
-        with pytest.raises(DataError, match="column of texts is damaged"):
-            graft.Tokenizer.from_pretrained(base).encode_batch(column)
-
-    def test_the_row_of_a_buffer_is_told(self, base: Path) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        rows = pa.array([b"rain", b"sun", b"snow \xf0\x9f\x98"], pa.binary())
-        column = pa.Array.from_buffers(pa.string(), 3, rows.buffers())
-        with pytest.raises(DataError, match=r"Text 2 is not valid UTF-8 at byte 5"):
-            tokenizer.encode_batch(column)
-        with pytest.raises(DataError, match=r"Second text 2 is not valid UTF-8 at byte 5"):
-            tokenizer.encode_batch(["rain"] * 3, column)
-        with pytest.raises(DataError, match=r"Texts are of type binary, not strings"):
-            tokenizer.encode_batch(rows)
-        with pytest.raises(DataError, match="Text 2 is not valid UTF-8"):
-            graft.Tokenizer.train(column)
-
-    @pytest.mark.parametrize("offset", [-1, 9, 2**31 - 1])
-    def test_offsets_that_lead_elsewhere(self, base: Path, offset: int) -> None:
-        """Arrow itself looks at the first and the last one only."""
-        offsets = pa.array([0, offset, 6], pa.int32()).buffers()[1]
-        column = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"rainsu"))
-        with pytest.raises(DataError, match="offsets must not fall"):
-            graft.Tokenizer.from_pretrained(base).encode_batch(column)
-
-    @pytest.mark.parametrize(
-        ("half", "place"), [("\ud800", 0), ("rain \udfff", 5), ("\ud83d\ude00", 0)]
-    )
-    def test_half_of_a_character_is_named(self, base: Path, half: str, place: int) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        said = rf"The text is not valid Unicode: character {place} is '\\ud.*read it as UTF-8"
-        with pytest.raises(DataError, match=said):
-            tokenizer(half)
-        with pytest.raises(DataError, match=said.replace("The text", "The second text")):
-            tokenizer("rain", half)
-
-    @pytest.mark.parametrize("wrong", [3, b"rain", object()])
-    def test_what_is_no_list_of_texts(self, base: Path, wrong: Any) -> None:
-        with pytest.raises(DataError):
-            graft.Tokenizer.from_pretrained(base).encode_batch(wrong)
-
-    @pytest.mark.parametrize("name", ["max_length", "stride"])
-    @pytest.mark.parametrize("wrong", [2**64, -(2**70), "8", 7.5])
-    def test_lengths_that_are_none(self, base: Path, name: str, wrong: Any) -> None:
-        options: dict[str, Any] = {"max_length": 8, "stride": 2, name: wrong}
-        with pytest.raises(DataError, match=name):
-            graft.Tokenizer.from_pretrained(base).encode_batch(["rain"], **options)
-
-    def test_there_may_be_nothing(self, base: Path) -> None:
-        tokenizer = graft.Tokenizer.from_pretrained(base)
-        assert tokenizer.encode_batch(["", ""], add_special_tokens=False).lengths.tolist() == [0, 0]
-        batch = tokenizer.encode_batch([], [], max_length=9, spans=True)
-        assert (len(batch), batch.ids.size) == (0, 0)
-        assert batch.spans is not None
-        assert batch.spans.shape == (0, 2)
-        assert tokenizer("").tokens == ["[CLS]", "[SEP]"]

@@ -143,6 +143,23 @@ class TestWindows:
         assert batch.sources is not None
         assert batch.sources.tolist() == [0] * 4
 
+    def test_the_text_that_stands_first_moves_on_first(self, tokenizer: graft.Tokenizer) -> None:
+        items = [
+            {"Sequence": {"id": name, "type_id": place}} for name, place in (("B", 1), ("A", 0))
+        ]
+        swapped = {"single": items[1:], "pair": items, "special_tokens": {}}
+        spec = {
+            **tokenizer._rules.spec,
+            "post_processor": {"type": "TemplateProcessing", **swapped},
+        }
+        cut = {"max_length": 4, "stride": 1}
+        pair = ("we saw the", "my sun rain")
+        batch = graft.Tokenizer(spec).encode_batch([pair[0]], [pair[1]], spans=True, **cut)
+        oracle = tokenizers.Tokenizer.from_str(json.dumps(spec))
+        oracle.enable_truncation(4, stride=1)
+        assert len(batch) == 4
+        assert rows_of(batch) == all_windows(oracle.encode_batch([pair]))
+
 
 class TestColumns:
     def test_a_slice_of_a_column(self, tokenizer: graft.Tokenizer) -> None:

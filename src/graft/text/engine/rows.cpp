@@ -84,20 +84,26 @@ RowWriter::Kept RowWriter::keep(std::size_t first, std::size_t second, std::size
   return cuts_first ? Kept{room_ - whole, whole} : Kept{whole, room_ - whole};
 }
 
-// Each window of the first text stands with each of the second, in the order in which the `tokenizers`
-// package tells them: the first two; then the others of the first text; then the first with the others of
-// the second.
+// Each window of one text stands with each of the other, in the order in which the `tokenizers` package tells
+// them: the first ones; then the others of the text that the template has first, with all of the other text;
+// then its first window with the others.
 void RowWriter::write_windows(const Tokens& first, const Tokens& second, Kept kept, std::size_t number) {
-  const std::vector<Range> firsts = windows(first.size(), kept.first, number);
-  const std::vector<Range> seconds = windows(second.size(), kept.second, number);
-  const auto write = [&](Range of_first, Range of_second) {
-    write_row(first, of_first, second, of_second, number);
+  const std::vector<Range> of_first = windows(first.size(), kept.first, number);
+  const std::vector<Range> of_second = windows(second.size(), kept.second, number);
+  const auto text = std::find_if(items_.begin(), items_.end(), [](const TemplateItem& item) {
+    return item.kind != TemplateItem::Kind::kSpecial;
+  });
+  const bool swapped = text != items_.end() && text->kind == TemplateItem::Kind::kSecond;
+  const std::vector<Range>& outer = swapped ? of_second : of_first;
+  const std::vector<Range>& inner = swapped ? of_first : of_second;
+  const auto write = [&](Range one, Range other) {
+    write_row(first, swapped ? other : one, second, swapped ? one : other, number);
   };
-  write(firsts[0], seconds[0]);
-  for (std::size_t i = 1; i < firsts.size(); ++i) {
-    for (const Range of_second : seconds) write(firsts[i], of_second);
+  write(outer[0], inner[0]);
+  for (std::size_t i = 1; i < outer.size(); ++i) {
+    for (const Range other : inner) write(outer[i], other);
   }
-  for (std::size_t i = 1; i < seconds.size(); ++i) write(firsts[0], seconds[i]);
+  for (std::size_t i = 1; i < inner.size(); ++i) write(outer[0], inner[i]);
 }
 
 // The windows of `size` tokens that a text of `total` tokens is cut into, or else all of it.
