@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from graft.cli.app import app
 from graft.demo.journey import QUESTIONS
+from graft.models.families import FAMILIES
 from graft.server.running import RunningHub
 
 ROOT = Path(__file__).parents[2]
@@ -137,12 +138,33 @@ def test_every_page_is_in_the_contents() -> None:
 
 def test_every_dependency_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["hub"]]
+    extras = project["optional-dependencies"].values()
+    wanted = [each for group in (project["dependencies"], *extras) for each in group]
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     listed = {
         cell.strip()
         for row in re.findall(r"^\| (.+?) \|", page, re.MULTILINE)
         for cell in row.split(",")
     }
-    names = {re.split(r"[<>=\[]", each)[0] for each in wanted}
+    names = {re.split(r"[<>=\[]", each)[0] for each in wanted} - {"graft-nlp"}
     assert listed - {"package", "---"} == names
+
+
+def test_every_architecture_is_listed_with_its_heads() -> None:
+    page = (ROOT / "docs" / "concepts" / "models.md").read_text(encoding="utf-8")
+    table = page[page.index("## Architectures") : page.index("## One block")]
+    listed = dict(re.findall(r"^\| .+ \| `(.+)` \| (.+) \|$", table, re.MULTILINE))
+    assert listed.pop("model_type") == "heads"
+    assert listed == {
+        family.name: ", ".join(sorted({*family.architectures, *family.encoders} - {None}))
+        for family in FAMILIES.values()
+    }
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_an_example_runs(example: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("(5, 6, 7, 8, 9)\n(1, 2, 3, 4, 5)\n")

@@ -302,6 +302,23 @@ class TestWhatIsRun:
         assert model.training
         assert ids_of(model.generate(PROMPTS, max_new_tokens=5)) == ids_of(first)
 
+    @pytest.mark.parametrize("beams", [1, 3])
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+    def test_models_of_other_dtypes(self, dtype: torch.dtype, beams: int) -> None:
+        for model in (make_model().to(dtype), make_pair().to(dtype)):
+            texts = model.generate(PROMPTS, max_new_tokens=6, num_beams=beams, eos_token_id=None)
+            assert [len(text.ids) for text in texts] == [6] * len(PROMPTS)
+            if dtype == torch.float64:
+                single = model.float().generate(
+                    PROMPTS, max_new_tokens=6, num_beams=beams, eos_token_id=None
+                )
+                assert ids_of(single) == ids_of(texts)
+
+    def test_under_autocast(self, model: Model) -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            texts = model.generate(PROMPTS, max_new_tokens=6, eos_token_id=None)
+        assert [len(text.ids) for text in texts] == [6] * len(PROMPTS)
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

@@ -129,6 +129,35 @@ class TestHeads:
             graft.Model(make_config("bilstm"), "fill-mask")
 
 
+class TestSizes:
+    """Recurrent models are made larger and smaller as all others are."""
+
+    @pytest.mark.parametrize(("family", "task"), TASKS)
+    def test_more_words_and_longer_texts(
+        self, tmp_path: Path, family: str, task: str | None
+    ) -> None:
+        model, batch = make(family, task), make_batch()
+        wanted = hidden_of(model, batch).detach()
+        model.resize_vocabulary(WORDS + 4)
+        model.extend_positions(50_000)
+        assert_close(hidden_of(model, batch), wanted)
+        new = graft.Batch.from_sequences([[WORDS + 3, 1]])
+        model.save_pretrained(tmp_path)
+        again = graft.Model.from_pretrained(tmp_path)
+        assert (again.config.vocab_size, again.config.max_positions) == (WORDS + 4, 50_000)
+        assert_close(hidden_of(again, new), hidden_of(model, new))
+
+    def test_other_labels(self) -> None:
+        model, batch = make("bilstm", "token-classification", crf=True), make_batch()
+        before = logits_of(model, batch)
+        assert isinstance(model.head, TagHead)
+        transitions = model.head.get_parameter("crf.transitions").detach().clone()
+        model.resize_labels(("new", LABELS[2], LABELS[0]))
+        assert_close(logits_of(model, batch)[:, 1:], before[:, [2, 0]])
+        kept = model.head.get_parameter("crf.transitions")[1:, 1:]
+        assert_close(kept, transitions[[2, 0]][:, [2, 0]])
+
+
 class TestFiles:
     @pytest.mark.parametrize(("family", "task"), TASKS)
     def test_save_and_load(self, tmp_path: Path, family: str, task: str | None) -> None:

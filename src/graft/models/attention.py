@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graft.models.layout import Island, Layout, Side, as_bias
+from graft.models.blocks import as_bias, seen_at
+from graft.models.layout import Island, Layout, Side
 from graft.models.rectangle import (
     LOG2_E,
     needs_gradient,
@@ -14,7 +15,6 @@ from graft.models.rectangle import (
     rectangle_attention,
     scores_are_bounded,
 )
-from graft.models.window import seen_at
 
 Bias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From queries `[sequences, queries, heads, size]` (scaled), keys `[sequences, keys, heads, size]`
@@ -111,17 +111,9 @@ def _attend_island(
     q: Tensor, k: Tensor, v: Tensor, island: Island, rules: Rules, bounded: bool
 ) -> Tensor:
     """Queries, keys and values as `[sequences, length, heads, size]`; the result as the queries."""
-    window = island.window(rules.causal, rules.window) if rules.bias is None else None
-    if window is not None:
-        q, k, v = window.cut_queries(q), window.cut_keys(k), window.cut_keys(v)
-        bias: Tensor | None = island.window_mask(window, q)
-    else:
-        bias = island.mask(rules.causal, rules.window, q)
-    if rules.bias is not None:
-        added = rules.bias(q, k, island.distances)
-        bias = added if bias is None else added + bias
-    output = rectangle_attention(q, k, v, bias, rules.dropout, cap=rules.cap, bounded=bounded)
-    return output if window is None else window.join(output, island.queries.length)
+    blocks = island.blocks(rules.causal, rules.window, q)
+    bias = None if rules.bias is None else rules.bias(q, k, island.distances)
+    return rectangle_attention(q, k, v, blocks, bias, rules.dropout, cap=rules.cap, bounded=bounded)
 
 
 def varlen_attention(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import zip_longest
-from math import prod
+from math import isfinite, prod
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch import Tensor
 from graft.errors import ModelError
 from graft.models.families.family import Family, Stored
 from graft.models.weights.file import Entry, WeightsFile
+
+_SUMMED = 1 << 16  # numbers at a time
 
 
 class Checkpoint:
@@ -26,6 +28,7 @@ class Checkpoint:
         self.path = file.path
         self.names: Mapping[str, str] = {plain_name(name, family): name for name in file.entries}
         self._file = file
+        self._wide = torch.empty(_SUMMED)
 
     def has(self, stored: Stored) -> bool:
         """Whether all parts of a tensor are there."""
@@ -80,7 +83,7 @@ class Checkpoint:
             whole = self._file.read(self._file_names(stored)[0]).contiguous()
         else:
             whole = self._copied(stored, dtype, device)
-        if not _finite(whole):
+        if not self._finite(whole):
             raise ModelError(
                 f"{self.path}: {' + '.join(stored.names)} has NaN or infinite values"
                 f"{_out_of_range(entries, dtype)}. Fetch it again, or ask its author."
@@ -104,6 +107,15 @@ class Checkpoint:
         for place, name in zip(places, self._file_names(stored), strict=True):
             _copy(self._file.pieces(name), place.T if stored.transposed else place)
         return whole
+
+    def _finite(self, tensor: Tensor) -> bool:
+        """Whether all values are: their sum tells, but for sums that are too large themselves."""
+        if tensor.device.type != "cpu" or tensor.dtype.itemsize >= torch.float32.itemsize:
+            total = float(tensor.sum(dtype=torch.float32))
+        else:  # narrow numbers are widened to be summed, always in the same place
+            parts = tensor.flatten().split(_SUMMED)
+            total = sum(float(self._wide[: len(part)].copy_(part).sum()) for part in parts)
+        return isfinite(total) or bool(torch.isfinite(tensor).all())
 
     def _file_names(self, stored: Stored) -> list[str]:
         return [self.names[name] for name in self.parts(stored) or ()]
@@ -148,12 +160,6 @@ def _copy(pieces: Iterator[Tensor], place: Tensor) -> None:
             return
         place[start : start + len(piece)].copy_(piece)
         start += len(piece)
-
-
-def _finite(tensor: Tensor) -> bool:
-    """Whether all values are; their sum tells, and needs no memory of its own."""
-    total = tensor.sum(dtype=torch.float32)
-    return bool(torch.isfinite(total)) or bool(torch.isfinite(tensor).all())
 
 
 def _out_of_range(entries: list[Entry], dtype: torch.dtype) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graft.models.window import Window, seen_at
+from graft.models.blocks import Block, masked, plan_blocks, seen_at
 
 _CALL_COST = 12_000  # padded score entries that cost as much as one more attention call
 
@@ -76,53 +76,40 @@ class Island:
         """`int64[1, queries, keys]`, how far behind a query each key stands in its sequence."""
         return (torch.arange(self.keys.length) - torch.arange(self.queries.length)[:, None])[None]
 
-    def mask(self, causal: bool, window: int | None, like: Tensor) -> Tensor | None:
-        """What is added to the scores: nothing where a key is seen, and next to minus infinity
-        where it is not.
+    @torch.inference_mode(False)  # kept, and perhaps used in training next
+    def blocks(self, causal: bool, window: int | None, like: Tensor) -> list[Block]:
+        """Which keys queries see; made once, used by every layer.
 
         Args:
             causal: Whether queries see only keys before them.
             window: How far they see, in tokens to each side; None for all.
             like: Of the dtype and device wanted.
-
-        Returns:
-            `[sequences or 1, 1, queries or 1, keys]`; None where all is seen.
         """
-        key = (causal, window, like.dtype, like.device)
-        if key not in self._masks:
-            seen = self._seen(causal, window)
-            self._masks[key] = None if seen is None else as_bias(seen, like)
-        return self._masks[key]
-
-    def window(self, causal: bool, window: int | None) -> Window | None:
-        """How far queries see, where they are cheaper in blocks with the keys that they reach."""
-        if window is None or self.queries is not self.keys:
-            return None
-        reach = Window(window, 0 if causal else window)
-        return reach if reach.saves(self.keys.length) else None
-
-    def window_mask(self, window: Window, like: Tensor) -> Tensor:
-        """`[sequences * blocks, 1, block, reached]`: the mask of such blocks."""
-        key = (window, like.dtype, like.device)
-        if key not in self._masks:
-            seen = window.seen(self.keys.lengths, self.keys.length)
-            self._masks[key] = as_bias(seen[:, None], like)
-        mask = self._masks[key]
-        assert mask is not None
-        return mask
+        known = (causal, window, like.dtype, like.device)
+        if known not in self._blocks:
+            # On a GPU one call with a mask is quicker than several without.
+            cut = like.device.type == "cpu" or window is not None
+            sees = (causal, window) if cut and self.queries is self.keys else (False, None)
+            self._blocks[known] = [
+                masked(block, self._seen(block, causal, window), like)
+                for block in plan_blocks(self.queries.length, self.keys.length, *sees)
+            ]
+        return self._blocks[known]
 
     @cached_property
-    def _masks(self) -> dict[Any, Tensor | None]:
+    def _blocks(self) -> dict[Any, list[Block]]:
         return {}
 
-    def _seen(self, causal: bool, window: int | None) -> Tensor | None:
-        seen = seen_at(self.distances, causal, window)
+    def _seen(self, block: Block, causal: bool, window: int | None) -> Tensor | None:
+        distances = self.distances[:, block.queries, block.keys]
+        seen = seen_at(distances, causal, window)
         padded = self.keys.mask
         # Who sees nothing behind himself sees no padding either.
         if padded is None or (causal and self.queries is self.keys):
-            return None if seen is None else seen[:, None]
-        padded = padded[:, None, None, :]
-        return padded if seen is None else padded & seen[:, None]
+            return seen
+        there = padded[:, None, block.keys]
+        # What stands behind a sequence sees itself, so that no row sees nothing.
+        return there if seen is None else seen & (there | (distances == 0))
 
 
 @dataclass(frozen=True)
@@ -152,15 +139,6 @@ class Layout:
     def islands(self) -> list[Island]:
         """How the sequences are grouped; made once, used by every layer."""
         return plan_islands(self.key_lengths, None if self.same else self.query_lengths)
-
-
-def as_bias(seen: Tensor, like: Tensor) -> Tensor:
-    """Zero where `seen`, and elsewhere a number so small that its exponential is zero.
-
-    It is finite, so that a row of padding that sees nothing has weights that are numbers.
-    """
-    bias = torch.zeros(seen.shape, dtype=like.dtype, device=like.device)
-    return bias.masked_fill_(~seen.to(like.device), torch.finfo(like.dtype).min / 2)
 
 
 def plan_islands(lengths: Tensor, query_lengths: Tensor | None = None) -> list[Island]:

@@ -11,6 +11,7 @@ from graft.models.config import Activation
 _ROWS = 4096  # of the inputs that the weight is laid out for; others are right too
 _MANY = 64  # rows from which on both layouts do
 _THERE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_DTYPES = (torch.float32, torch.bfloat16)
 _PATIENCE = 16  # products until a layout that does not fit is changed
 _FUSED = {
     None: ("none", ""),
@@ -29,7 +30,7 @@ class Packed:
 
     def __init__(self) -> None:
         self._packed: Tensor | None = None
-        self._made_from: tuple[int, int] | None = None
+        self._made_from: tuple[int, int, torch.dtype] | None = None
         self._for_one = False
         self._misfits = 0  # products in a row that wanted the other layout
 
@@ -49,7 +50,7 @@ class Packed:
 
     def _of(self, weight: Tensor, rows: int) -> Tensor:
         """Made anew where the weight is another one or was changed, or the layout does not fit."""
-        state = (weight.data_ptr(), weight._version)
+        state = (weight.data_ptr(), weight._version, weight.dtype)
         misfit = rows < _MANY and (rows == 1) != self._for_one
         self._misfits = self._misfits + 1 if misfit else 0
         if self._packed is None or self._made_from != state or self._misfits > _PATIENCE:
@@ -115,6 +116,7 @@ def can_fuse(hidden: Tensor, weight: Tensor) -> bool:
     return (
         hidden.device.type == "cpu"
         and hidden.dtype == weight.dtype
+        and weight.dtype in _DTYPES
         and not weight.is_inference()
         and _THERE
         and not torch.is_grad_enabled()

@@ -1,10 +1,11 @@
 """From a model's files to a model: what the files say, and weights put into place."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,23 @@ log = logging.getLogger(__name__)
 
 SENTENCE = "sentence-similarity"
 _OTHERS = ("config.json", "generation_config.json", *PATTERNS)
+
+
+class UnknownFamilyError(ModelError):
+    """A model of an architecture that Graft does not have.
+
+    Attributes:
+        folder: Its files.
+        settings: What its `config.json` says.
+        embeds: Whether it is one for sentences.
+    """
+
+    def __init__(self, source: str, folder: Path, settings: dict[str, Any], embeds: bool) -> None:
+        super().__init__(
+            f"{source} is a model of type {settings.get('model_type')!r}, which Graft does not "
+            f"have. It has: {', '.join(FAMILIES)}."
+        )
+        self.folder, self.settings, self.embeds = folder, settings, embeds
 
 
 @dataclass(frozen=True)
@@ -139,7 +157,9 @@ def _files(
     opener: Callable[[], WeightsFile],
     sentence: SentenceFiles | None = None,
 ) -> Files:
-    family = _family(settings, source)
+    family = FAMILIES.get(str(settings.get("model_type")))
+    if family is None:
+        raise UnknownFamilyError(source, path.parent, settings, sentence is not None)
     if settings.get("quantization_config"):
         raise ModelError(
             f"{path}: quantization_config says that the weights were quantised, which is not "
@@ -155,16 +175,6 @@ def _files(
 
 def _of_llama2c(file: Llama2cFile) -> Files:
     return _files(str(file.path), file.path, file.header.settings(), lambda: file)
-
-
-def _family(settings: dict[str, Any], source: str) -> Family:
-    kind = settings.get("model_type")
-    if kind not in FAMILIES:
-        raise ModelError(
-            f"{source} is a model of type {kind!r}, which Graft does not have. "
-            f"It has: {', '.join(FAMILIES)}."
-        )
-    return FAMILIES[kind]
 
 
 def _saved_task(settings: dict[str, Any], family: Family) -> str | None:
@@ -189,29 +199,28 @@ def as_dtype(dtype: torch.dtype | str, checkpoint: Checkpoint) -> torch.dtype:
     return found
 
 
-class Skeleton(TorchFunctionMode):
-    """While it is entered, modules are made without memory, and their weights are not drawn.
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Modules that are made in this context have no memory, and nothing is drawn for them."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out what draws weights.
 
     PyTorch has these draws on its meta device, but to do nothing there it first imports packages
     that take longer, and more memory, than many a model.
     """
 
-    _DRAWS = (Tensor.normal_, Tensor.uniform_)
-
-    def __enter__(self) -> Self:
-        self._meta = torch.device("meta")
-        self._meta.__enter__()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *failure: Any) -> None:
-        super().__exit__(*failure)
-        self._meta.__exit__(*failure)
-
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        return args[0] if func in self._DRAWS else func(*args, **(kwargs or {}))
+        given = kwargs or {}
+        draws = getattr(func, "__module__", None) == nn.init.__name__
+        if draws or func in (Tensor.normal_, Tensor.uniform_):
+            return given.get("tensor", args[0] if args else None)
+        return func(*args, **given)
 
 
 class Loader:
@@ -281,7 +290,7 @@ class Loader:
             return
         if not self.checkpoint.same(stored, self.names[embedding]):
             model.config = model.config.untied()
-            with Skeleton():
+            with without_weights():
                 model.head = model.make_head()
 
     def _wrong(

@@ -28,7 +28,14 @@ from graft.models.generation.rules import AllowedTokens
 from graft.models.generation.stopping import Decode
 from graft.models.heads import HEADS, SequenceHead
 from graft.models.labels import check_labels, label_settings, spell
-from graft.models.loading import SENTENCE, Loader, Skeleton, as_dtype, find_files
+from graft.models.loading import (
+    SENTENCE,
+    Loader,
+    UnknownFamilyError,
+    as_dtype,
+    find_files,
+    without_weights,
+)
 from graft.models.parts import DrawsItself, build_body, build_head
 from graft.models.report import LoadReport
 from graft.models.resizing import Resizable
@@ -258,11 +265,24 @@ class Model(Resizable):
             HubError: `source` is neither a folder nor a repository that can be fetched.
             ModelError: Its files are missing, damaged, or of an architecture Graft does not have.
         """
-        files = find_files(source, revision)
+        try:
+            files = find_files(source, revision)
+        except UnknownFamilyError as error:
+            from graft.models.adapter import adapt  # it builds on this module
+
+            return adapt(  # type: ignore[return-value]
+                str(source),
+                error,
+                task=task,
+                labels=labels,
+                several_labels=several_labels,
+                dtype=dtype,
+                device=device,
+            )
         task = task or files.task
         if labels and (task is None or task == SENTENCE):
             raise ModelError(f"{source} has no head for {spell(labels)}: say which, task=...")
-        with Skeleton():
+        with without_weights():
             model = cls(files.config(task, labels, several_labels), task)
         checkpoint = Checkpoint(files.weights(task), files.family)
         names = {**model._names(files.family), **projection_names(model.config)}

@@ -1,21 +1,21 @@
-"""Attention of a rectangle: sequences of one length, in pieces whose scores fit the CPU's cache.
+"""Attention of a rectangle: sequences of one length, in tiles whose scores fit the CPU's cache.
 
 PyTorch's fused kernel is slower than plain matrix products here: heads are narrow (32 to 64 wide),
 so that most of the time goes into the scores. Working through a few heads at a time keeps those in
-the cache, and one buffer serves all pieces.
+the cache, and one buffer serves all tiles.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from graft.models.blocks import Block
 from graft.models.dropout import keep_factors
+from graft.models.tiles import Tile, plan_tiles
 
-_PIECE_BYTES = 8 << 20  # of a piece's scores
 LOG2_E = math.log2(math.e)
 _SAFE_EXPONENT = 64.0  # a sum of 10^10 such exponentials is still a number
 
@@ -24,7 +24,8 @@ def rectangle_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    bias: Tensor | None,
+    blocks: list[Block],
+    bias: Tensor | None = None,
     dropout: float = 0.0,
     *,
     cap: float | None = None,
@@ -36,6 +37,7 @@ def rectangle_attention(
         query: `[sequences, queries, heads, head_size]`, scaled already.
         key: `[sequences, keys, key_heads, head_size]`; several heads of queries may share one.
         value: `[sequences, keys, key_heads, value_size]`.
+        blocks: Which keys queries see: see `graft.models.blocks`.
         bias: `[sequences or 1, heads or 1, queries or 1, keys]`, added to the scores.
         dropout: Share of the attention weights to drop.
         cap: Scores are kept within plus and minus this, by a tanh, before the bias.
@@ -45,25 +47,43 @@ def rectangle_attention(
     Returns:
         `[sequences, queries, heads, value_size]`.
     """
-    if cap is not None or (bias is not None and bias.requires_grad):
-        return plain_attention(query, key, value, bias, dropout, cap=cap)[0]
     if query.device.type != "cpu":
-        q, k, v = (part.transpose(1, 2) for part in (query, key, value))
-        shared = q.shape[1] != k.shape[1]
-        output = F.scaled_dot_product_attention(
-            q, k, v, bias, dropout, scale=1.0, enable_gqa=shared
-        )
-        return output.transpose(1, 2)
-    sequences, queries, heads, _ = query.shape
+        parts = [_whole(query, key, value, block, bias, dropout, cap) for block in blocks]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     key_heads = key.shape[2]
-    q = _by_key_head(query, key_heads)
-    k, v = (_by_key_head(part, key_heads) for part in (key, value))
-    rows = None if bias is None else _BiasRows.of(bias, key_heads)
-    if needs_gradient(q, k, v) or dropout:
-        output = _Training.apply(q, k, v, rows, dropout)  # type: ignore[no-untyped-call]
+    group = query.shape[2] // key_heads
+    q, k, v = (_by_key_head(part, key_heads) for part in (query, key, value))
+    added = None if bias is None else _bias_by_key_head(bias, key_heads)
+    inputs = (q, k, v) if added is None else (q, k, v, added)
+    tiles = plan_tiles(q, k, blocks)
+    if needs_gradient(*inputs) or dropout:
+        output = _Training.apply(q, k, v, added, tiles, dropout, cap)  # type: ignore[no-untyped-call]
     else:
-        output = _inference(q, k, v, rows, bounded)
-    output = output.view(sequences, heads, queries, -1)
+        output = _inference(q, k, v, added, tiles, cap, bounded)
+    joined: Tensor = output.unflatten(2, (-1, group)).transpose(1, 2).flatten(2, 3)
+    return joined
+
+
+def _whole(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    block: Block,
+    bias: Tensor | None,
+    dropout: float,
+    cap: float | None,
+) -> Tensor:
+    """The block's attention in one call."""
+    query, key, value = query[:, block.queries], key[:, block.keys], value[:, block.keys]
+    added = block.whole_mask
+    if bias is not None:
+        bias = block.part_of(bias)
+        added = bias if added is None else added + bias
+    if cap is not None:
+        return plain_attention(query, key, value, added, dropout, cap=cap)[0]
+    q, k, v = (part.transpose(1, 2) for part in (query, key, value))
+    shared = q.shape[1] != k.shape[1]
+    output = F.scaled_dot_product_attention(q, k, v, added, dropout, scale=1.0, enable_gqa=shared)
     return output.transpose(1, 2)
 
 
@@ -109,116 +129,106 @@ def needs_gradient(*parts: Tensor) -> bool:
 
 
 def _by_key_head(part: Tensor, key_heads: int) -> Tensor:
-    """`[sequences, length, heads, size]` to `[sequences * key_heads, group * length, size]`.
+    """`[sequences, length, heads, size]` to `[sequences, key_heads, length * group, size]`.
 
     Heads that share keys are as many queries of one head.
     """
-    grouped = part.unflatten(2, (key_heads, -1)).permute(0, 2, 3, 1, 4)
-    flat: Tensor = grouped.flatten(2, 3).flatten(0, 1)
-    return flat
+    grouped: Tensor = part.unflatten(2, (key_heads, -1)).transpose(1, 2)
+    return grouped.flatten(2, 3).contiguous()
 
 
-@dataclass(frozen=True)
-class _BiasRows:
-    """A bias by `[sequences * key_heads]`, without copies of what is the same for all.
-
-    Attributes:
-        values: `[rows, heads of a key head or 1, queries or 1, keys]`.
-        key_heads: Of the whole.
-        per_sequence: Whether sequences have different ones.
-        per_head: Whether heads have.
-    """
-
-    values: Tensor
-    key_heads: int
-    per_sequence: bool
-    per_head: bool
-
-    @classmethod
-    def of(cls, bias: Tensor, key_heads: int) -> "_BiasRows":
-        per_head = bias.shape[1] > 1
-        parted = bias.unflatten(1, (key_heads, -1) if per_head else (1, 1))
-        return cls(parted.flatten(0, 1), key_heads, len(bias) > 1, per_head)
-
-    def add_to(self, scores: Tensor, piece: slice) -> None:
-        """Adds those of a piece's rows to its scores, `[rows, heads * queries, keys]`."""
-        part = self.values
-        if self.per_sequence and (self.per_head or self.key_heads == 1):
-            part = part[piece]
-        elif self.per_sequence or self.per_head:
-            row = torch.arange(piece.start, piece.stop)
-            part = part[row // self.key_heads if self.per_sequence else row % self.key_heads]
-        queries = scores.shape[1] // part.shape[1] if self.per_head else part.shape[2]
-        heads = scores.shape[1] // queries if queries > 1 or self.per_head else scores.shape[1]
-        scores.unflatten(1, (heads, -1)).add_(part)
-
-
-def _pieces(query: Tensor, key: Tensor) -> list[slice]:
-    rows, scores = len(query), query.shape[1] * key.shape[1] * query.element_size()
-    step = max(1, _PIECE_BYTES // scores)
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+def _bias_by_key_head(bias: Tensor, key_heads: int) -> Tensor:
+    """`[sequences or 1, key_heads or 1, queries or 1, group or 1, keys]`, without a copy."""
+    parts = (key_heads, -1) if bias.shape[1] > 1 else (1, 1)
+    apart: Tensor = bias.unflatten(1, parts).transpose(2, 3)
+    return apart
 
 
 def _inference(
-    query: Tensor, key: Tensor, value: Tensor, bias: _BiasRows | None, bounded: bool
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None,
+    tiles: list[Tile],
+    cap: float | None,
+    bounded: bool,
 ) -> Tensor:
     """Bounded scores need no maximum, and dividing by the sum of their exponentials can wait until
     the output: they are passed over twice and not four times."""
-    pieces = _pieces(query, key)
-    buffer = query.new_empty(pieces[0].stop, query.shape[1], key.shape[1])
-    output = query.new_empty(*query.shape[:2], value.shape[2])
-    for piece in pieces:
-        scores = _scores(query, key, bias, piece, buffer)
+    buffer = query.new_empty(max(tile.size for tile in tiles))
+    output = query.new_empty(*query.shape[:3], value.shape[3])
+    for tile in tiles:
+        scores = buffer[: tile.size].view(tile.shape)
+        _fill(scores, query, key, tile)
+        if cap is not None:
+            scores.div_(cap).tanh_().mul_(cap)
+        tile.add(scores, bias)
+        part = tile.of_queries(output)
         if bounded:
-            torch.bmm(scores.exp2_(), value[piece], out=output[piece])
-            output[piece] /= scores.sum(-1, keepdim=True)
+            torch.bmm(scores.exp2_(), tile.of_keys(value), out=part)
+            part /= scores.sum(-1, keepdim=True)
         else:
-            torch.bmm(torch.softmax(scores, -1, out=scores), value[piece], out=output[piece])
+            torch.bmm(torch.softmax(scores, -1, out=scores), tile.of_keys(value), out=part)
     return output
 
 
-def _scores(
-    query: Tensor, key: Tensor, bias: _BiasRows | None, piece: slice, buffer: Tensor
-) -> Tensor:
-    """The products of a piece's queries and keys, in `buffer`."""
-    scores = buffer[: piece.stop - piece.start]
-    torch.bmm(query[piece], key[piece].mT, out=scores)
-    if bias is not None:
-        bias.add_to(scores, piece)
-    return scores
+def _fill(scores: Tensor, query: Tensor, key: Tensor, tile: Tile) -> None:
+    torch.bmm(tile.of_queries(query), tile.of_keys(key).mT, out=scores)
 
 
 class _Training(torch.autograd.Function):
-    """Keeps the weights for backward, as (Vaswani et al., 2017) has it, piece by piece."""
+    """Keeps the weights for backward, as (Vaswani et al., 2017) has it, tile by tile."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
-        ctx, query: Tensor, key: Tensor, value: Tensor, bias: _BiasRows | None, dropout: float
+        ctx,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        tiles: list[Tile],
+        dropout: float,
+        cap: float | None,
     ) -> Tensor:
-        weights = query.new_empty(len(query), query.shape[1], key.shape[1])
+        weights = query.new_empty(tiles[-1].stop)
+        capped = None if cap is None else torch.empty_like(weights)
         keep = keep_factors(weights.shape, dropout, weights.dtype) if dropout else None
-        output = query.new_empty(*query.shape[:2], value.shape[2])
-        for piece in _pieces(query, key):
-            part = _scores(query, key, bias, piece, weights[piece])
+        output = query.new_empty(*query.shape[:3], value.shape[3])
+        for tile in tiles:
+            part = tile.of_scores(weights)
+            _fill(part, query, key, tile)
+            if cap is not None and capped is not None:
+                bent = torch.tanh(part.div_(cap), out=tile.of_scores(capped))
+                torch.mul(bent, cap, out=part)
+            tile.add(part, bias)
             torch.softmax(part, -1, out=part)
-            kept = part if keep is None else part * keep[piece]
-            torch.bmm(kept, value[piece], out=output[piece])
-        ctx.save_for_backward(query, key, value, weights, keep)
+            kept = part if keep is None else part * tile.of_scores(keep)
+            torch.bmm(kept, tile.of_keys(value), out=tile.of_queries(output))
+        ctx.save_for_backward(query, key, value, weights, keep, capped)
+        ctx.tiles = tiles
+        ctx.bias = bias if bias is not None and bias.requires_grad else None
         return output
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[no-untyped-def]
-        query, key, value, weights, keep = ctx.saved_tensors
-        gradients = tuple(torch.empty_like(part) for part in (query, key, value))
-        for piece in _pieces(query, key):
-            part = weights[piece]
-            kept = part if keep is None else part * keep[piece]
-            torch.bmm(kept.mT, gradient[piece], out=gradients[2][piece])
-            of_weights = torch.bmm(gradient[piece], value[piece].mT)
+        query, key, value, weights, keep, capped = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        of_query = torch.empty_like(query)
+        of_key, of_value = torch.zeros_like(key), torch.zeros_like(value)
+        of_bias = None if ctx.bias is None else torch.zeros_like(ctx.bias)
+        for tile in ctx.tiles:
+            part, of_output = tile.of_scores(weights), tile.of_queries(gradient)
+            kept = part if keep is None else part * tile.of_scores(keep)
+            tile.of_keys(of_value).baddbmm_(kept.mT, of_output)
+            of_weights = torch.bmm(of_output, tile.of_keys(value).mT)
             if keep is not None:
-                of_weights *= keep[piece]
+                of_weights *= tile.of_scores(keep)
             of_weights *= part
             of_scores = of_weights.addcmul_(part, of_weights.sum(-1, keepdim=True), value=-1)
-            torch.bmm(of_scores, key[piece], out=gradients[0][piece])
-            torch.bmm(of_scores.mT, query[piece], out=gradients[1][piece])
-        return *gradients, None, None
+            if of_bias is not None:
+                tile.add_to_bias(of_bias, of_scores)
+            if capped is not None:
+                of_scores = torch.ops.aten.tanh_backward(of_scores, tile.of_scores(capped))
+            torch.bmm(of_scores, tile.of_keys(key), out=tile.of_queries(of_query))
+            tile.of_keys(of_key).baddbmm_(of_scores.mT, tile.of_queries(query))
+        return of_query, of_key, of_value, of_bias, None, None, None

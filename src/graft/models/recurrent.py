@@ -55,7 +55,13 @@ class LockedDropout(nn.Module):
 
 
 class WordEmbeddings(nn.Module):
-    """Token embeddings; training may leave out whole words, wherever they occur."""
+    """Token embeddings; training may leave out whole words, wherever they occur.
+
+    Attributes:
+        positions: There is no table of them: the layers read in order.
+    """
+
+    positions: None = None
 
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__()

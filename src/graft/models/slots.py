@@ -1,5 +1,6 @@
 """Where a cache keeps keys and values, and which rows of it are attended to in one call."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,7 @@ def _repeated(part: Tensor, slots: Tensor, tokens: int) -> Tensor:
 
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Zeros, of which a CPU's system gives memory only where it is written to."""
-    if like.device.type != "cpu" or like.dtype != torch.float32:
+    if like.device.type != "cpu":
         return torch.zeros(shape, dtype=like.dtype, device=like.device)
-    return torch.from_numpy(np.zeros(shape, dtype=np.float32))
+    size = math.prod(shape) * like.element_size()
+    return torch.from_numpy(np.zeros(size, dtype=np.uint8)).view(like.dtype).view(shape)

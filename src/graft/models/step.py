@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graft.models.attention import Rules
-from graft.models.layout import as_bias
+from graft.models.blocks import as_bias, seen_at
 from graft.models.rectangle import plain_attention
 from graft.models.slots import Slots, Span
-from graft.models.window import seen_at
 
 
 class MemoryStep:
@@ -39,16 +38,17 @@ class MemoryStep:
         for number, view in enumerate(self._views):
             key, value = slots.read(view.span, view.longest)
             part = query[view.rows]
-            bias = self._bias(number, rules.window, part)
-            if rules.bias is not None:
-                added = rules.bias(part * rules.scale, key.transpose(1, 2), self._distances(number))
-                bias = added if bias is None else added + bias
+            bias = self._bias(number, part, key, rules)
             outputs.append(_attend(part, key, value, bias, rules))
         joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return joined.flatten(0, 1)
 
-    def _bias(self, number: int, window: int | None, like: Tensor) -> Tensor | None:
-        """`[rows, 1, branches or 1, keys]`, added to a call's scores; the same in all layers."""
+    def _bias(self, number: int, query: Tensor, key: Tensor, rules: Rules) -> Tensor | None:
+        """`[rows, heads or 1, branches or 1, keys]`, added to the scores of a call."""
+        return self._mask(number, rules.window, query)
+
+    def _mask(self, number: int, window: int | None, like: Tensor) -> Tensor | None:
+        """The part of it that keeps keys from being seen; the same in all layers."""
         at = number, window
         if at not in self._biases:
             seen = self._seen(number, window)
@@ -59,9 +59,6 @@ class MemoryStep:
         """`bool[rows, branches or 1, keys]`; None where all is seen."""
         view = self._views[number]
         return None if view.full else view.keys < view.lengths[:, None, None]
-
-    def _distances(self, number: int) -> Tensor:
-        raise NotImplementedError("attention to an encoder has no distances")
 
 
 class OwnStep(MemoryStep):
@@ -95,6 +92,13 @@ class OwnStep(MemoryStep):
         self.slots, self.places = slots, places
         self._prompts, self._position, self._descent = prompts, position, descent
         self._known: dict[int, Tensor] = {}
+
+    def _bias(self, number: int, query: Tensor, key: Tensor, rules: Rules) -> Tensor | None:
+        mask = self._mask(number, rules.window, query)
+        if rules.bias is None:
+            return mask
+        added = rules.bias(query * rules.scale, key.transpose(1, 2), self._distances(number))
+        return added if mask is None else added + mask
 
     def _seen(self, number: int, window: int | None) -> Tensor | None:
         view = self._views[number]

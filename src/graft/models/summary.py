@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from rich.table import Table as RichTable
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from graft.display import Table
 from graft.models.batch import Batch
@@ -247,7 +248,6 @@ def _run(model: Any) -> tuple[dict[nn.Module, tuple[str | int, ...]], Counter[nn
             first, *others = output.shape
             outputs.setdefault(module, (_ROWS.get(first, first), *others))
 
-    formats = {each.dtype for each in model.parameters()}
     batch = _short(_READ)
     if model.config.decoder is not None:
         batch = replace(batch, decoder=_short(_WRITTEN))
@@ -255,15 +255,23 @@ def _run(model: Any) -> tuple[dict[nn.Module, tuple[str | int, ...]], Counter[nn
     hooks = [module.register_forward_hook(note) for module in model.modules()]
     try:
         # With gradients, so that layers do not keep their weights in another layout too.
-        mixed = torch.autocast(model.device.type, torch.bfloat16, enabled=len(formats) > 1)
-        with torch.enable_grad(), mixed:
-            model.eval()(batch.to(model.device), hidden=True)
+        with torch.enable_grad():
+            functional_call(
+                model.eval(), _of_one_format(model), (batch.to(model.device),), {"hidden": True}
+            )
     finally:
         for hook in hooks:
             hook.remove()
         for module, was in training.items():
             module.training = was
     return outputs, calls
+
+
+def _of_one_format(model: nn.Module) -> dict[str, Tensor]:
+    """What takes the place of weights whose numbers have several formats, which do not mix."""
+    weights = dict(model.named_parameters())
+    several = len({each.dtype for each in weights.values()}) > 1
+    return {name: each.float() for name, each in weights.items()} if several else {}
 
 
 def _short(lengths: tuple[int, ...]) -> Batch:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from graft.errors import ModelError
 
-_PIECE = 16 << 20  # bytes that are in memory at once while a tensor is copied from a mapped file
+_PIECE = 4 << 20  # bytes that are in memory at once while a tensor is copied from a mapped file,
+_SHARE = 256  # or this part of the file: mapping it anew takes a moment
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class MappedFile(WeightsFile):
         self._kept = self._open()
         self._passing: Callable[[str], Tensor] | None = None
         self._passed = 0
+        self._piece = max(_PIECE, path.stat().st_size // _SHARE)
 
     @abstractmethod
     def _open(self) -> Callable[[str], Tensor]:
@@ -68,15 +70,16 @@ class MappedFile(WeightsFile):
         shape, dtype = self.entries[name].shape, self.entries[name].dtype
         rows = shape[0] if shape else 1
         row = max(1, prod(shape[1:]))
-        step = max(1, _PIECE // (row * dtype.itemsize))
+        step = max(1, self._piece // (row * dtype.itemsize))
         for start in range(0, rows, step):
-            tensor = self._pass(min(step, rows - start) * row * dtype.itemsize)(name)
-            yield tensor[start : start + step] if shape else tensor
+            read = self._pass(min(step, rows - start) * row * dtype.itemsize)
+            yield read(name)[start : start + step] if shape else read(name)
+            del read
 
     def _pass(self, size: int) -> Callable[[str], Tensor]:
         """A mapping of which no more than a piece was looked at."""
         self._passed += size
-        if self._passing is None or self._passed > _PIECE:
+        if self._passing is None or self._passed > self._piece:
             self._passing, self._passed = None, size
             self._passing = self._open()
         return self._passing
