@@ -10,7 +10,8 @@ from torch import Tensor
 
 import graft
 from graft.models.attention import ATTENTION, Attention, Rules, attend
-from graft.models.layout import Layout
+from graft.models.blocks import seen_at
+from graft.models.layout import Layout, plan_islands
 from small import random_ids
 
 ON_CPU = sorted(set(ATTENTION) - {"reference", "varlen"})
@@ -38,6 +39,12 @@ RULES = {
     "causal cap": {"causal": True, "cap": 0.5},
     "bias of distances": {"bias": lambda query, key, distances: distances[:, None] / 50},
     "bias of contents": {"bias": lambda query, key, distances: _contents(query, key)},
+    "causal window, bias, cap": {
+        "causal": True,
+        "window": 40,
+        "cap": 0.5,
+        "bias": lambda query, key, distances: _contents(query, key),
+    },
 }
 """What may differ between models."""
 
@@ -121,6 +128,54 @@ class TestOtherQueries:
         expected = with_gradients(ATTENTION["reference"], [query, key, value], layout)
         found = with_gradients(ATTENTION[name], [query, key, value], layout)
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, {"causal": True}, {"window": 30}, {"cap": 0.5}], ids=str)
+@pytest.mark.parametrize("kinds", ["heads", "all heads alike", "keys alone"])
+@pytest.mark.parametrize("lengths", [[1], [3, 200, 1, 64, 64, 65, 7], [300, 301]], ids=str)
+def test_a_learned_bias(lengths: list[int], kinds: str, changes: dict[str, Any]) -> None:
+    """Its gradient is the sum over all that share a value, of whatever shape it is."""
+    batch, parts = inputs(lengths, heads=6, key_heads=2)
+    source = torch.Generator().manual_seed(1)
+    heads = 1 if kinds == "all heads alike" else 6
+    values = torch.randn(heads, 2 * max(lengths), generator=source)
+
+    def found(attention: Attention) -> tuple[Tensor, list[Tensor], Tensor]:
+        table = values.clone().requires_grad_()
+
+        def bias(query: Tensor, key: Tensor, distances: Tensor) -> Tensor:
+            if kinds == "keys alone":
+                return table[None, :, None, : key.shape[1]]
+            return table[:, distances + max(lengths)].transpose(0, 1)
+
+        how = rules(bias=bias, **changes)
+        output, gradients = with_gradients(attention, parts, batch.layout, how)
+        assert table.grad is not None
+        return output, gradients, table.grad
+
+    torch.testing.assert_close(
+        found(ATTENTION["islands"]), found(ATTENTION["reference"]), atol=2e-4, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 95, 96, 1000])
+@pytest.mark.parametrize(("causal", "window"), [(True, None), (True, 40), (False, 40)])
+def test_blocks_hold_what_is_seen_and_little_else(
+    length: int, causal: bool, window: int | None
+) -> None:
+    lengths = torch.tensor([length, max(1, length - 3)])
+    (island,) = plan_islands(lengths) if length < 100 else plan_islands(lengths[:1])
+    distances = island.distances[0]
+    expected = seen_at(distances, causal, window)
+    found = torch.zeros(length, length, dtype=torch.bool)
+    made = 0
+    for block in island.blocks(causal, window, torch.zeros(1)):
+        mask = block.whole_mask
+        found[block.queries, block.keys] = True if mask is None else mask[0, 0] == 0
+        made += block.size[0] * block.size[1]
+    assert expected is None or torch.equal(found, expected)
+    if length == 1000:
+        assert made < 1.15 * int(found.sum()) + 64 * length
 
 
 @settings(max_examples=40, deadline=None)

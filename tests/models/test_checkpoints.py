@@ -305,7 +305,7 @@ class TestHeads:
 
     def test_a_task_there_is_no_head_for(self, folder: Path) -> None:
         with pytest.raises(
-            ModelError, match="bert have no head for juggling. They have: text-class"
+            ModelError, match=r"bert have no head for juggling. They have: text-class"
         ):
             graft.Model.from_pretrained(folder, task="juggling", labels=LABELS)
 

@@ -67,7 +67,7 @@ def test_random_unicode(name: str, subjects: dict[str, oracles.Subject]) -> None
 
 
 def test_sums_of_scores_in_a_long_text(subjects: dict[str, oracles.Subject]) -> None:
-    """Two cuts of "!!!!" score the same: which is taken depends on how the sum up to it is rounded."""
+    """Of two cuts of "!!!!" that score the same, the rounding of the sum up to them decides."""
     source = random.Random(3)
     words = ["the", "house", "sellers", "of", "astronomy", "schedule", "zebra", "quickly"]
     text = " ".join(f"{source.choice(words)} !!!!" for _ in range(25_000))

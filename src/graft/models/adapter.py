@@ -22,8 +22,8 @@ from graft.models.config import Config
 from graft.models.generation.config import GenerationConfig
 from graft.models.heads import HEADS
 from graft.models.labels import answers, label_order, label_settings, saved_labels, spell
-from graft.models.loading import UnknownFamilyError
 from graft.models.model import Model, Output
+from graft.models.model_files import UnknownFamilyError
 from graft.models.report import LoadReport
 from graft.models.saving import remove_others
 

@@ -12,6 +12,7 @@ _ROWS = 4096  # of the inputs that the weight is laid out for; others are right 
 _MANY = 64  # rows from which on both layouts do
 _THERE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 _DTYPES = (torch.float32, torch.bfloat16)
+_SOME = 16  # rows from which on the operator is quicker in training
 _PATIENCE = 16  # products until a layout that does not fit is changed
 _FUSED = {
     None: ("none", ""),
@@ -82,7 +83,7 @@ class Linear(nn.Linear):
 
     On a CPU a pass over memory costs nearly as much as the product itself. Outside training one
     operator of PyTorch's own compiler, which has no gradient and no autocast, therefore does it
-    all. It reads the weight in a layout of its own.
+    all. It reads the weight in a layout of its own. In training it does the product alone.
     """
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
@@ -93,7 +94,7 @@ class Linear(nn.Linear):
         """`[tokens, inputs]` to `[tokens, outputs]`."""
         if activation in _FUSED and can_fuse(hidden, self.weight):
             return self._packed.product(hidden, self.weight, self.bias, activation)
-        output = super().forward(hidden)
+        output = _product(hidden, self.weight, self.bias)
         return output if activation is None else ACTIVATIONS[activation](output)
 
 
@@ -108,17 +109,54 @@ def linear(hidden: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed) 
     """
     if can_fuse(hidden, weight):
         return packed.product(hidden, weight, bias, None)
-    return nn.functional.linear(hidden, weight, bias)
+    return _product(hidden, weight, bias)
 
 
 def can_fuse(hidden: Tensor, weight: Tensor) -> bool:
     """Whether that operator is there, and takes these."""
+    return not torch.is_grad_enabled() and weight.dtype in _DTYPES and _takes(hidden, weight)
+
+
+def _takes(hidden: Tensor, weight: Tensor) -> bool:
     return (
-        hidden.device.type == "cpu"
+        _THERE
+        and hidden.device.type == "cpu"
         and hidden.dtype == weight.dtype
-        and weight.dtype in _DTYPES
         and not weight.is_inference()
-        and _THERE
-        and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+def _product(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """With gradients; from some rows on that operator is the quicker one in float32."""
+    many = hidden.dim() == 2 and len(hidden) >= _SOME and weight.dtype == torch.float32
+    if not many or not torch.is_grad_enabled() or not _takes(hidden, weight):
+        return nn.functional.linear(hidden, weight, bias)
+    output: Tensor = _Product.apply(hidden, weight, bias)  # type: ignore[no-untyped-call]
+    return output
+
+
+class _Product(torch.autograd.Function):
+    """The gradient of the weight, whose factors are both transposed, is PyTorch's own product."""
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, hidden: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor:
+        ctx.save_for_backward(hidden, weight)
+        return _times(hidden, weight, bias)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+        hidden, weight = ctx.saved_tensors
+        of_hidden, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            _times(gradient, weight.t()) if of_hidden else None,
+            gradient.t() @ hidden if of_weight else None,
+            gradient.sum(0) if of_bias else None,
+        )
+
+
+def _times(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    return product

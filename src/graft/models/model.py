@@ -28,14 +28,8 @@ from graft.models.generation.rules import AllowedTokens
 from graft.models.generation.stopping import Decode
 from graft.models.heads import HEADS, SequenceHead
 from graft.models.labels import check_labels, label_settings, spell
-from graft.models.loading import (
-    SENTENCE,
-    Loader,
-    UnknownFamilyError,
-    as_dtype,
-    find_files,
-    without_weights,
-)
+from graft.models.loading import Loader, as_device, as_dtype, without_weights
+from graft.models.model_files import SENTENCE, UnknownFamilyError, find_files
 from graft.models.parts import DrawsItself, build_body, build_head
 from graft.models.report import LoadReport
 from graft.models.resizing import Resizable
@@ -287,7 +281,7 @@ class Model(Resizable):
         checkpoint = Checkpoint(files.weights(task), files.family)
         names = {**model._names(files.family), **projection_names(model.config)}
         loader = Loader(model, names, files, checkpoint)
-        model.report = loader.load(as_dtype(dtype, checkpoint), torch.device(device))
+        model.report = loader.load(as_dtype(dtype, checkpoint), as_device(device))
         if task in TASKS:
             model.generation = read_generation_config(files.path.parent, files.settings)
         return model.eval()

@@ -27,7 +27,8 @@ class RMSNorm(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """Args: hidden, any shape. Returns: the same shape."""
         weight = self.weight + self.offset if self.offset else self.weight
-        if hidden.device.type == "cpu" and hidden.dtype == weight.dtype == torch.float32:
+        on_cpu = hidden.device.type == "cpu" and hidden.dtype == weight.dtype == torch.float32
+        if on_cpu and torch.is_grad_enabled():
             output: Tensor = _RMSNorm.apply(hidden, weight, self.eps)  # type: ignore[no-untyped-call]
             return output
         return F.rms_norm(hidden, weight.shape, weight.to(hidden.dtype), self.eps)

@@ -55,12 +55,13 @@ def rectangle_attention(
     q, k, v = (_by_key_head(part, key_heads) for part in (query, key, value))
     added = None if bias is None else _bias_by_key_head(bias, key_heads)
     inputs = (q, k, v) if added is None else (q, k, v, added)
-    tiles = plan_tiles(q, k, blocks)
+    tiles = plan_tiles(q, len(query), key.shape[1], blocks)
     if needs_gradient(*inputs) or dropout:
         output = _Training.apply(q, k, v, added, tiles, dropout, cap)  # type: ignore[no-untyped-call]
     else:
         output = _inference(q, k, v, added, tiles, cap, bounded)
-    joined: Tensor = output.unflatten(2, (-1, group)).transpose(1, 2).flatten(2, 3)
+    output = output.view(len(query), key_heads, query.shape[1], group, -1)
+    joined: Tensor = output.transpose(1, 2).flatten(2, 3)
     return joined
 
 
@@ -129,12 +130,12 @@ def needs_gradient(*parts: Tensor) -> bool:
 
 
 def _by_key_head(part: Tensor, key_heads: int) -> Tensor:
-    """`[sequences, length, heads, size]` to `[sequences, key_heads, length * group, size]`.
+    """`[sequences, length, heads, size]` to `[sequences * key_heads, length * group, size]`.
 
     Heads that share keys are as many queries of one head.
     """
     grouped: Tensor = part.unflatten(2, (key_heads, -1)).transpose(1, 2)
-    return grouped.flatten(2, 3).contiguous()
+    return grouped.flatten(2, 3).flatten(0, 1)
 
 
 def _bias_by_key_head(bias: Tensor, key_heads: int) -> Tensor:
@@ -156,7 +157,7 @@ def _inference(
     """Bounded scores need no maximum, and dividing by the sum of their exponentials can wait until
     the output: they are passed over twice and not four times."""
     buffer = query.new_empty(max(tile.size for tile in tiles))
-    output = query.new_empty(*query.shape[:3], value.shape[3])
+    output = query.new_empty(*query.shape[:2], value.shape[2])
     for tile in tiles:
         scores = buffer[: tile.size].view(tile.shape)
         _fill(scores, query, key, tile)
@@ -193,7 +194,7 @@ class _Training(torch.autograd.Function):
         weights = query.new_empty(tiles[-1].stop)
         capped = None if cap is None else torch.empty_like(weights)
         keep = keep_factors(weights.shape, dropout, weights.dtype) if dropout else None
-        output = query.new_empty(*query.shape[:3], value.shape[3])
+        output = query.new_empty(*query.shape[:2], value.shape[2])
         for tile in tiles:
             part = tile.of_scores(weights)
             _fill(part, query, key, tile)
@@ -213,8 +214,8 @@ class _Training(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[no-untyped-def]
         query, key, value, weights, keep, capped = ctx.saved_tensors
         gradient = gradient.contiguous()
-        of_query = torch.empty_like(query)
-        of_key, of_value = torch.zeros_like(key), torch.zeros_like(value)
+        of_query = query.new_empty(query.shape)
+        of_key, of_value = key.new_zeros(key.shape), value.new_zeros(value.shape)
         of_bias = None if ctx.bias is None else torch.zeros_like(ctx.bias)
         for tile in ctx.tiles:
             part, of_output = tile.of_scores(weights), tile.of_queries(gradient)

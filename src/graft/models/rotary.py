@@ -43,8 +43,33 @@ def rotation(
 def rotate(heads: Tensor, rotation: Rotation) -> Tensor:
     """Turns `[tokens, heads, head_size]`: feature `i` is paired with the one half a head on."""
     cos, sin = (part.to(heads.dtype) for part in rotation)
+    if not torch.is_grad_enabled():
+        return _turn(heads, cos, sin)
+    turned: Tensor = _Turn.apply(heads, cos, sin)  # type: ignore[no-untyped-call]
+    return turned
+
+
+class _Turn(torch.autograd.Function):
+    """Backward turns the other way: nothing but the angles is kept for it."""
+
+    @staticmethod
+    def forward(ctx, heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(cos, sin)
+        return _turn(heads, cos, sin)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[no-untyped-def]
+        cos, sin = ctx.saved_tensors
+        return _turn(gradient, cos, -sin), None, None
+
+
+def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    output = torch.empty_like(heads, memory_format=torch.contiguous_format)
     first, second = heads.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    new_first, new_second = output.chunk(2, dim=-1)
+    torch.mul(first, cos, out=new_first).addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=new_second).addcmul_(first, sin)
+    return output
 
 
 def frequencies(rotary: Rotary, head_size: int, lengths: Tensor) -> Tensor:

@@ -16,18 +16,22 @@ class Tile:
     Attributes:
         sequences: Which sequences of the rectangle.
         heads: Which heads of keys.
+        rows: The same as rows of `[sequences * key_heads, ...]`.
         block: Which queries and keys of these.
         group: How many heads of queries share one of keys.
         start: Where the tile begins in memory that holds the scores of all tiles.
         shape: Of the scores: `(sequences * heads, queries * group, keys)`.
+        alone: Whether it is the only one, and has all there is.
     """
 
     sequences: slice
     heads: slice
+    rows: slice
     block: Block
     group: int
     start: int
     shape: tuple[int, int, int]
+    alone: bool
 
     @property
     def size(self) -> int:
@@ -41,14 +45,15 @@ class Tile:
         return self.start + self.size
 
     def of_queries(self, whole: Tensor) -> Tensor:
-        """Its queries of `[sequences, key_heads, queries * group, size]`."""
+        """Its queries of `[sequences * key_heads, queries * group, size]`."""
+        if self.alone:
+            return whole
         first, last = self.block.queries.start, self.block.queries.stop
-        rows = slice(first * self.group, last * self.group)
-        return whole[self.sequences, self.heads, rows].flatten(0, 1)
+        return whole[self.rows, first * self.group : last * self.group]
 
     def of_keys(self, whole: Tensor) -> Tensor:
-        """Its keys of `[sequences, key_heads, keys, size]`."""
-        return whole[self.sequences, self.heads, self.block.keys].flatten(0, 1)
+        """Its keys of `[sequences * key_heads, keys, size]`."""
+        return whole if self.alone else whole[self.rows, self.block.keys]
 
     def of_scores(self, all_scores: Tensor) -> Tensor:
         """Its scores in the memory that holds those of all tiles."""
@@ -61,6 +66,8 @@ class Tile:
             scores: Of its shape.
             bias: `[sequences or 1, key_heads or 1, queries or 1, group or 1, keys]`.
         """
+        if bias is None and self.block.mask is None:
+            return
         apart = self._apart(scores)
         if bias is not None:
             apart += self._of_bias(bias)
@@ -87,24 +94,27 @@ class Tile:
         return bias[(*parts, slice(None), self.block.keys)]
 
 
-def plan_tiles(query: Tensor, key: Tensor, blocks: list[Block]) -> list[Tile]:
+def plan_tiles(query: Tensor, sequences: int, keys: int, blocks: list[Block]) -> list[Tile]:
     """All tiles of a rectangle.
 
     Args:
-        query: `[sequences, key_heads, queries * group, size]`.
-        key: `[sequences, key_heads, keys, size]`.
+        query: `[sequences * key_heads, queries * group, size]`.
+        sequences: How many there are.
+        keys: In each of them.
         blocks: Of the queries; together they have all of them.
     """
-    sequences, heads = key.shape[:2]
-    group = query.shape[2] // blocks[-1].queries.stop
+    heads, group = len(query) // sequences, query.shape[1] // blocks[-1].queries.stop
     tiles: list[Tile] = []
+    start = 0
     for block in blocks:
-        queries, keys = block.size
-        room = max(1, _TILE_BYTES // (queries * group * keys * query.element_size()))
-        for rows, columns in _parts(sequences, heads, room):
-            count = (rows.stop - rows.start) * (columns.stop - columns.start)
-            start = tiles[-1].stop if tiles else 0
-            tiles.append(Tile(rows, columns, block, group, start, (count, queries * group, keys)))
+        queries, reached = block.size
+        room = max(1, _TILE_BYTES // (queries * group * reached * query.element_size()))
+        for part, columns in _parts(sequences, heads, room):
+            rows = slice(part.start * heads + columns.start, (part.stop - 1) * heads + columns.stop)
+            shape = (rows.stop - rows.start, queries * group, reached)
+            alone = shape == (len(query), query.shape[1], keys)
+            tiles.append(Tile(part, columns, rows, block, group, start, shape, alone))
+            start = tiles[-1].stop
     return tiles
 
 
