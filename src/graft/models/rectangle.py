@@ -2,7 +2,8 @@
 
 PyTorch's fused kernel is slower than plain matrix products here: heads are narrow (32 to 64 wide),
 so that most of the time goes into the scores. Working through a few heads at a time keeps those in
-the cache, and one buffer serves all tiles.
+the cache, and one buffer serves all tiles. What a product gives is copied to its place: written
+there at once, a place with gaps would have PyTorch multiply one head after another.
 """
 
 import math
@@ -164,12 +165,11 @@ def _inference(
         if cap is not None:
             scores.div_(cap).tanh_().mul_(cap)
         tile.add(scores, bias)
-        part = tile.of_queries(output)
+        weights = scores.exp2_() if bounded else torch.softmax(scores, -1, out=scores)
+        part = torch.bmm(weights, tile.of_keys(value))
         if bounded:
-            torch.bmm(scores.exp2_(), tile.of_keys(value), out=part)
-            part /= scores.sum(-1, keepdim=True)
-        else:
-            torch.bmm(torch.softmax(scores, -1, out=scores), tile.of_keys(value), out=part)
+            part /= weights.sum(-1, keepdim=True)
+        tile.of_queries(output).copy_(part)
     return output
 
 
@@ -204,7 +204,7 @@ class _Training(torch.autograd.Function):
             tile.add(part, bias)
             torch.softmax(part, -1, out=part)
             kept = part if keep is None else part * tile.of_scores(keep)
-            torch.bmm(kept, tile.of_keys(value), out=tile.of_queries(output))
+            tile.of_queries(output).copy_(torch.bmm(kept, tile.of_keys(value)))
         ctx.save_for_backward(query, key, value, weights, keep, capped)
         ctx.tiles = tiles
         ctx.bias = bias if bias is not None and bias.requires_grad else None
@@ -220,7 +220,7 @@ class _Training(torch.autograd.Function):
         for tile in ctx.tiles:
             part, of_output = tile.of_scores(weights), tile.of_queries(gradient)
             kept = part if keep is None else part * tile.of_scores(keep)
-            tile.of_keys(of_value).baddbmm_(kept.mT, of_output)
+            tile.of_keys(of_value).add_(torch.bmm(kept.mT, of_output))
             of_weights = torch.bmm(of_output, tile.of_keys(value).mT)
             if keep is not None:
                 of_weights *= tile.of_scores(keep)
@@ -230,6 +230,6 @@ class _Training(torch.autograd.Function):
                 tile.add_to_bias(of_bias, of_scores)
             if capped is not None:
                 of_scores = torch.ops.aten.tanh_backward(of_scores, tile.of_scores(capped))
-            torch.bmm(of_scores, tile.of_keys(key), out=tile.of_queries(of_query))
-            tile.of_keys(of_key).baddbmm_(of_scores.mT, tile.of_queries(query))
+            tile.of_queries(of_query).copy_(torch.bmm(of_scores, tile.of_keys(key)))
+            tile.of_keys(of_key).add_(torch.bmm(of_scores.mT, tile.of_queries(query)))
         return of_query, of_key, of_value, of_bias, None, None, None
