@@ -18,6 +18,7 @@ from graft.models.dropout import keep_factors
 from graft.models.tiles import Tile, plan_tiles
 
 LOG2_E = math.log2(math.e)
+_FEW_SCORES = 1 << 16
 _SAFE_EXPONENT = 64.0  # a sum of 10^10 such exponentials is still a number
 
 
@@ -48,7 +49,7 @@ def rectangle_attention(
     Returns:
         `[sequences, queries, heads, value_size]`.
     """
-    if query.device.type != "cpu":
+    if query.device.type != "cpu" or (not bounded and is_small(query, key)):
         parts = [_whole(query, key, value, block, bias, dropout, cap) for block in blocks]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     key_heads = key.shape[2]
@@ -123,6 +124,17 @@ def scores_are_bounded(query: Tensor, key: Tensor, scale: float) -> bool:
     """
     largest = query.norm(dim=-1).amax() * key.norm(dim=-1).amax()
     return float(largest) * scale < _SAFE_EXPONENT
+
+
+def is_small(query: Tensor, key: Tensor) -> bool:
+    """Whether calls cost more than what they compute: then PyTorch's one kernel is quickest.
+
+    Args:
+        query: `[..., queries, heads, head_size]`, or packed: `[queries, heads, head_size]`.
+        key: The same of keys.
+    """
+    most = query[..., 0].numel() * key.shape[-3]
+    return most < _FEW_SCORES and query.device.type == "cpu" and not needs_gradient(query, key)
 
 
 def needs_gradient(*parts: Tensor) -> bool:
