@@ -10,6 +10,7 @@ from graft.models.blocks import as_bias, seen_at
 from graft.models.layout import Island, Layout, Side
 from graft.models.rectangle import (
     LOG2_E,
+    is_small,
     needs_gradient,
     plain_attention,
     rectangle_attention,
@@ -85,6 +86,7 @@ def islands_attention(
         and rules.bias is None
         and rules.cap is None
         and not needs_gradient(query, key, value)
+        and not is_small(query, key)
         and scores_are_bounded(query, key, rules.scale)
     )
     query = query * (rules.scale * LOG2_E if bounded else rules.scale)

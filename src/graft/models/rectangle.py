@@ -2,7 +2,8 @@
 
 PyTorch's fused kernel is slower than plain matrix products here: heads are narrow (32 to 64 wide),
 so that most of the time goes into the scores. Working through a few heads at a time keeps those in
-the cache, and one buffer serves all tiles.
+the cache, and one buffer serves all tiles. What a product gives is copied to its place: written
+there at once, a place with gaps would have PyTorch multiply one head after another.
 """
 
 import math
@@ -17,6 +18,7 @@ from graft.models.dropout import keep_factors
 from graft.models.tiles import Tile, plan_tiles
 
 LOG2_E = math.log2(math.e)
+_FEW_SCORES = 1 << 16
 _SAFE_EXPONENT = 64.0  # a sum of 10^10 such exponentials is still a number
 
 
@@ -47,7 +49,7 @@ def rectangle_attention(
     Returns:
         `[sequences, queries, heads, value_size]`.
     """
-    if query.device.type != "cpu":
+    if query.device.type != "cpu" or (not bounded and is_small(query, key)):
         parts = [_whole(query, key, value, block, bias, dropout, cap) for block in blocks]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     key_heads = key.shape[2]
@@ -124,6 +126,17 @@ def scores_are_bounded(query: Tensor, key: Tensor, scale: float) -> bool:
     return float(largest) * scale < _SAFE_EXPONENT
 
 
+def is_small(query: Tensor, key: Tensor) -> bool:
+    """Whether calls cost more than what they compute: then PyTorch's one kernel is quickest.
+
+    Args:
+        query: `[..., queries, heads, head_size]`, or packed: `[queries, heads, head_size]`.
+        key: The same of keys.
+    """
+    most = query[..., 0].numel() * key.shape[-3]
+    return most < _FEW_SCORES and query.device.type == "cpu" and not needs_gradient(query, key)
+
+
 def needs_gradient(*parts: Tensor) -> bool:
     """Whether a backward pass may come."""
     return torch.is_grad_enabled() and any(part.requires_grad for part in parts)
@@ -164,12 +177,11 @@ def _inference(
         if cap is not None:
             scores.div_(cap).tanh_().mul_(cap)
         tile.add(scores, bias)
-        part = tile.of_queries(output)
+        weights = scores.exp2_() if bounded else torch.softmax(scores, -1, out=scores)
+        part = torch.bmm(weights, tile.of_keys(value))
         if bounded:
-            torch.bmm(scores.exp2_(), tile.of_keys(value), out=part)
-            part /= scores.sum(-1, keepdim=True)
-        else:
-            torch.bmm(torch.softmax(scores, -1, out=scores), tile.of_keys(value), out=part)
+            part /= weights.sum(-1, keepdim=True)
+        tile.of_queries(output).copy_(part)
     return output
 
 
@@ -204,7 +216,7 @@ class _Training(torch.autograd.Function):
             tile.add(part, bias)
             torch.softmax(part, -1, out=part)
             kept = part if keep is None else part * tile.of_scores(keep)
-            torch.bmm(kept, tile.of_keys(value), out=tile.of_queries(output))
+            tile.of_queries(output).copy_(torch.bmm(kept, tile.of_keys(value)))
         ctx.save_for_backward(query, key, value, weights, keep, capped)
         ctx.tiles = tiles
         ctx.bias = bias if bias is not None and bias.requires_grad else None
@@ -220,7 +232,7 @@ class _Training(torch.autograd.Function):
         for tile in ctx.tiles:
             part, of_output = tile.of_scores(weights), tile.of_queries(gradient)
             kept = part if keep is None else part * tile.of_scores(keep)
-            tile.of_keys(of_value).baddbmm_(kept.mT, of_output)
+            tile.of_keys(of_value).add_(torch.bmm(kept.mT, of_output))
             of_weights = torch.bmm(of_output, tile.of_keys(value).mT)
             if keep is not None:
                 of_weights *= tile.of_scores(keep)
@@ -230,6 +242,6 @@ class _Training(torch.autograd.Function):
                 tile.add_to_bias(of_bias, of_scores)
             if capped is not None:
                 of_scores = torch.ops.aten.tanh_backward(of_scores, tile.of_scores(capped))
-            torch.bmm(of_scores, tile.of_keys(key), out=tile.of_queries(of_query))
-            tile.of_keys(of_key).baddbmm_(of_scores.mT, tile.of_queries(query))
+            tile.of_queries(of_query).copy_(torch.bmm(of_scores, tile.of_keys(key)))
+            tile.of_keys(of_key).add_(torch.bmm(of_scores.mT, tile.of_queries(query)))
         return of_query, of_key, of_value, of_bias, None, None, None
