@@ -23,7 +23,7 @@ from graft.data.batches import EncodedDataset, TrainingBatches, evaluation_batch
 from graft.models.precision import autocast
 from graft.train.optim import adamw, clip_gradients, layer_groups, sparse_embeddings
 
-ROWS = {"trec": 1024, "sst2": 1024, "imdb": 96}
+ROWS = {"trec": 512, "sst2": 512, "imdb": 64}
 BATCH = {"trec": 32, "sst2": 32, "imdb": 16}
 SINGLES = 40
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
