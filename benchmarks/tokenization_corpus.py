@@ -86,11 +86,16 @@ def encode(spec: Path, source: Path, target: Path) -> None:
         pa.ipc.new_stream(out, _IDS) as writer,
     ):
         for batch in pa.ipc.open_stream(texts):
-            found = tokenizer.encode_batch(batch.column(0))
-            rows = pa.LargeListArray.from_arrays(found.offsets, found.ids)
-            writer.write_batch(pa.record_batch([rows], schema=_IDS))
+            writer.write_batch(ids_of(tokenizer, batch))
     seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "memory": _peak_memory() - interpreter}))
+
+
+def ids_of(tokenizer: graft.Tokenizer, texts: pa.RecordBatch) -> pa.RecordBatch:
+    """A record batch of ids for one of texts."""
+    found = tokenizer.encode_batch(texts.column(0))
+    rows = pa.LargeListArray.from_arrays(found.offsets, found.ids)
+    return pa.record_batch([rows], schema=_IDS)
 
 
 def _peak_memory() -> float:

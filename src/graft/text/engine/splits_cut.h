@@ -13,13 +13,19 @@ inline Span make_span(std::size_t start, std::size_t end) {
   return {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(end)};
 }
 
+// Words and tokens of texts up to so many bytes keep their room from text to text. Longer ones get all they
+// can need at once, as a vector that grows by copying takes three times its size, and give it back.
+constexpr std::size_t kKeptBytes = 1 << 20;
+
 // Replaces each word by the pieces that `cut(bytes, start, pieces)` appends for it; `start` is where
 // the word's bytes stand in the text.
 template <typename Cut>
 void cut_words(Words& words, Cut cut) {
-  thread_local std::vector<Span> pieces;  // keeps its room from text to text
+  thread_local std::vector<Span> pieces;
+  if (pieces.capacity() > kKeptBytes) pieces = {};
   pieces.clear();
   const std::string_view text = words.text.bytes;
+  if (text.size() > kKeptBytes) pieces.reserve(text.size());
   for (const Span word : words.words) cut(text.substr(word.start, word.end - word.start), word.start, pieces);
   words.words.swap(pieces);
   words.whole = false;

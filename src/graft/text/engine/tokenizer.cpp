@@ -5,6 +5,7 @@
 
 #include "ascii.h"
 #include "byte_hash.h"
+#include "splits_cut.h"
 #include "unicode.h"
 
 namespace graft {
@@ -72,6 +73,16 @@ struct Tokenizer::Worker {
   std::vector<std::uint32_t> chars;
   Tokens first;
   Tokens second;
+
+  // Give back the memory that only a huge text needs.
+  void forget_huge_words() {
+    if (words.words.capacity() > kKeptBytes) words = Words();
+    if (part.words.capacity() > kKeptBytes) part = Words();
+  }
+  void forget_huge_tokens() {
+    if (first.ids.capacity() > kKeptBytes) first = Tokens();
+    if (second.ids.capacity() > kKeptBytes) second = Tokens();
+  }
 };
 
 Tokenizer::Tokenizer(Parts parts)
@@ -122,7 +133,9 @@ void Tokenizer::encode_block(const Strings& texts, const Strings* pairs, const B
   for (std::size_t i = block.begin; i < block.end; ++i) {
     read_text(texts, i, "Text", tokens_to(worker.first));
     if (pairs) read_text(*pairs, i, "Second text", tokens_to(worker.second));
+    worker.forget_huge_words();
     writer.write(worker.first, worker.second, i);
+    worker.forget_huge_tokens();
   }
 }
 
@@ -177,6 +190,7 @@ void Tokenizer::each_part(std::string_view text, bool wants_spans, Worker& worke
 
 void Tokenizer::tokenize(std::string_view text, bool aligned, Worker& worker, Tokens& tokens) const {
   tokens.clear();
+  if (text.size() > kKeptBytes) tokens.ids.reserve(text.size());
   std::int32_t word = 0;
   each_part(
       text, aligned, worker,
