@@ -49,6 +49,17 @@ def test_order_and_company_do_not_matter(
     torch.testing.assert_close(shuffled, logits[order], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_answer_does_not_depend_on_those_before(dtype: torch.dtype) -> None:
+    fresh, asked = (make_classifier(max_positions=512).to(dtype) for _ in range(2))
+    asked.load_state_dict(fresh.state_dict())
+    with torch.inference_mode():
+        asked(graft.Batch.from_sequences(random_ids([9, 30, 4])))
+        for question in random_ids([*range(1, 30)]):
+            batch = graft.Batch.from_sequences([question])
+            assert torch.equal(asked(batch).logits, fresh(batch).logits)
+
+
 @torch.inference_mode()
 def test_hidden_states_do_not_change_the_logits(classifier: graft.Model) -> None:
     batch = graft.Batch.from_sequences(random_ids([4, 30, 4, 1]))

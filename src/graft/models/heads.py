@@ -99,7 +99,7 @@ class VocabularyHead(nn.Module):
         self.shape = shape
         width = config.embedding_size or config.hidden_size
         self.dense = self.norm = self.weight = self.bias = None
-        self._packed = Packed()
+        self._packed = Packed(config.causal)
         if shape.dense:
             self.dense = Linear(config.hidden_size, width, bias=shape.dense_bias)
             self.norm = make_norm(config.norm, width)

@@ -103,8 +103,9 @@ class Attention(nn.Module):
         self.layer = layer
         self.heads, self.head_size = config.heads, config.width_of_head
         self.widths = [config.query_width, config.key_width, config.key_width]
-        self.qkv = Linear(config.hidden_size, sum(self.widths), bias=config.attention_bias)
-        self.output = Linear(config.query_width, config.hidden_size, bias=config.output_bias)
+        hidden, causal = config.hidden_size, config.causal
+        self.qkv = Linear(hidden, sum(self.widths), config.attention_bias, by_token=causal)
+        self.output = Linear(config.query_width, hidden, config.output_bias, by_token=causal)
         self.query_norm = self.key_norm = None
         if config.query_key_norm:
             norm = config.norm
@@ -190,10 +191,10 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.layer = layer
         self.head_size, self.width = config.width_of_head, config.key_width
-        bias = config.attention_bias
-        self.query = Linear(config.hidden_size, config.query_width, bias=bias)
-        self.keys_values = Linear(config.hidden_size, 2 * config.key_width, bias=bias)
-        self.output = Linear(config.query_width, config.hidden_size, bias=config.output_bias)
+        hidden, bias = config.hidden_size, config.attention_bias
+        self.query = Linear(hidden, config.query_width, bias, by_token=True)
+        self.keys_values = Linear(hidden, 2 * config.key_width, bias)
+        self.output = Linear(config.query_width, hidden, config.output_bias, by_token=True)
         self.dropout = config.attention_dropout
         self.rules = Rules(config.scale)
 
@@ -223,10 +224,11 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        width, bias = config.intermediate_size, config.feed_forward_bias
+        width, bias, causal = config.intermediate_size, config.feed_forward_bias, config.causal
         self.gated = config.gated
-        self.up = Linear(config.hidden_size, 2 * width if config.gated else width, bias=bias)
-        self.down = Linear(width, config.hidden_size, bias=bias)
+        wide = 2 * width if config.gated else width
+        self.up = Linear(config.hidden_size, wide, bias, by_token=causal)
+        self.down = Linear(width, config.hidden_size, bias, by_token=causal)
         self.activation = config.activation
         self.dropout = Dropout(config.activation_dropout)
 

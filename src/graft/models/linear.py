@@ -25,11 +25,17 @@ _FUSED = {
 class Packed:
     """A weight in the layout that the operator reads, kept next to it.
 
-    One token at a time wants another layout than several. Which one is kept follows what comes, but
-    slowly: laying a weight out costs as much as some products.
+    One token at a time wants another layout than several. Where tokens may come so, the one that is
+    kept follows what comes, but slowly: laying a weight out costs as much as some products. Layouts
+    differ in the last bit of what they give, so that elsewhere there is one: an answer does not
+    depend on the questions before it.
+
+    Args:
+        by_token: Whether tokens may come one at a time, as a text is written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, by_token: bool = False) -> None:
+        self.by_token = by_token
         self._packed: Tensor | None = None
         self._made_from: tuple[int, int, torch.dtype] | None = None
         self._for_one = False
@@ -52,10 +58,11 @@ class Packed:
     def _of(self, weight: Tensor, rows: int) -> Tensor:
         """Made anew where the weight is another one or was changed, or the layout does not fit."""
         state = (weight.data_ptr(), weight._version, weight.dtype)
-        misfit = rows < _MANY and (rows == 1) != self._for_one
+        one = rows == 1 and self.by_token
+        misfit = rows < _MANY and one != self._for_one
         self._misfits = self._misfits + 1 if misfit else 0
         if self._packed is None or self._made_from != state or self._misfits > _PATIENCE:
-            self._for_one = rows == 1
+            self._for_one = one
             self._packed = self._laid_out(weight)
             self._made_from, self._misfits = state, 0
         return self._packed
@@ -84,11 +91,19 @@ class Linear(nn.Linear):
     On a CPU a pass over memory costs nearly as much as the product itself. Outside training one
     operator of PyTorch's own compiler, which has no gradient and no autocast, therefore does it
     all. It reads the weight in a layout of its own. In training it does the product alone.
+
+    Args:
+        inputs: Width of the input.
+        outputs: Width of the output.
+        bias: Whether there is one.
+        by_token: Whether tokens may come one at a time, as a text is written.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, bias: bool = True, *, by_token: bool = False
+    ) -> None:
         super().__init__(inputs, outputs, bias)
-        self._packed = Packed()
+        self._packed = Packed(by_token)
 
     def forward(self, hidden: Tensor, activation: Activation | None = None) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`."""

@@ -237,7 +237,7 @@ def _grow_head(head: VocabularyHead, size: int, parts: Parts, std: float) -> Non
     if head.bias is not None:
         bias = _grown(head.bias, size, parts, 0.0)
         head.bias = nn.Parameter(bias, requires_grad=head.bias.requires_grad)
-    head._packed = Packed()
+    head._packed = Packed(head._packed.by_token)
 
 
 def _fill_head(head: nn.Module, old: nn.Module, kept: Mapping[int, int]) -> None:
