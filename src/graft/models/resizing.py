@@ -4,6 +4,7 @@ What is kept gives the same answers as before. Weights are replaced by others, s
 made before know weights that are no longer used: make them anew.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -28,7 +29,7 @@ Parts = Mapping[int, Sequence[int]]
 PAD = "pad_token_id"
 
 
-class Resizable(nn.Module):
+class Resizable(nn.Module, ABC):
     """What a model does about its own size; see `graft.Model`, which is one."""
 
     config: Config
@@ -37,9 +38,9 @@ class Resizable(nn.Module):
     head: nn.Module | None
     generation: GenerationConfig
 
+    @abstractmethod
     def make_head(self) -> nn.Module:
         """A new head of the configuration, on the CPU."""
-        raise NotImplementedError
 
     def resize_vocabulary(self, size: int, parts: Parts | None = None) -> None:
         """Gives embeddings and the logits of tokens another number of rows.
