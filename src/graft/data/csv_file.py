@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from graft.data.bad_rows import BadRows
 from graft.data.checks import check_unique, check_utf8
+from graft.data.data_file import Content, DataFile, Format, Options, batches_of
 from graft.errors import DataError
 
 _OTHER_DELIMITERS = ";\t|"
@@ -178,3 +180,15 @@ def _with_lines(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
     for record in reader:
         yield line, record
         line = reader.line_num + 1  # type: ignore[attr-defined]
+
+
+def _csv(file: DataFile, _options: Options, _bad: BadRows) -> Content:
+    return Content(batches_of(read_csv(file.path, file.name)), untyped=True)
+
+
+def _tsv(file: DataFile, _options: Options, _bad: BadRows) -> Content:
+    return Content(batches_of(read_tsv(file.path, file.name)), untyped=True)
+
+
+CSV = Format("CSV", (".csv",), _csv)
+TSV = Format("TSV", (".tsv",), _tsv)

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.json as pa_json
 
+from graft.data.bad_rows import BadRows
 from graft.data.checks import BOM, check_utf8
+from graft.data.data_file import Content, DataFile, Format, Options, plain_batch
 from graft.errors import DataError
 
 # One record must fit into a block.
@@ -148,3 +150,12 @@ def _explain(places: _Places, name: str) -> None:
 
 def _kind(value: Any) -> str:
     return _KINDS.get(type(value), "an object" if isinstance(value, dict) else "null")
+
+
+def _json(file: DataFile, _options: Options, _bad: BadRows) -> Content:
+    table = read_json(file.path, file.name)
+    return Content(plain_batch(batch) for batch in table.to_batches())
+
+
+JSON = Format("JSON", (".json",), _json)
+JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"), _json)

@@ -1,86 +1,81 @@
-"""Reading one file into an Arrow table, whatever its kind."""
+"""The formats that Graft reads, in one table, and reading a file of any of them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graft.data.bad_rows import BadRows
 from graft.data.checks import check_not_empty, check_unique
-from graft.data.csv_file import read_csv, read_tsv
-from graft.data.features import Features, declared_features
-from graft.data.json_file import read_json
-from graft.data.roles import is_list
+from graft.data.csv_file import CSV, TSV
+from graft.data.data_file import Content, DataFile, Format, Options, plain_batch
+from graft.data.features import declared_features
+from graft.data.json_file import JSON, JSON_LINES
 from graft.errors import DataError
 
-KINDS = "CSV (.csv), TSV (.tsv), JSON Lines (.jsonl, .ndjson, .json) and Parquet (.parquet)"
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 
-
-@dataclass(frozen=True)
-class FileTable:
-    """What one file (or data frame) holds.
-
-    Attributes:
-        name: how errors name the file.
-        table: its rows. Strings are `string` and lists `list`, never their large or view variants.
-        declared: features that the file itself declares.
-        untyped: whether every column is text because the format has no types (CSV, TSV).
-    """
-
-    name: str
-    table: pa.Table
-    declared: Features = field(default_factory=dict)
-    untyped: bool = False
-
-
-def read_file(path: Path, name: str | None = None) -> FileTable:
-    """The rows of a CSV, TSV, JSON Lines or Parquet file; `name` is what errors call it.
-
-    Raises `DataError` for a file that is missing, empty, damaged, not UTF-8, or of another kind.
-    """
-    name = name or str(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{name}: Graft does not read {suffix or 'such'} files. It reads {KINDS}.")
-    check_not_empty(path, name)
-    if suffix in (".csv", ".tsv"):
-        table = read_csv(path, name) if suffix == ".csv" else read_tsv(path, name)
-        return FileTable(name, table, untyped=True)
-    if suffix == ".parquet":
-        table = _read_parquet(path, name)
-        return FileTable(name, plain_types(table), declared_features(table.schema))
-    return FileTable(name, plain_types(read_json(path, name)))
-
-
-def plain_types(table: pa.Table) -> pa.Table:
-    """`table` without its metadata, with plain strings and lists and nothing dictionary-encoded."""
-    fields = [pa.field(column.name, _plain(column.type)) for column in table.schema]
-    return table.replace_schema_metadata(None).cast(pa.schema(fields))
-
-
-def _plain(arrow_type: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(arrow_type):
-        return _plain(arrow_type.value_type)
-    if pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type):
-        return pa.string()
-    if is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
-        return pa.list_(_plain(arrow_type.value_type))
-    if pa.types.is_struct(arrow_type):
-        return pa.struct([(inner.name, _plain(inner.type)) for inner in arrow_type])
-    return arrow_type
-
-
-def _read_parquet(path: Path, name: str) -> pa.Table:
+def _read_parquet(file: DataFile, _options: Options, _bad: BadRows) -> Content:
+    damaged = "{}: not a whole Parquet file; it is damaged or was cut off ({}). "
+    advice = "Write or download it again."
     try:
-        with pq.ParquetFile(path, memory_map=True) as file:
-            check_unique(file.schema_arrow.names, name)
-            table = file.read()
+        parquet = pq.ParquetFile(file.path, memory_map=True)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{name}: not a whole Parquet file; it is damaged or was cut off ({reason}). "
-            "Write or download it again."
-        ) from error
-    index = [column for column in table.column_names if column.startswith("__index_level_")]
-    return table.drop_columns(index)
+        raise DataError(damaged.format(file.name, reason) + advice) from error
+    names = parquet.schema_arrow.names
+    check_unique(names, file.name)
+    columns = [column for column in names if not column.startswith("__index_level_")]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in parquet.iter_batches(batch_size=10_000, columns=columns):
+                yield plain_batch(batch)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(damaged.format(file.name, reason) + advice) from error
+
+    return Content(batches(), declared_features(parquet.schema_arrow))
+
+
+PARQUET = Format("Parquet", (".parquet",), _read_parquet)
+
+FORMATS: tuple[Format, ...] = (CSV, TSV, JSON_LINES, JSON, PARQUET)
+SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
+
+
+def kinds() -> str:
+    """The formats as an error lists them: "CSV (.csv), TSV (.tsv) and ..."."""
+    named = [f"{each.kind} ({', '.join(each.suffixes)})" for each in FORMATS]
+    return f"{', '.join(named[:-1])} and {named[-1]}"
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether the name of a file is that of one Graft reads."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def files_of(path: Path, name: str | None = None) -> list[DataFile]:
+    """The files of data that a path stands for: one, or the members of an archive."""
+    return [DataFile.of(path, name)]
+
+
+def format_of(file: DataFile) -> Format:
+    """The format that a file's suffix tells. Raises `DataError` for others."""
+    for each in FORMATS:
+        if file.suffix in each.suffixes:
+            return each
+    raise DataError(
+        f"{file.name}: Graft does not read {file.suffix or 'such'} files. It reads {kinds()}."
+    )
+
+
+def read_file(file: DataFile, options: Options, bad: BadRows) -> Content:
+    """The rows of a file, a batch at a time.
+
+    Raises `DataError` for a file that is missing, empty, damaged, or of another kind; what is
+    wrong further inside is raised when the batch with it is asked for.
+    """
+    found = format_of(file)
+    check_not_empty(file.path, file.name)
+    return found.read(file, {key: options[key] for key in found.options & options.keys()}, bad)

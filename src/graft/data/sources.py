@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from graft.data.bad_rows import BadRows
 from graft.data.card import CARD, card_features, read_card
 from graft.data.checks import check_unique
+from graft.data.data_file import plain_schema
 from graft.data.features import ClassLabel, Features
 from graft.data.labels import dictionary_names
-from graft.data.readers import SUFFIXES, FileTable, plain_types, read_file
+from graft.data.readers import SUFFIXES, files_of, read_file
 from graft.data.splits import choose_config, find_splits, split_of_file
 from graft.errors import DataError
 from graft.hub.client import local_folder
@@ -21,6 +23,16 @@ Frame: TypeAlias = Any
 """A pandas DataFrame or a `pyarrow.Table`; pandas itself is never imported."""
 
 Source: TypeAlias = "str | Path | Frame | Mapping[str, str | Path | list[str | Path] | Frame]"
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """What one file or data frame holds; see `graft.data.data_file.Content`."""
+
+    name: str
+    table: pa.Table
+    declared: Features = field(default_factory=dict)
+    untyped: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ def read_source(source: Source, revision: str | None, config: str | None) -> Raw
     name, path = str(source), Path(source).expanduser()
     if path.is_file():
         split = split_of_file(path)
-        return RawData(name, {split: _join([read_file(path, name)], split)})
+        return RawData(name, {split: _join([_read_file(path, name)], split)})
     if not path.exists():
         path = _from_hub(name, revision)
     return _read_folder(path, name, config)
@@ -103,7 +115,7 @@ def _read_folder(folder: Path, name: str, config: str | None) -> RawData:
     config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
     splits = {}
     for split, paths in find_splits(folder, chosen, name).items():
-        files = [read_file(path, f"{name}/{path.relative_to(folder)}") for path in paths]
+        files = [_read_file(path, f"{name}/{path.relative_to(folder)}") for path in paths]
         splits[split] = _join(files, split)
     return RawData(name, splits, card_features(metadata, config_name), metadata)
 
@@ -118,7 +130,7 @@ def _read_mapping(source: Mapping[str, Any]) -> dict[str, RawSplit]:
                 "of a split, each value a file's path, a list of paths, or a pandas DataFrame."
             )
         files = [
-            read_file(Path(item).expanduser(), str(item))
+            _read_file(Path(item).expanduser(), str(item))
             if isinstance(item, str | Path)
             else _read_frame(item, f"data frame {split!r}")
             for item in items
@@ -137,6 +149,14 @@ def _is_pandas(item: object) -> bool:
     return type(item).__name__ == "DataFrame" and type(item).__module__.startswith("pandas")
 
 
+def _read_file(path: Path, name: str) -> FileTable:
+    (file,) = files_of(path, name)
+    content = read_file(file, {}, BadRows())
+    parts = {f"{name} {n}": pa.Table.from_batches([b]) for n, b in enumerate(content.batches)}
+    table = concatenate(parts)
+    return FileTable(name, table, content.declared, content.untyped)
+
+
 def _read_frame(frame: Frame, name: str) -> FileTable:
     if isinstance(frame, pa.Table):
         table = frame
@@ -150,7 +170,9 @@ def _read_frame(frame: Frame, name: str) -> FileTable:
     check_unique(table.column_names, name)
     categories = {column: dictionary_names(table[column]) for column in table.column_names}
     declared = {column: ClassLabel(names) for column, names in categories.items() if names}
-    return FileTable(name, plain_types(table), dict(declared))
+    return FileTable(
+        name, table.replace_schema_metadata(None).cast(plain_schema(table.schema)), dict(declared)
+    )
 
 
 def _from_pandas(frame: Frame, name: str) -> pa.Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graft.data.readers import KINDS, SUFFIXES
+from graft.data.readers import is_data_file, kinds
 from graft.errors import DataError
 
 _SPLIT_WORDS = {
@@ -97,12 +97,12 @@ def _data_files(folder: Path, where: str) -> list[Path]:
         return sorted(found)
     there = sorted(path.name for path in folder.glob("*"))[:10]
     held = f" The folder holds: {', '.join(there)}." if there else ""
-    raise DataError(f"{where} has no data files. Graft reads {KINDS}.{held}")
+    raise DataError(f"{where} has no data files. Graft reads {kinds()}.{held}")
 
 
 def _is_data(path: Path) -> bool:
     hidden = any(part.startswith((".", "__")) for part in path.parts)
-    return not hidden and path.suffix.lower() in SUFFIXES
+    return not hidden and is_data_file(path)
 
 
 def _by_name(folder: Path, files: Iterable[Path], where: str) -> dict[str, list[Path]]:
