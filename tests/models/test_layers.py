@@ -1,8 +1,12 @@
 """Layers with a backward of their own give what PyTorch's plain operators give."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from weakref import ref
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graft.models.linear import Linear
@@ -36,6 +40,63 @@ def test_frozen_parts_of_a_linear_layer_get_no_gradient(frozen: str) -> None:
         part.requires_grad_(name != frozen)
     layer(parts["hidden"]).sum().backward()
     assert [name for name, part in parts.items() if part.grad is None] == [frozen]
+
+
+def _replaced(layer: Linear) -> None:
+    layer.weight = nn.Parameter(layer.weight * 1.1)
+
+
+def _replaced_below(layer: Linear) -> None:
+    layer.weight.data = layer.weight.data * 1.1
+
+
+def _changed(layer: Linear) -> None:
+    layer.weight.mul_(1.1)
+
+
+def _trained_unseen(layer: Linear) -> None:
+    layer.train()
+    layer.weight.data.mul_(1.1)
+    layer.eval()
+
+
+@pytest.mark.parametrize("change", [_replaced, _replaced_below, _changed, _trained_unseen])
+@pytest.mark.parametrize("by_token", [False, True])
+@pytest.mark.parametrize("rows", [1, 8])
+@torch.no_grad()
+def test_a_linear_layer_knows_its_weight(
+    change: Callable[[Linear], None], by_token: bool, rows: int
+) -> None:
+    layer = Linear(256, 512, by_token=by_token).eval()
+    hidden = torch.randn(rows, 256)
+    for _ in range(5):
+        torch.testing.assert_close(layer(hidden), F.linear(hidden, layer.weight, layer.bias))
+        for _ in range(2):  # the memory of the first is that of the third
+            change(layer)
+
+
+@torch.no_grad()
+def test_what_is_kept_of_a_weight_goes_with_it() -> None:
+    layer = Linear(8, 8)
+    layer(torch.randn(2, 8))
+    layout = ref(layer._packed._kept.tensor)  # type: ignore[union-attr]
+    layer.to(torch.float64)
+    assert layout() is None
+
+
+@torch.no_grad()
+def test_threads_share_a_linear_layer() -> None:
+    layer = Linear(64, 256, by_token=True)
+    texts = [torch.randn(rows, 64) for rows in (1, 2, 1, 3)]
+    expected = [F.linear(hidden, layer.weight, layer.bias) for hidden in texts]
+
+    @torch.no_grad()
+    def ask(number: int) -> None:
+        for _ in range(300):
+            torch.testing.assert_close(layer(texts[number]), expected[number])
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(ask, range(len(texts))))
 
 
 @pytest.mark.parametrize("shape", [(1, 16), (30, 16), (30, 4, 16)], ids=str)

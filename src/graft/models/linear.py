@@ -1,6 +1,9 @@
 """A linear layer that does bias and activation with the product, where PyTorch has such a one."""
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +25,53 @@ _FUSED = {
 }
 
 
+@dataclass(frozen=True)
+class _LaidOut:
+    """A weight in another layout.
+
+    Attributes:
+        tensor: That layout.
+        turned: Whether it is the transpose, and not one of the operator's own.
+        for_one: Whether it is the one for one token at a time.
+        source: Holds the numbers that it was made from, while they are in use: another weight may
+            come to lie where one was.
+        state: Where in the source, of which version and format.
+    """
+
+    tensor: Tensor
+    turned: bool
+    for_one: bool
+    source: ref[torch.UntypedStorage]
+    state: tuple[int, int, torch.dtype]
+
+    @classmethod
+    def of(cls, weight: Tensor, for_one: bool) -> Self:
+        """For one token a wide weight is best read in order, a whole input's at a time."""
+        turned = for_one and _widens(weight)
+        if turned:
+            laid_out = weight.t().contiguous()
+        else:
+            rows = 1 if for_one else _ROWS
+            laid_out = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        return cls(laid_out, turned, for_one, ref(weight.untyped_storage()), _state(weight))
+
+    def is_of(self, weight: Tensor) -> bool:
+        """Whether it was made from this weight as it is now."""
+        return self.source() is weight.untyped_storage() and self.state == _state(weight)
+
+    def product(self, hidden: Tensor, bias: Tensor | None, activation: Activation | None) -> Tensor:
+        """`[tokens, inputs]` to `[tokens, outputs]`, by an activation that `_FUSED` has."""
+        tensor = self.tensor
+        if self.turned:
+            product = hidden @ tensor if bias is None else torch.addmm(bias, hidden, tensor)
+            return product if activation is None else ACTIVATIONS[activation](product)
+        name, algorithm = _FUSED[activation]
+        fused: Tensor = torch.ops.mkldnn._linear_pointwise(
+            hidden, tensor, bias, name, [], algorithm
+        )
+        return fused
+
+
 class Packed:
     """A weight in the layout that the operator reads, kept next to it.
 
@@ -36,48 +86,40 @@ class Packed:
 
     def __init__(self, by_token: bool = False) -> None:
         self.by_token = by_token
-        self._packed: Tensor | None = None
-        self._made_from: tuple[int, int, torch.dtype] | None = None
-        self._for_one = False
+        self._kept: _LaidOut | None = None
         self._misfits = 0  # products in a row that wanted the other layout
 
     def product(
         self, hidden: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
     ) -> Tensor:
         """`[tokens, inputs]` to `[tokens, outputs]`, by an activation that `_FUSED` has."""
-        packed = self._of(weight, len(hidden))
-        if self._for_one and _widens(weight):
-            product = hidden @ packed if bias is None else torch.addmm(bias, hidden, packed)
-            return product if activation is None else ACTIVATIONS[activation](product)
-        name, algorithm = _FUSED[activation]
-        fused: Tensor = torch.ops.mkldnn._linear_pointwise(
-            hidden, packed, bias, name, [], algorithm
-        )
-        return fused
+        return self._of(weight, len(hidden)).product(hidden, bias, activation)
 
-    def _of(self, weight: Tensor, rows: int) -> Tensor:
-        """Made anew where the weight is another one or was changed, or the layout does not fit."""
-        state = (weight.data_ptr(), weight._version, weight.dtype)
+    def forget(self) -> None:
+        """Lets go of it."""
+        self._kept = None
+
+    def _of(self, weight: Tensor, rows: int) -> _LaidOut:
+        """Made anew where the weight is another one or was changed, or the layout does not fit.
+
+        It is read and replaced as a whole, as several threads may ask at once.
+        """
+        kept = self._kept
         one = rows == 1 and self.by_token
-        misfit = rows < _MANY and one != self._for_one
+        misfit = kept is not None and rows < _MANY and one != kept.for_one
         self._misfits = self._misfits + 1 if misfit else 0
-        if self._packed is None or self._made_from != state or self._misfits > _PATIENCE:
-            self._for_one = one
-            self._packed = self._laid_out(weight)
-            self._made_from, self._misfits = state, 0
-        return self._packed
-
-    def _laid_out(self, weight: Tensor) -> Tensor:
-        """For one token a wide weight is best read in order, a whole input's at a time."""
-        if self._for_one and _widens(weight):
-            return weight.t().contiguous()
-        rows = 1 if self._for_one else _ROWS
-        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-        return packed
+        if kept is None or not kept.is_of(weight) or self._misfits > _PATIENCE:
+            kept = self._kept = _LaidOut.of(weight, one)
+            self._misfits = 0
+        return kept
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles go without it: it can be made again."""
-        return self.__dict__ | {"_packed": None}
+        return self.__dict__ | {"_kept": None}
+
+
+def _state(weight: Tensor) -> tuple[int, int, torch.dtype]:
+    return weight.data_ptr(), weight._version, weight.dtype
 
 
 def _widens(weight: Tensor) -> bool:
@@ -111,6 +153,19 @@ class Linear(nn.Linear):
             return self._packed.product(hidden, self.weight, self.bias, activation)
         output = _product(hidden, self.weight, self.bias)
         return output if activation is None else ACTIVATIONS[activation](output)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training may change weights by ways that leave no trace, such as `weight.data`."""
+        if mode != self.training:
+            self._packed.forget()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Another device or format makes another weight: the memory of this one's layout is let
+        go."""
+        self._packed.forget()
+        moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return moved
 
 
 def linear(hidden: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed) -> Tensor:
