@@ -1,7 +1,7 @@
-"""Which column plays which part: the text, the text it is paired with, the label."""
+"""Which column plays which part: the text, the text it is paired with, the label, and others."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,16 +45,43 @@ _MOST_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns a task reads; `text_pair` and `label` are None where there is no such column."""
+    """The columns that tasks read, each None where there is no such column.
 
-    text: str
+    Attributes:
+        text: the text; the question, where there are answers.
+        text_pair: the second text of a pair; the context that answers stand in.
+        label: the class, the classes or the number to predict.
+        tokens: the words of a text, a list a row.
+        tags: the tag of each word, a list a row.
+        answers: the answers to the text found in its pair: records of `text` and `answer_start`.
+        target: the text to write: a summary, a translation.
+    """
+
+    text: str | None = None
     text_pair: str | None = None
     label: str | None = None
+    tokens: str | None = None
+    tags: str | None = None
+    answers: str | None = None
+    target: str | None = None
 
     def of(self, column: str) -> str | None:
-        """The role of `column` ("text", "text_pair" or "label"), or None."""
-        by_column = {self.label: "label", self.text_pair: "text_pair", self.text: "text"}
-        return by_column.get(column)
+        """The role of `column` ("text", "text_pair", "label", ...), or None."""
+        return next((role for role, name in self.given().items() if name == column), None)
+
+    def given(self) -> dict[str, str]:
+        """The columns that play a part: role -> column."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {role: column for role, column in named if column is not None}
+
+    def renamed(self, names: Mapping[str, str]) -> "Roles":
+        """The same roles after columns got other names: old -> new."""
+        return Roles(**{role: names.get(name, name) for role, name in self.given().items()})
+
+    def without(self, columns: Iterable[str]) -> "Roles":
+        """The same roles without those of `columns`."""
+        gone = set(columns)
+        return Roles(**{role: name for role, name in self.given().items() if name not in gone})
 
 
 def infer_roles(

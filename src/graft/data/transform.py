@@ -1,21 +1,21 @@
 """Running a user's Python function over the rows of a table, batch by batch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from graft.errors import DataError
-
-ROWS_AT_A_TIME = 1000
 
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 
 
-def rows_of(table: pa.Table) -> Iterator[Row]:
+def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:
     """The rows as dicts, in order; only a batch of them is in Python's hands at a time."""
-    for batch in table.to_batches(max_chunksize=ROWS_AT_A_TIME):
+    for batch in batches:
         yield from batch.to_pylist()
 
 
@@ -52,9 +52,11 @@ def mapped_columns(
         ) from error
 
 
-def filter_mask(table: pa.Table, fn: Callable[[Row], Any]) -> pa.Array:
+def filter_mask(
+    batches: Iterable[pa.RecordBatch], fn: Callable[[Row], Any]
+) -> npt.NDArray[np.bool_]:
     """Which rows `fn` holds true for: bool [rows]."""
-    return pa.array([bool(fn(row)) for row in rows_of(table)], pa.bool_())
+    return np.fromiter((bool(fn(row)) for row in rows_of(batches)), np.bool_)
 
 
 def _collected(batch: pa.Table, fn: Callable[[Row], Any], start: int) -> Columns:

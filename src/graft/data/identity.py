@@ -1,0 +1,74 @@
+"""Which rows a data set holds, as 32 hex digits: of its content, or of how it came from another."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from graft.data.features import Features
+from graft.data.roles import Roles
+from graft.data.rows import Rows
+
+_BYTES = 16
+_FORMAT = "graft rows 1"
+_ROWS_IN_A_BLOCK = 1000
+
+
+class Identity:
+    """A fingerprint that is computed when it is first asked for, and then kept."""
+
+    def __init__(self, compute: Callable[[], str]) -> None:
+        self._compute: Callable[[], str] | None = compute
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex digits."""
+        assert self._compute is not None
+        found, self._compute = self._compute(), None
+        return found
+
+    def then(self, verb: str, *arguments: object) -> "Identity":
+        """That of the rows which `verb`, with these arguments, makes of the rows of this one.
+
+        Arguments are strings, numbers, None, features, roles, tuples and dicts of those, NumPy
+        arrays, columns of Arrow, and other identities.
+        """
+        return Identity(lambda: _digest([verb, self.fingerprint, *map(_plain, arguments)]))
+
+
+def given(fingerprint: str) -> Identity:
+    """The identity of a fingerprint that is known."""
+    return Identity(lambda: fingerprint)
+
+
+def of_content(rows: Rows, features: Features, roles: Roles) -> Identity:
+    """The identity of rows by their values; how they are cut into pieces does not count."""
+    return Identity(lambda: _digest(["content", repr(features), repr(roles), content_digest(rows)]))
+
+
+def content_digest(rows: Rows) -> str:
+    """32 hex digits of the types and values of `rows`, at about a gigabyte a second."""
+    digest = hashlib.blake2b(str(rows.schema.remove_metadata()).encode(), digest_size=_BYTES)
+    for batch in rows.batches(_ROWS_IN_A_BLOCK):
+        digest.update(batch.serialize())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        content = memoryview(np.ascontiguousarray(value))
+        return [str(value.dtype), hashlib.blake2b(content, digest_size=_BYTES).hexdigest()]
+    if isinstance(value, Identity):
+        return value.fingerprint
+    if isinstance(value, pa.ChunkedArray):
+        return content_digest(Rows(pa.table({"": value})))
+    return value if isinstance(value, str | int | float | None) else repr(value)
+
+
+def _digest(parts: list[Any]) -> str:
+    content = json.dumps([_FORMAT, *parts])
+    return hashlib.blake2b(content.encode(), digest_size=_BYTES).hexdigest()

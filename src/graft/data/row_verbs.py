@@ -1,0 +1,75 @@
+"""Which rows, in which order: verbs that copy no row."""
+
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graft.data.base import DatasetBase
+from graft.data.rows import Numbers
+from graft.errors import DataError
+
+
+class RowVerbs(DatasetBase):
+    """Choosing and ordering rows."""
+
+    def select(self, rows: Iterable[int] | Numbers) -> Self:
+        """The rows of these numbers (from 0; negative ones count from the end), in their order.
+
+        A range of rows costs nothing; others cost 4 bytes a row.
+
+        Raises `DataError` for a row that is not there.
+        """
+        if isinstance(rows, range) and rows.step == 1 and 0 <= rows.start <= rows.stop <= len(self):
+            return self._part(rows.start, rows.stop)
+        wanted = _numbers(rows)
+        outside = wanted[(wanted < -len(self)) | (wanted >= len(self))]
+        if len(outside):
+            raise DataError(f"select: there is no row {outside[0]}; there are {len(self)} rows.")
+        if wanted.size and wanted.dtype.kind == "i" and wanted.min() < 0:
+            wanted = wanted.astype(np.int64)
+            wanted[wanted < 0] += len(self)
+        chosen = self._rows.select(wanted)
+        return self._like(chosen, self._identity.then("select", wanted.astype(np.int64)))
+
+    def shuffle(self, seed: int = 0) -> Self:
+        """The rows in an order drawn at random; the same for the same seed."""
+        kind = np.uint32 if len(self) <= np.iinfo(np.uint32).max else np.int64
+        order = np.arange(len(self), dtype=kind)
+        np.random.default_rng(seed).shuffle(order)
+        return self._like(self._rows.select(order), self._identity.then("shuffle", seed))
+
+    def sort(self, column: str, *, descending: bool = False) -> Self:
+        """The rows sorted by a column, missing values last; equal ones keep their order.
+
+        Raises `DataError` when the column is not there, or its values have no order.
+        """
+        direction = "descending" if descending else "ascending"
+        try:
+            order = pc.sort_indices(self.column(column), sort_keys=[("", direction)])
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise DataError(
+                f"sort: {self._source}, column {column!r}: {self._rows.schema.field(column).type} "
+                "has no order. Sort by a column of texts, numbers or dates."
+            ) from error
+        rows = self._rows.select(order.to_numpy())
+        return self._like(rows, self._identity.then("sort", column, descending))
+
+    def _part(self, start: int, stop: int) -> Self:
+        rows = self._rows.slice(start, stop - start)
+        return self._like(rows, self._identity.then("slice", start, stop))
+
+
+def _numbers(rows: Iterable[int] | Numbers) -> Numbers:
+    """Row numbers as an array of whole numbers; true/false for each row are not such."""
+    array = rows if isinstance(rows, np.ndarray) else np.asarray(list(rows))
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise DataError(
+            f"select: rows are chosen by whole numbers in one dimension, not by {array.dtype} of "
+            f"shape {array.shape}. For a mask of true and false: np.flatnonzero(mask)."
+        )
+    return array

@@ -1,0 +1,212 @@
+"""The rows of a data set: a table as it is stored, and the order in which its rows are read."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from graft.data.mapped import dump_table, load_table
+
+Numbers = npt.NDArray[np.integer[Any]]
+"""Row numbers from 0: [rows], of any whole type."""
+
+ROWS_AT_A_TIME = 1000
+_MOST_UINT32 = 2**32
+# A column of numbers is gathered whole; others go through pieces of this many rows.
+_ROWS_TO_GATHER = 10_000
+
+
+class Rows:
+    """Rows of a table, as stored or in another order. Nothing in it changes.
+
+    The table usually lies in a memory-mapped file. Selecting, slicing and shuffling make an order,
+    4 bytes a row; what is read through an order is gathered from the pieces that hold it.
+
+    Attributes:
+        table: The rows as they are stored.
+        order: `uint32[rows]` (`int64` past 2**32 rows): which row of `table` each row is; None
+            where the rows are those of `table`, as stored.
+    """
+
+    def __init__(self, table: pa.Table, order: Numbers | None = None) -> None:
+        """`order` holds numbers of rows that are there: it is not checked."""
+        self.table = table
+        self.order = None if order is None else _narrow(order, table.num_rows)
+        self._pieces: list[pa.RecordBatch] | None = None
+        self._starts: list[int] = []
+        self._arrays: dict[int, list[pa.Array]] = {}
+        self._some: dict[tuple[str, ...], Rows] = {}
+        self._whole: pa.Table | None = table if order is None else None
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.table.num_rows) if self.order is None else len(self.order)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow's types of the columns."""
+        return self.table.schema
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns' names, in order."""
+        return list(self.table.column_names)
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __getstate__(self) -> tuple[bytes, Numbers | None]:
+        return dump_table(self.table), self.order
+
+    def __setstate__(self, state: tuple[bytes, Numbers | None]) -> None:
+        table, order = state
+        Rows.__init__(self, load_table(table), order)
+
+    def batches(
+        self, size: int = ROWS_AT_A_TIME, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in order, `size` at a time; the last batch has the rest.
+
+        Only a batch is in memory at a time, and nothing is copied where the stored pieces are the
+        batches asked for. A batch whose strings would pass 2 GB comes as several smaller ones.
+        """
+        rows = self if columns is None else self._of(columns)
+        for start in range(0, rows.num_rows, size):
+            pieces = rows._between(start, min(start + size, rows.num_rows))
+            yield from _batches_of(pieces)
+
+    def take(self, rows: Numbers | Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of these numbers (from 0), in their order: only they are read.
+
+        Raises `IndexError` for a number that is not there.
+        """
+        numbers = np.asarray(rows)
+        if len(numbers) == 0:
+            numbers = numbers.astype(np.int64)
+        elif int(numbers.min()) < 0 or int(numbers.max()) >= self.num_rows:
+            raise IndexError(f"rows {numbers.min()} to {numbers.max()} of {self.num_rows} rows")
+        source = self if columns is None else self._of(columns)
+        if source.order is not None:
+            numbers = source.order[numbers]
+        return source._gathered(numbers)
+
+    def row(self, number: int) -> dict[str, Any]:
+        """A row as a dict of column -> value; `number` is from 0 and not checked."""
+        if self.order is not None:
+            number = int(self.order[number])
+        pieces = self._stored()
+        piece = bisect_right(self._starts, number) - 1
+        arrays = self._arrays.get(piece)
+        if arrays is None:
+            arrays = self._arrays[piece] = pieces[piece].columns
+        place = number - self._starts[piece]
+        names = self.table.schema.names
+        return {name: array[place].as_py() for name, array in zip(names, arrays, strict=True)}
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column in order: [rows]. Gathered anew at each call where there is an order."""
+        if self._whole is not None:
+            return self._whole.column(name)
+        return self._of([name]).materialized().column(name)
+
+    def slice(self, start: int, length: int) -> "Rows":
+        """`length` rows from `start` on; nothing is copied."""
+        if self.order is None:
+            return Rows(self.table.slice(start, length))
+        return Rows(self.table, self.order[start : start + length])
+
+    def select(self, rows: Numbers) -> "Rows":
+        """The rows of these numbers (from 0, not checked), in their order; nothing is copied."""
+        return Rows(self.table, rows if self.order is None else self.order[rows])
+
+    def with_table(self, table: pa.Table) -> "Rows":
+        """The same order over another table with as many rows."""
+        return Rows(table, self.order)
+
+    def materialized(self) -> pa.Table:
+        """The rows in order as one table. Where there is an order, a copy in memory, made once."""
+        if self._whole is None:
+            assert self.order is not None
+            self._whole = self._gathered(self.order)
+        return self._whole
+
+    def _of(self, columns: Sequence[str]) -> "Rows":
+        key = tuple(columns)
+        if key not in self._some:
+            self._some[key] = Rows(self.table.select(list(key)), self.order)
+        return self._some[key]
+
+    def _stored(self) -> list[pa.RecordBatch]:
+        """The table's pieces, in each of which every column is one array."""
+        if self._pieces is None:
+            pieces = self.table.to_batches()
+            counts = np.array([piece.num_rows for piece in pieces], np.int64)
+            self._starts = (np.cumsum(counts) - counts).tolist()
+            self._pieces = pieces
+        return self._pieces
+
+    def _between(self, start: int, stop: int) -> list[pa.RecordBatch]:
+        """The rows from `start` to `stop`, in pieces."""
+        if self.order is not None:
+            return self._at(self.order[start:stop])
+        pieces, found = self._stored(), []
+        number = bisect_right(self._starts, start) - 1
+        while start < stop:
+            piece, offset = pieces[number], start - self._starts[number]
+            found.append(piece.slice(offset, stop - start))
+            start += found[-1].num_rows
+            number += 1
+        return found
+
+    def _at(self, numbers: Numbers) -> list[pa.RecordBatch]:
+        """The stored rows of these numbers, in pieces: one for each run within a stored piece."""
+        pieces = self._stored()
+        if len(numbers) == 0 or not pieces:
+            return []
+        numbers = numbers.astype(np.int64)
+        starts = np.asarray(self._starts)
+        of = np.searchsorted(starts, numbers, side="right") - 1
+        places = numbers - starts[of]
+        cuts = np.flatnonzero(np.diff(of)) + 1
+        firsts = [0, *cuts.tolist()]
+        ends = [*cuts.tolist(), len(numbers)]
+        if len(firsts) == len(numbers):
+            pairs = zip(of.tolist(), places.tolist(), strict=True)
+            return [pieces[piece].slice(place, 1) for piece, place in pairs]
+        return [
+            _taken(pieces[of[first]], places[first:end])
+            for first, end in zip(firsts, ends, strict=True)
+        ]
+
+    def _gathered(self, numbers: Numbers) -> pa.Table:
+        if all(pa.types.is_primitive(field.type) for field in self.schema):
+            return self.table.take(pa.array(numbers))
+        batches: list[pa.RecordBatch] = []
+        for start in range(0, len(numbers), _ROWS_TO_GATHER):
+            batches += _batches_of(self._at(numbers[start : start + _ROWS_TO_GATHER]))
+        return pa.Table.from_batches(batches, self.schema)
+
+
+def _taken(piece: pa.RecordBatch, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    first, last = int(places[0]), int(places[-1])
+    ascending = last - first == len(places) - 1 and bool((np.diff(places) == 1).all())
+    return piece.slice(first, len(places)) if ascending else piece.take(pa.array(places))
+
+
+def _batches_of(pieces: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The rows of `pieces` as one batch, or as several where one would pass 2 GB of strings."""
+    if len(pieces) <= 1:
+        return pieces
+    try:
+        return [pa.concat_batches(pieces)]
+    except pa.ArrowInvalid:
+        half = len(pieces) // 2
+        return _batches_of(pieces[:half]) + _batches_of(pieces[half:])
+
+
+def _narrow(order: Numbers, count: int) -> Numbers:
+    return order.astype(np.uint32 if count <= _MOST_UINT32 else np.int64, copy=False)
