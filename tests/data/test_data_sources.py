@@ -107,8 +107,8 @@ def test_unknown_kind_of_file_lists_those_that_are_read(write):
 
 
 def test_folder_without_data_lists_what_is_there(write):
-    folder = write("d/notes.txt", "x").parent
-    with pytest.raises(DataError, match=r"no data files.*CSV.*notes\.txt"):
+    folder = write("d/notes.pdf", "x").parent
+    with pytest.raises(DataError, match=r"no data files.*CSV.*notes\.pdf"):
         load_dataset(folder)
 
 

@@ -8,10 +8,13 @@ import pyarrow.parquet as pq
 
 from graft.data.bad_rows import BadRows
 from graft.data.checks import check_not_empty, check_unique
+from graft.data.conll import CONLL
+from graft.data.conllu import CONLLU
 from graft.data.csv_file import CSV, TSV
 from graft.data.data_file import Content, DataFile, Format, Options, plain_batch
 from graft.data.features import declared_features
 from graft.data.json_file import JSON, JSON_LINES
+from graft.data.text_file import TEXT
 from graft.errors import DataError
 
 
@@ -40,7 +43,7 @@ def _read_parquet(file: DataFile, _options: Options, _bad: BadRows) -> Content:
 
 PARQUET = Format("Parquet", (".parquet",), _read_parquet)
 
-FORMATS: tuple[Format, ...] = (CSV, TSV, JSON_LINES, JSON, PARQUET)
+FORMATS: tuple[Format, ...] = (CSV, TSV, JSON_LINES, JSON, PARQUET, CONLL, CONLLU, TEXT)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 
 

@@ -27,6 +27,14 @@ _ORDER = ["train", "validation", "test"]
 _SHARD = re.compile(r"[-_.]\d+[-_.]of[-_.]\d+([-_.][0-9a-f]{8,})?$")
 _NUMBERED = re.compile(r"(^|[-_.])\d+$")
 _SHARD_WORDS = {"", "part", "shard", "chunk", "data", *_SPLIT_WORDS}
+_TEXTS = (".txt", ".text", ".md")
+# Beside other kinds of data, text describes them, and so does a .json file.
+_DESCRIPTIONS = (_TEXTS, (".json",))
+# Text files of these names are about the data, not data.
+_ABOUT = {
+    *("readme", "license", "licence", "copying", "copyright", "notice", "citation", "authors"),
+    *("changelog", "changes", "contributing"),
+}
 _WORDS_BETWEEN = re.compile(r"[-_. ]+")
 
 
@@ -91,8 +99,8 @@ def _data_files(folder: Path, where: str) -> list[Path]:
     found = [
         path for path in folder.rglob("*") if _is_data(path.relative_to(folder)) and path.is_file()
     ]
-    # Beside other kinds of data, a .json file is a description of them.
-    found = [path for path in found if path.suffix.lower() != ".json"] or found
+    for described in _DESCRIPTIONS:
+        found = [path for path in found if path.suffix.lower() not in described] or found
     if found:
         return sorted(found)
     there = sorted(path.name for path in folder.glob("*"))[:10]
@@ -102,7 +110,8 @@ def _data_files(folder: Path, where: str) -> list[Path]:
 
 def _is_data(path: Path) -> bool:
     hidden = any(part.startswith((".", "__")) for part in path.parts)
-    return not hidden and is_data_file(path)
+    about = _WORDS_BETWEEN.split(path.stem.lower())[0] in _ABOUT
+    return not hidden and is_data_file(path) and not (about and path.suffix.lower() in _TEXTS)
 
 
 def _by_name(folder: Path, files: Iterable[Path], where: str) -> dict[str, list[Path]]:
