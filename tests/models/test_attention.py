@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import graft
+from graft.errors import ModelError
 from graft.models.attention import ATTENTION, Attention, Rules, attend
 from graft.models.blocks import seen_at
 from graft.models.layout import Layout, plan_islands
@@ -206,12 +207,36 @@ def test_an_implementation_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found is parts[2]
 
 
-def test_in_half_precision() -> None:
-    batch, parts = inputs([3, 9, 9, 40])
-    expected = ATTENTION["reference"](*parts, batch.layout, rules())
-    found = attend(*(part.bfloat16() for part in parts), batch.layout, rules())
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.float(), expected, atol=3e-2, rtol=3e-2)
+def test_a_name_that_there_is_not() -> None:
+    batch, parts = inputs([3, 5])
+    with pytest.raises(ModelError, match="no attention named 'flash'; there is auto, islands"):
+        attend(*parts, batch.layout, rules(implementation="flash"))
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.bfloat16, 2e-1), (torch.float16, 3e-2)])
+@pytest.mark.parametrize("lengths", [[3, 9, 9, 40], [300, 300]], ids=str)
+def test_in_half_precision(dtype: torch.dtype, error: float, lengths: list[int]) -> None:
+    """Scores may be larger than the logarithm of the format's largest number, 11 of float16."""
+    batch, (query, key, value) = inputs(lengths)
+    query, key, value = (part.to(dtype) for part in (query * 2, key * 2, value))
+    precise = [part.float() for part in (query, key, value)]
+    expected = ATTENTION["reference"](*precise, batch.layout, rules())
+    found = attend(query, key, value, batch.layout, rules())
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, atol=error, rtol=0)
+
+
+def test_where_sequences_start() -> None:
+    """What variable-length flash attention reads."""
+    batch, _ = inputs([3, 5, 2])
+    queries, keys = batch.layout.starts(batch.ids.device)
+    assert queries is keys
+    assert queries.dtype == torch.int32
+    assert queries.tolist() == [0, 3, 8, 10]
+    queries, keys = batch.first_layout.starts(batch.ids.device)
+    assert queries.tolist() == [0, 1, 2, 3]
+    assert keys.tolist() == [0, 3, 8, 10]
+    assert batch.first_layout.starts(batch.ids.device)[0] is queries
 
 
 @pytest.mark.parametrize("attention", [ATTENTION[name] for name in [*ON_CPU, "reference"]])

@@ -1,11 +1,12 @@
 """Attention over packed sequences: one interface, several implementations, chosen by device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from graft.errors import ModelError
 from graft.models.blocks import as_bias, seen_at
 from graft.models.layout import Island, Layout, Side
 from graft.models.rectangle import (
@@ -65,6 +66,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, rules: Rul
 
     Returns:
         `[queries, heads, value_size]`.
+
+    Raises:
+        ModelError: There is no implementation of that name.
     """
     name = rules.implementation
     if rules.weights is not None:
@@ -74,6 +78,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, rules: Rul
         plain = rules.bias is None and rules.cap is None and rules.dropout == 0
         one_width = query.shape[2] == value.shape[2]
         name = "varlen" if query.is_cuda and half and plain and one_width else "islands"
+    if name not in ATTENTION:
+        raise ModelError(
+            f"There is no attention named {name!r}; there is auto, {', '.join(ATTENTION)}. One of "
+            "your own goes into graft.models.attention.ATTENTION first."
+        )
     return ATTENTION[name](query, key, value, layout, rules)
 
 
@@ -83,6 +92,7 @@ def islands_attention(
     """Rectangles of sequences of one length, or nearly one: see `graft.models.layout`."""
     bounded = (
         query.device.type == "cpu"
+        and query.dtype != torch.float16  # whose numbers end at 65504
         and rules.bias is None
         and rules.cap is None
         and not needs_gradient(query, key, value)
@@ -91,17 +101,16 @@ def islands_attention(
     )
     query = query * (rules.scale * LOG2_E if bounded else rules.scale)
     islands = layout.islands
-    queries, keys = ([getattr(island, side) for island in islands] for side in ("queries", "keys"))
+    queries, keys = [one.queries for one in islands], [one.keys for one in islands]
     order = _order(queries)
-    outputs = []
     key_order = order if layout.same else _order(keys)
-    packed = (_split(query, queries, order), *(_split(p, keys, key_order) for p in (key, value)))
-    for q, k, v, island in zip(*packed, islands, strict=True):
-        q, k, v = (
-            _rectangle(q, island.queries),
-            _rectangle(k, island.keys),
-            _rectangle(v, island.keys),
-        )
+    rectangles = (
+        _rectangles(query, queries, order),
+        _rectangles(key, keys, key_order),
+        _rectangles(value, keys, key_order),
+    )
+    outputs = []
+    for q, k, v, island in zip(*rectangles, islands, strict=True):
         output = _attend_island(q, k, v, island, rules, bounded).flatten(0, 1)
         slots = island.queries.slots
         outputs.append(output if slots is None else output[slots.to(output.device)])
@@ -126,18 +135,14 @@ def varlen_attention(
         raise ValueError("variable-length flash attention has no dropout, bias or cap")
     from torch.nn.attention.varlen import varlen_attn
 
-    def starts(lengths: Tensor) -> Tensor:
-        ends = torch.cumsum(lengths, 0, dtype=torch.int32)
-        return torch.nn.functional.pad(ends, (1, 0)).to(query.device)
-
     far = -1 if rules.window is None else rules.window
-    query_starts = starts(layout.query_lengths)
+    query_starts, key_starts = layout.starts(query.device)
     output = varlen_attn(
         query,
         key,
         value,
         query_starts,
-        query_starts if layout.same else starts(layout.key_lengths),
+        key_starts,
         int(layout.query_lengths.max()),
         int(layout.key_lengths.max()),
         scale=rules.scale,
@@ -186,21 +191,15 @@ def _order(sides: list[Side]) -> Tensor | None:
     return torch.cat([side.token_index() for side in sides])
 
 
-def _split(packed: Tensor, sides: list[Side], order: Tensor | None) -> tuple[Tensor, ...]:
-    """The tokens of each island."""
+def _rectangles(packed: Tensor, sides: list[Side], order: Tensor | None) -> Iterator[Tensor]:
+    """Each island's tokens as `[sequences, length, heads, size]`, padding zero."""
     if order is not None:
         packed = packed[order.to(packed.device)]
-    parts: tuple[Tensor, ...] = packed.split([side.size for side in sides])
-    return parts
-
-
-def _rectangle(part: Tensor, side: Side) -> Tensor:
-    """An island's tokens as `[sequences, length, heads, size]`, padding zero."""
-    sequences = len(side.lengths)
-    if side.slots is not None:
-        part = _scatter(part, side.slots.to(part.device), sequences * side.length)
-    rectangle: Tensor = part.unflatten(0, (sequences, side.length))
-    return rectangle
+    for part, side in zip(packed.split([side.size for side in sides]), sides, strict=True):
+        shape = len(side.lengths), side.length
+        if side.slots is not None:
+            part = _scatter(part, side.slots.to(part.device), shape[0] * shape[1])
+        yield part.unflatten(0, shape)
 
 
 def _scatter(rows: Tensor, places: Tensor, size: int) -> Tensor:

@@ -140,6 +140,27 @@ class Layout:
         """How the sequences are grouped; made once, used by every layer."""
         return plan_islands(self.key_lengths, None if self.same else self.query_lengths)
 
+    @torch.inference_mode(False)  # kept, and perhaps used in training next
+    def starts(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Where each sequence's queries start, and its keys; made once, used by every layer.
+
+        Returns:
+            `int32[sequences + 1]` each, on the device; the last is their number.
+        """
+        if device not in self._starts:
+            kinds = [self.query_lengths] if self.same else [self.query_lengths, self.key_lengths]
+            starts = [_starts(lengths).to(device) for lengths in kinds]
+            self._starts[device] = starts[0], starts[-1]
+        return self._starts[device]
+
+    @cached_property
+    def _starts(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}
+
+
+def _starts(lengths: Tensor) -> Tensor:
+    return torch.nn.functional.pad(torch.cumsum(lengths, 0, dtype=torch.int32), (1, 0))
+
 
 def plan_islands(lengths: Tensor, query_lengths: Tensor | None = None) -> list[Island]:
     """Groups sequences so that calls and padding together cost least, greedily by length.
