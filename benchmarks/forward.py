@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 import graft
 from common import Row, arguments, base_model, data_folder, faster, in_turn, report
-from graft.data.batches import EncodedDataset, TrainingBatches, evaluation_batches
+from graft.data.batches import EncodedDataset, evaluation_batches
+from graft.data.loader import BatchLoader
 from graft.models.precision import autocast
 from graft.train.optim import adamw, clip_gradients, layer_groups, sparse_embeddings
 
@@ -127,7 +128,7 @@ def training(
     ours, theirs = (model.train() for model in models.both)
     our_steps = adamw(layer_groups(ours), [1e-5] * len(layer_groups(ours)))
     their_steps = torch.optim.AdamW(theirs.parameters(), 1e-5, fused=True)
-    batches = TrainingBatches(data, size)
+    batches = BatchLoader(data, batch_size=size)
 
     def step(optimizer: torch.optim.Optimizer, logits: Tensor, targets: Tensor) -> None:
         F.cross_entropy(logits.float(), targets).backward()
@@ -141,7 +142,8 @@ def training(
 
     def run_ours(repeat: int) -> None:
         with sparse_embeddings(ours):
-            for batch in batches.epoch(repeat):
+            batches.set_epoch(repeat)
+            for batch in batches:
                 batch = batch.to(device)
                 with autocast(dtype, device):
                     logits = ours(batch).logits

@@ -1,6 +1,7 @@
 """Batches: every row once an epoch, within a budget of tokens, in an order of the seed."""
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.data.batches import EncodedDataset, TrainingBatches, by_budget, evaluation_batches
+from graft.data.batches import EncodedDataset, evaluation_batches
+from graft.data.loader import BatchLoader
+from graft.data.plan import by_budget
 from graft.text.encoding import TokenBatch
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=200)
@@ -19,6 +22,12 @@ def encoded(lengths: list[int]) -> EncodedDataset:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     return EncodedDataset(TokenBatch(ids, offsets, np.zeros_like(ids)), torch.arange(len(lengths)))
+
+
+def rows_of(loader: BatchLoader, epoch: int) -> list[list[int]]:
+    """The rows of each batch of an epoch."""
+    plan = loader.plan(epoch)
+    return [plan.rows(step).tolist() for step in range(len(plan))]
 
 
 @given(LENGTHS, st.integers(1, 300))
@@ -36,16 +45,15 @@ def test_a_cut_holds_each_row_once_and_keeps_to_its_budget(lengths: list[int], b
 def test_an_epoch_holds_each_row_once(
     lengths: list[int], batch_size: int, seed: int, epoch: int
 ) -> None:
-    plan = TrainingBatches(encoded(lengths), batch_size, seed).plan(epoch)
-    assert sorted(np.concatenate(plan).tolist()) == list(range(len(lengths)))
-    again = TrainingBatches(encoded(lengths), batch_size, seed).plan(epoch)
-    assert [part.tolist() for part in plan] == [part.tolist() for part in again]
+    plan = rows_of(BatchLoader(encoded(lengths), batch_size=batch_size, seed=seed), epoch)
+    assert sorted(chain.from_iterable(plan)) == list(range(len(lengths)))
+    assert rows_of(BatchLoader(encoded(lengths), batch_size=batch_size, seed=seed), epoch) == plan
 
 
 def test_epochs_and_seeds_differ() -> None:
     data = encoded([5, 6, 7, 8] * 25)
     plans = {
-        tuple(np.concatenate(TrainingBatches(data, 4, seed).plan(epoch)).tolist())
+        tuple(chain.from_iterable(rows_of(BatchLoader(data, batch_size=4, seed=seed), epoch)))
         for seed in range(3)
         for epoch in range(3)
     }
@@ -56,12 +64,12 @@ def test_epochs_and_seeds_differ() -> None:
 def test_batches_hold_about_as_many_tokens(lengths: list[int], batch_size: int) -> None:
     data = encoded(lengths)
     budget = max(round(batch_size * sum(lengths) / len(lengths)), max(lengths))
-    assert all(batch.tokens <= budget for batch in TrainingBatches(data, batch_size).epoch(0))
+    assert all(batch.tokens <= budget for batch in BatchLoader(data, batch_size=batch_size))
 
 
 def test_rows_of_like_length_go_together() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 320)
-    batches = list(TrainingBatches(encoded(lengths.tolist()), 16).epoch(0))
+    batches = list(BatchLoader(encoded(lengths.tolist()), batch_size=16))
     spread = np.mean([float(batch.lengths.max() - batch.lengths.min()) for batch in batches])
     assert spread < 10
 

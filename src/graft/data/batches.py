@@ -1,19 +1,34 @@
-"""Batches by token budget: rows of like length together, no padding, nothing dropped."""
+"""A tokenized data set as a model reads it: batches of any rows, and of all for evaluation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from graft.data.lists import ListColumn
+from graft.data.plan import Rows, by_budget
+from graft.data.targets import Targets
 from graft.models.batch import Batch
 from graft.text.encoding import TokenBatch
 
-Rows = npt.NDArray[np.int64]
 
-_WINDOW = 32  # batches that are sorted by length together
+class BatchSource(Protocol):
+    """Rows of tokens of which batches can be made."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.integer[Any]]:
+        """`integer[rows]`, tokens of each row."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Rows) -> Batch:
+        """The batch of some rows, in the order given."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,11 @@ class EncodedDataset:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """`int64[rows]`, tokens of each row."""
+        return self.tokens.lengths
 
     def first(self, rows: int) -> "EncodedDataset":
         """The first rows, all of them where there are fewer."""
@@ -58,60 +78,40 @@ class EncodedDataset:
 
 
 @dataclass(frozen=True)
-class TrainingBatches:
-    """The batches of each epoch: shuffled rows, sorted by length within windows, cut by a budget.
-
-    A batch holds about `batch_size` rows of average length: more where they are short and fewer
-    where they are long, so that each costs about the same.
+class TokenizedRows:
+    """Tokens in Arrow columns, which may be larger than memory: a batch reads its own rows only.
 
     Attributes:
-        data: The rows.
-        batch_size: Rows in a batch, on average.
-        seed: With the epoch's number, decides the order.
+        ids: The token ids of every row.
+        type_ids: The segment of each token; None where all are in the first.
+        targets: What the loss compares with; None where the rows carry no labels.
     """
 
-    data: EncodedDataset
-    batch_size: int
-    seed: int = 0
+    ids: ListColumn
+    type_ids: ListColumn | None = None
+    targets: Targets | None = None
 
-    def plan(self, epoch: int) -> list[Rows]:
-        """The rows of each batch of an epoch, in the order of training."""
-        random = np.random.default_rng((self.seed, epoch))
-        order = random.permutation(len(self.data)).astype(np.int64)
-        budget = max(1, round(self.batch_size * float(self.data.tokens.lengths.mean())))
-        step = self.batch_size * _WINDOW
-        batches: list[Rows] = []
-        for start in range(0, len(order), step):
-            batches += by_budget(order[start : start + step], self.data.tokens.lengths, budget)
-        return [batches[i] for i in random.permutation(len(batches))]
+    def __len__(self) -> int:
+        return len(self.ids)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch."""
-        return (self.data.batch(rows) for rows in self.plan(epoch))
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """`int32[rows]`, tokens of each row."""
+        return self.ids.lengths
+
+    def batch(self, rows: Rows) -> Batch:
+        """The batch of some rows, in the order given."""
+        type_ids = self.type_ids
+        return Batch(
+            ids=torch.from_numpy(self.ids.gather(rows)),
+            lengths=torch.from_numpy(self.lengths[rows].astype(np.int64)),
+            type_ids=None if type_ids is None else torch.from_numpy(type_ids.gather(rows)),
+            targets=None if self.targets is None else self.targets.of(rows),
+            rows=torch.from_numpy(rows),
+        )
 
 
-def evaluation_batches(data: EncodedDataset, tokens_per_batch: int) -> Iterator[Batch]:
+def evaluation_batches(data: BatchSource, tokens_per_batch: int) -> Iterator[Batch]:
     """Every row once, longest first, so that too large a budget shows at once."""
     rows = np.arange(len(data), dtype=np.int64)
-    return (data.batch(part) for part in by_budget(rows, data.tokens.lengths, tokens_per_batch))
-
-
-def by_budget(rows: Rows, lengths: npt.NDArray[np.int64], budget: int) -> list[Rows]:
-    """Cuts rows, longest first, into batches of at most `budget` tokens, or of one row.
-
-    Args:
-        rows: `int64[n]`, the rows to cut.
-        lengths: `int64[...]`, tokens of every row of the data set.
-        budget: Tokens in a batch.
-    """
-    ordered = rows[np.argsort(-lengths[rows], kind="stable")]
-    batches: list[Rows] = []
-    first = tokens = 0
-    for index, length in enumerate(lengths[ordered].tolist()):
-        if tokens and tokens + length > budget:
-            batches.append(ordered[first:index])
-            first, tokens = index, 0
-        tokens += length
-    if first < len(ordered):
-        batches.append(ordered[first:])
-    return batches
+    return (data.batch(part) for part in by_budget(rows, data.lengths, tokens_per_batch))

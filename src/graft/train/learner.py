@@ -9,9 +9,10 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from graft.data.batches import EncodedDataset, TrainingBatches
+from graft.data.batches import EncodedDataset
 from graft.data.dataset_dict import DatasetDict
 from graft.data.load import load_dataset
+from graft.data.loader import BatchLoader
 from graft.display import show
 from graft.errors import TaskError
 from graft.models.model import Model
@@ -139,6 +140,10 @@ class Learner:
                 self.tokenizer, self.data[split], self.max_length
             )
         return self._encoded[split]
+
+    def batches(self) -> BatchLoader:
+        """The batches of the training split, as training sees them in each epoch."""
+        return BatchLoader(self.encoded("train"), batch_size=self.batch_size, seed=self.seed)
 
     def fit(
         self,
@@ -353,7 +358,7 @@ class Learner:
         groups = layer_groups(self.model)[-self._trainable_groups :]
         return Fit(
             model=self.model,
-            batches=TrainingBatches(self.encoded("train"), self.batch_size, self.seed),
+            batches=self.batches(),
             optimizer=adamw(groups, layer_rates(rate, len(groups)), weight_decay=weight_decay),
             schedule=schedule,
             loss_of=self.loss_of,

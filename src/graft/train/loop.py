@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from graft.data.batches import Rows, TrainingBatches
+from graft.data.loader import BatchLoader
 from graft.errors import TaskError
 from graft.models.batch import Batch
 from graft.models.model import Model, Output
@@ -49,7 +49,7 @@ class Fit:
     """
 
     model: Model
-    batches: TrainingBatches
+    batches: BatchLoader
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     loss_of: Loss
@@ -77,29 +77,30 @@ class Fit:
 
     def run(self) -> None:
         """Trains for all epochs."""
-        plans = [self.batches.plan(epoch) for epoch in range(self.epochs)]
-        self.total_steps = sum(len(plan) for plan in plans)
+        self.total_steps = sum(len(self.batches.plan(epoch)) for epoch in range(self.epochs))
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self.optimizer.zero_grad(set_to_none=True)  # an earlier fit may have been cut short
         self.started = time.perf_counter()
         self._call("before_fit")
         try:
             with sparse_embeddings(self.model):
-                for self.epoch, plan in enumerate(plans):
-                    self._run_epoch(plan)
+                for epoch in range(self.epochs):
+                    self.epoch = epoch
+                    self._run_epoch()
         except CancelFit:
             pass
         finally:
             self._call("after_fit")
             self.model.eval()
 
-    def _run_epoch(self, plan: list[Rows]) -> None:
+    def _run_epoch(self) -> None:
         self.model.train()
         self._pending = 0
         with suppress(CancelEpoch):
             self._call("before_epoch")
-            for rows in plan:
-                self._run_step(self.batches.data.batch(rows).to(self.model.device))
+            self.batches.set_epoch(self.epoch)
+            for batch in self.batches:
+                self._run_step(batch.to(self.model.device))
         with suppress(CancelEpoch):
             if self._pending:
                 self._update()

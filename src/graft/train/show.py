@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from graft.data.batches import TrainingBatches
 from graft.display import Table, show
 from graft.errors import TaskError
 from graft.tasks.predict import predict_logits, row_losses
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 def show_batch(learn: Learner, rows: int) -> None:
     """Shows the first rows of the first epoch, in its order, decoded from their tokens."""
     data, split = learn.encoded("train"), learn.data["train"]
-    chosen = np.concatenate(TrainingBatches(data, learn.batch_size, learn.seed).plan(0))[:rows]
+    plan = learn.batches().plan(0)
+    steps = [plan.rows(step) for step in range(min(rows, len(plan)))]
+    chosen = np.concatenate(steps)[:rows]
     cells = []
     for row in chosen.tolist():
         ids = data.tokens[row].tolist()

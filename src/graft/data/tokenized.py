@@ -1,0 +1,69 @@
+"""The columns of a tokenized data set, by the names that the ecosystem has for them."""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from graft.data.batches import TokenizedRows
+from graft.data.lists import ListColumn
+from graft.data.names import INPUT_IDS, LABELS, TYPE_IDS
+from graft.data.roles import is_list
+from graft.data.targets import targets_of
+from graft.errors import DataError
+
+if TYPE_CHECKING:
+    from graft.data.dataset import Dataset
+
+
+def tokenized_rows(dataset: "Dataset", targets: str | None = None) -> TokenizedRows:
+    """The rows of a tokenized data set, of which batches can be made.
+
+    Args:
+        dataset: With a column `input_ids` of lists of whole numbers, and perhaps `token_type_ids`.
+        targets: The column of what the loss compares with; None for the aligned tags in `labels`,
+            or else the label, where there is one.
+
+    Raises:
+        DataError: It is not tokenized, a column is not there or holds something else, or labels
+            are missing.
+    """
+    check_tokenized(dataset)
+    rows = dataset.rows
+    table, order = rows.table, rows.order
+
+    def lists(name: str) -> ListColumn:
+        return ListColumn(table.column(name), _told(dataset, name), order)
+
+    ids = lists(INPUT_IDS)
+    type_ids = lists(TYPE_IDS) if TYPE_IDS in dataset.column_names else None
+    name = targets or _target_column(dataset)
+    if name is None:
+        return TokenizedRows(ids, type_ids)
+    if name not in dataset.column_names:
+        dataset.column(name)  # says what columns there are
+    feature = dataset.features[name]
+    found = targets_of(table.column(name), feature, ids, _told(dataset, name), order)
+    return TokenizedRows(ids, type_ids, found)
+
+
+def check_tokenized(dataset: "Dataset", column: str = INPUT_IDS) -> None:
+    """Raises `DataError` unless `column` is there and holds lists of whole numbers."""
+    if column in dataset.column_names:
+        kind = dataset.rows.table.schema.field(column).type
+        if is_list(kind) and pa.types.is_integer(kind.value_type):
+            return
+        raise DataError(f"{_told(dataset, column)} holds {kind}; lists of token ids were expected.")
+    raise DataError(
+        f"{dataset.source} is not tokenized: there is no column {column!r} among "
+        f"{', '.join(dataset.column_names)}. Tokenize it: dataset.tokenize(tokenizer)."
+    )
+
+
+def _target_column(dataset: "Dataset") -> str | None:
+    if LABELS in dataset.column_names:
+        return LABELS
+    return dataset.roles.label
+
+
+def _told(dataset: "Dataset", column: str) -> str:
+    return f"{dataset.source}, column {column!r}"
