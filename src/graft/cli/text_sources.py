@@ -108,10 +108,10 @@ def _data(source: str, column: str | None) -> list[TextFile]:
     raw = read_source(source, revision=None, config=None)
     found = []
     for split, data in shape(raw, text=column, text_pair=None, label=None).items():
-        texts = data.column(data.roles.text)
+        texts = data.column(data.text_column)
         start = 0
         for name, rows in raw.splits[split].files:
-            found.append(_rows(name, data.roles.text, texts.slice(start, rows)))
+            found.append(_rows(name, data.text_column, texts.slice(start, rows)))
             start += rows
     return found
 

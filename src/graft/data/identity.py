@@ -60,7 +60,7 @@ def content_digest(rows: Rows) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        content = memoryview(np.ascontiguousarray(value))
+        content = np.ascontiguousarray(value).data
         return [str(value.dtype), hashlib.blake2b(content, digest_size=_BYTES).hexdigest()]
     if isinstance(value, Identity):
         return value.fingerprint

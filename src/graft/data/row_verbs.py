@@ -28,9 +28,8 @@ class RowVerbs(DatasetBase):
         outside = wanted[(wanted < -len(self)) | (wanted >= len(self))]
         if len(outside):
             raise DataError(f"select: there is no row {outside[0]}; there are {len(self)} rows.")
-        if wanted.size and wanted.dtype.kind == "i" and wanted.min() < 0:
-            wanted = wanted.astype(np.int64)
-            wanted[wanted < 0] += len(self)
+        if wanted.size and wanted.min() < 0:
+            wanted = wanted % len(self)
         chosen = self._rows.select(wanted)
         return self._like(chosen, self._identity.then("select", wanted.astype(np.int64)))
 

@@ -115,7 +115,7 @@ class TextClassification(Task):
         roles = dataset.roles
         pairs = None if roles.text_pair is None else _texts(dataset.column(roles.text_pair))
         tokens = tokenizer.encode_batch(
-            _texts(dataset.column(roles.text)), pairs, max_length=max_length
+            _texts(dataset.column(dataset.text_column)), pairs, max_length=max_length
         )
         return EncodedDataset(tokens, self._targets(dataset))
 
