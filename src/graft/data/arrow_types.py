@@ -161,6 +161,28 @@ def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([_plain(chunk, wanted) for chunk in chunks], wanted)
 
 
+def written_array(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """An array of a table of ours in the type that a file holds it in, made by `written_schema`.
+
+    Raises `pyarrow.ArrowInvalid` for values that are not of that type. Like `cast`, which stumbles
+    over what lies hidden under a null record.
+    """
+    if array.type == wanted:
+        return array
+    if isinstance(array, pa.ExtensionArray):
+        return written_array(array.storage, wanted)
+    if isinstance(array, pa.StructArray) and [one.name for one in array.type] == [
+        one.name for one in wanted
+    ]:
+        pairs = zip(array.flatten(), wanted, strict=True)
+        fields = [written_array(values, one.type) for values, one in pairs]
+        return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=pc.is_null(array))
+    if _is_any_list(array.type) and _is_any_list(wanted):
+        values = written_array(array.flatten(), wanted.value_type)
+        return _lists_of(array, values).cast(wanted)
+    return array.cast(wanted)
+
+
 def fits(feature: Feature, arrow_type: pa.DataType) -> bool:
     """Whether a column of this Arrow type holds `feature`, if need be in a variant of its type.
 
@@ -272,11 +294,15 @@ def _plain(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     if isinstance(array, pa.RunEndEncodedArray):
         return _plain(pc.run_end_decode(array), wanted)
     if _is_any_list(array.type):
-        lengths = pc.fill_null(pc.list_value_length(array), 0).cast(pa.int32())
-        offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-        values = _plain(array.flatten(), wanted.value_type)
-        return pa.ListArray.from_arrays(offsets, values, type=wanted, mask=pc.is_null(array))
+        return _lists_of(array, _plain(array.flatten(), wanted.value_type)).cast(wanted)
     if isinstance(array, pa.StructArray):
         fields = [_plain(array.field(number), one.type) for number, one in enumerate(wanted)]
         return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=pc.is_null(array))
     return array.cast(wanted)
+
+
+def _lists_of(lists: pa.Array, values: pa.Array) -> pa.ListArray:
+    """Lists as long as these, null where they are, of other values: [all values of the lists]."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int32())
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
+    return pa.ListArray.from_arrays(offsets, values, mask=pc.is_null(lists))

@@ -8,7 +8,13 @@ import json
 
 import pyarrow as pa
 
-from graft.data.arrow_types import arrow_type_of, feature_of, fits, written_schema, written_type_of
+from graft.data.arrow_types import (
+    arrow_type_of,
+    feature_of,
+    fits,
+    written_array,
+    written_schema,
+)
 from graft.data.feature_forms import (
     features_from_json,
     features_from_yaml,
@@ -54,7 +60,6 @@ __all__ = [
     "settled",
     "spans_of",
     "with_metadata",
-    "written_type_of",
 ]
 
 _METADATA_KEY = b"huggingface"
@@ -106,12 +111,18 @@ def with_metadata(table: pa.Table, features: Features) -> pa.Table:
     Raises `DataError` naming the column whose values are not of its feature.
     """
     schema = file_schema({name: features[name] for name in table.column_names})
-    try:
-        return table.cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        for column, field in zip(table.itercolumns(), schema, strict=True):
-            _cast(column, field)
-        raise
+    columns = []
+    for column, field in zip(table.itercolumns(), schema, strict=True):
+        try:
+            chunks = [written_array(chunk, field.type) for chunk in column.chunks]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"The column {field.name!r} holds {column.type}, but its feature is {field.type} "
+                f"({reason}). Bring it there first: cast({field.name!r}, <feature>)."
+            ) from error
+        columns.append(pa.chunked_array(chunks, field.type))
+    return pa.table(columns, schema=schema)
 
 
 def settled(column: pa.ChunkedArray, declared: Feature | None) -> tuple[pa.ChunkedArray, Feature]:
@@ -129,14 +140,3 @@ def settled(column: pa.ChunkedArray, declared: Feature | None) -> tuple[pa.Chunk
         return column.cast(wanted), declared
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return column, feature_of(column.type)
-
-
-def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    try:
-        return column.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"The column {field.name!r} holds {column.type}, but its feature is {field.type} "
-            f"({reason}). Bring it there first: cast({field.name!r}, <feature>)."
-        ) from error
