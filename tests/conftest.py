@@ -14,6 +14,15 @@ from graft.server.running import RunningHub
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder where the tests, and processes that they start, keep steps of data sets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("GRAFT_CACHE_SIZE", raising=False)
+        yield Path(os.environ["GRAFT_CACHE"])
+
+
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A Hub that all tests share: each makes users of its own, `hub.add_user(name) -> token`."""

@@ -1,0 +1,50 @@
+"""Fingerprints: digests of values and functions that hold in every process and on every machine.
+
+Two values have one digest only if a function cannot tell them apart; where code is concerned, file
+names, line numbers and comments do not count, but everything a function can reach does: constants,
+defaults, captured variables, globals, and the functions and classes that those lead to. Code of
+installed packages counts by its name and version.
+
+An object tells its own with a method `__graft_fingerprint__() -> str | bytes`.
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from graft.data.fingerprint_files import file_digest
+from graft.data.fingerprint_walk import Unfingerprintable, Walk
+
+__all__ = ["Unfingerprintable", "digest", "file_digest", "parts_of_function"]
+
+
+def digest(value: object) -> str:
+    """32 hex digits of a value and all that it reaches.
+
+    Raises `Unfingerprintable` naming the object that has no content to go by, and what to do.
+    """
+    walk = Walk()
+    walk.add("value", value)
+    return walk.digest()
+
+
+def parts_of_function(fn: Callable[..., Any], role: str = "function") -> dict[str, str]:
+    """The digest of each thing that the result of `fn` depends on, besides its arguments.
+
+    Args:
+        fn: A function, method, partial, class, or an object that can be called.
+        role: What it is to the step; the parts' names begin with it.
+
+    Returns:
+        Such as `{"function: code of clean": ..., "function: captured variable limit of clean": ...,
+        "function: code of helper": ...}`.
+
+    Raises:
+        Unfingerprintable: Something that `fn` uses has no content to go by, such as an open file.
+    """
+    walk = Walk()
+    if isinstance(fn, FunctionType):
+        walk.name_of(fn)
+    else:
+        walk.add("what is called", fn)
+    return {f"{role}: {name}": part for name, part in walk.pieces().items()}
