@@ -197,6 +197,14 @@ class TestDamagedConfig:
             ("layer_norm_eps", "small"),
             ("hidden_dropout_prob", 1.5),
             ("hidden_size", []),
+            ("hidden_size", 10**30),
+            ("vocab_size", 1e300),
+            ("vocab_size", 10**400),
+            ("num_hidden_layers", 2_000_000_000),
+            ("architectures", 3),
+            ("architectures", [["BertModel"]]),
+            ("problem_type", "guesswork"),
+            ("problem_type", []),
         ],
     )
     def test_a_value_that_cannot_be(self, folder: Path, setting: str, value: Any) -> None:
@@ -204,11 +212,40 @@ class TestDamagedConfig:
         with pytest.raises(ModelError, match=rf"config\.json.*{setting} is "):
             graft.Model.from_pretrained(folder)
 
-    @pytest.mark.parametrize("labels", [{"a": "b"}, ["human"], {"0": "x", "2": "y", "three": "z"}])
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            {"a": "b"},
+            ["human"],
+            {"0": "x", "2": "y"},
+            {"0": "x", "2": "y", "three": "z"},
+            {"00": "x", "1": "y", "2": "z"},
+            {"0": None, "1": "y", "2": "z"},
+            {"0": "x", "1": ["y"], "2": "z"},
+        ],
+    )
     def test_labels_that_are_no_table_of_numbers(self, folder: Path, labels: Any) -> None:
         change_config(folder, id2label=labels)
         with pytest.raises(ModelError, match=r"config\.json.*id2label"):
             graft.Model.from_pretrained(folder)
+
+    def test_labels_of_one_name(self, folder: Path) -> None:
+        change_config(folder, id2label={"0": "x", "1": "x", "2": "y"})
+        with pytest.raises(ModelError, match=r"config\.json: Two labels have the name 'x'"):
+            graft.Model.from_pretrained(folder)
+        model = graft.Model.from_pretrained(folder, labels=["a", "b"])
+        assert model.labels == ("a", "b")
+
+    @pytest.mark.parametrize("count", ["3", -1, 0, 2.0, True, [3], 10**12])
+    def test_a_number_of_labels_that_is_none(self, folder: Path, count: Any) -> None:
+        change_config(folder, id2label=None, num_labels=count)
+        with pytest.raises(ModelError, match=r"config\.json: num_labels is .*, not a whole number"):
+            graft.Model.from_pretrained(folder)
+
+    def test_a_number_of_labels_beside_their_names(self, folder: Path) -> None:
+        """Names count, as for the ecosystem."""
+        change_config(folder, num_labels=7)
+        assert graft.Model.from_pretrained(folder).labels == LABELS
 
 
 class TestUnknownSources:

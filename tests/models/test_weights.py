@@ -246,6 +246,28 @@ class TestReport:
         assert (wrong.name, wrong.found, wrong.wanted) == ("head.pool.weight", (32, 7), (32, 32))
         assert "head.pool.weight [32, 7] -> [32, 32]), and are made anew" in caplog.text
 
+    @pytest.mark.parametrize("task", [None, "fill-mask"])
+    def test_a_head_that_the_file_lacks(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, task: str | None
+    ) -> None:
+        """Whether `config.json` or the caller says that there is one."""
+        make_model().save_pretrained(tmp_path)
+        if task is None:
+            change_json(tmp_path / "config.json", architectures=["BertForMaskedLM"])
+        model = graft.Model.from_pretrained(tmp_path, task=task)
+        assert model.report is not None
+        assert "head.dense.weight" in model.report.made_anew
+        (line,) = caplog.messages
+        assert "lack those of the head for fill-mask (head." in line
+        assert "made anew: train it before use" in line
+
+    def test_a_new_head_for_labels_of_ones_own_is_no_news(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        make_model().save_pretrained(tmp_path)
+        graft.Model.from_pretrained(tmp_path, task="token-classification", labels=["a", "b"])
+        assert caplog.messages == []
+
     def test_it_shows_itself(self, folder: Path) -> None:
         def add(tensors: dict[str, Tensor]) -> None:
             tensors["<b>strange</b>"] = torch.zeros(1)

@@ -7,6 +7,8 @@ from typing import Any
 from graft.errors import ModelError
 
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
+_KINDS = ("regression", "single_label_classification", "multi_label_classification")
+_MOST = 1_000_000  # labels that have no names
 _SETTINGS = {"id2label", "label2id", "problem_type", "num_labels", "dtype", "torch_dtype"}
 
 
@@ -20,8 +22,13 @@ def answers(raw: dict[str, Any], labels: Sequence[str]) -> dict[str, bool]:
 
     One label alone leaves nothing to choose: where the file does not say what it is, it is a
     quantity.
+
+    Raises:
+        ModelError: It says what is no kind of answers.
     """
     kind = raw.get("problem_type")
+    if kind not in (None, *_KINDS):
+        raise ModelError(f"problem_type is {kind!r}; there is {', '.join(_KINDS)}.")
     alone = kind is None and len(labels) == 1
     return {
         "several_labels": kind == "multi_label_classification",
@@ -41,11 +48,29 @@ def label_settings(labels: Sequence[str], several: bool, measures: bool = False)
 
 
 def saved_labels(raw: dict[str, Any]) -> tuple[str, ...]:
-    """The labels of the saved head; a head saved without names has placeholders."""
-    named = raw.get("id2label") or {f"{i}": f"LABEL_{i}" for i in range(raw.get("num_labels", 2))}
+    """The labels of the saved head; a head saved without names has placeholders.
+
+    `num_labels` beside names says nothing: the ecosystem does not read it either.
+
+    Raises:
+        ModelError: There is no such number of labels, or they are not named by number, each by a
+            name of its own.
+    """
+    named = raw.get("id2label") or _placeholders(raw.get("num_labels"))
     if not isinstance(named, dict) or set(named) != {str(index) for index in range(len(named))}:
         raise ModelError('id2label does not name the labels by number: {"0": "...", "1": "..."}.')
-    return tuple(str(named[str(index)]) for index in range(len(named)))
+    names = [named[str(index)] for index in range(len(named))]
+    wrong = [name for name in names if not isinstance(name, str | int | float)]
+    if wrong:
+        raise ModelError(f"id2label has a label whose name is {wrong[0]!r}, not text.")
+    return tuple(map(str, names))
+
+
+def _placeholders(count: Any) -> dict[str, str]:
+    count = 2 if count is None else count
+    if type(count) is not int or not 0 < count <= _MOST:
+        raise ModelError(f"num_labels is {count!r}, not a whole number from 1 to {_MOST}.")
+    return {str(index): f"LABEL_{index}" for index in range(count)}
 
 
 def label_order(saved: Sequence[str], wanted: Sequence[str]) -> list[int] | None:

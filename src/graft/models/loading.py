@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from graft.errors import ModelError
 from graft.models.checkpoint import Checkpoint, plain_stored
 from graft.models.families.family import Stored, TensorNames
-from graft.models.heads import VocabularyHead
+from graft.models.heads import HEADS, VocabularyHead
 from graft.models.labels import label_dimensions, label_order, spell
 from graft.models.model_files import Files
 from graft.models.report import LoadReport, WrongShape
@@ -118,7 +118,7 @@ class Loader:
                 tensor = tensor.index_select(dimension, torch.tensor(order, device=device))
             self._put(ours, tensor)
         self._make_anew(missing, dtype, device)
-        self._tell(old, unfit, list(wrong.values()))
+        self._tell(old, unfit, missing, list(wrong.values()))
         loaded = tuple(ours for ours in found if ours not in wrong)
         return LoadReport(
             loaded, missing, self._left_over(found), tuple(wrong.values()), self.checkpoint.path
@@ -202,9 +202,15 @@ class Loader:
         names = self.checkpoint.names
         return tuple(name for name in names if name not in used and not name.endswith(ignored))
 
-    def _tell(self, old: tuple[str, ...], unfit: bool, wrong: list[WrongShape]) -> None:
-        """Warns that a saved head was not taken."""
-        source = self.files.source
+    def _tell(
+        self,
+        old: tuple[str, ...],
+        unfit: bool,
+        missing: Sequence[str],
+        wrong: list[WrongShape],
+    ) -> None:
+        """Warns that a head is new, but for labels of one's own, which nothing can have learned."""
+        source, task = self.files.source, self.model.task
         if old and unfit:
             log.warning(
                 "%s: its head answers %s; yours answers %s. The body is kept, a new head is made.",
@@ -217,6 +223,14 @@ class Loader:
                 "%s: tensors of its head have other shapes (%s), and are made anew.",
                 source,
                 ", ".join(str(entry) for entry in wrong[:3]),
+            )
+        elif missing and (task == self.files.task or not HEADS[task].named):
+            log.warning(
+                "%s: its weights lack those of the head for %s (%s). They are made anew: train it "
+                "before use.",
+                source,
+                task,
+                ", ".join(missing[:3]),
             )
 
 

@@ -10,7 +10,7 @@ from graft.files import read_settings
 from graft.models.config import Config
 from graft.models.families import FAMILIES, Family
 from graft.models.heads import HEADS
-from graft.models.labels import answers, saved_labels, without_labels
+from graft.models.labels import answers, check_labels, saved_labels, without_labels
 from graft.models.sentence_files import PATTERNS, SentenceFiles, find_sentence_files
 from graft.models.weights.file import WeightsFile
 from graft.models.weights.find import fetch, open_weights
@@ -86,7 +86,12 @@ class Files:
             raise ModelError(f"{self.path}: {error}") from None
         shape = self._for_task(shape, task)
         names = tuple(labels or self.labels) if task else ()
-        said = answers(self.settings, self.labels)
+        try:
+            said = answers(self.settings, self.labels)
+            if names and names == self.labels and task is not None:
+                check_labels(names, task)
+        except ModelError as error:
+            raise ModelError(f"{self.path}: {error}") from None
         # Labels of one's own are classes, whatever the saved head gives.
         saved = task == self.task and names == self.labels != () and several_labels is None
         return replace(
@@ -147,8 +152,8 @@ def _files(
             f"{path}: quantization_config says that the weights were quantised, which is not "
             "supported. Load the original."
         )
-    task = _saved_task(settings, family) if sentence is None else SENTENCE
     try:
+        task = _saved_task(settings, family) if sentence is None else SENTENCE
         labels = saved_labels(settings) if task is not None and HEADS[task].named else ()
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
@@ -161,5 +166,7 @@ def _of_llama2c(file: Llama2cFile) -> Files:
 
 def _saved_task(settings: dict[str, Any], family: Family) -> str | None:
     saved = settings.get("architectures") or []
+    if not isinstance(saved, str | list) or not all(isinstance(name, str) for name in saved):
+        raise ModelError(f"architectures is {saved!r}, not a list of names of classes.")
     known = (*family.architectures.items(), *family.encoders.items())
     return next((task for task, name in known if name in saved), None)

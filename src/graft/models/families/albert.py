@@ -32,7 +32,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         ModelError: A setting makes no sense, or means a model that Graft does not have.
     """
     settings = Settings(raw, _DEFAULTS)
-    turns, size = settings.size("num_hidden_layers"), settings.size("inner_group_num")
+    turns, size = settings.layers(), settings.size("inner_group_num")
     return bert.read_encoder(
         settings,
         "albert",

@@ -48,7 +48,7 @@ def read_config(raw: dict[str, Any]) -> RecurrentConfig:
         vocab_size=settings.size("vocab_size"),
         hidden_size=settings.size("embedding_size"),
         inner_size=settings.size("hidden_size"),
-        layers=settings.size("num_hidden_layers"),
+        layers=settings.layers(),
         max_positions=settings.size("max_tokens"),
         causal=True,
         positions="none",

@@ -64,7 +64,7 @@ def read_encoder(settings: Settings, family: str, **own: Any) -> Config:
         family=family,
         vocab_size=settings.size("vocab_size"),
         hidden_size=settings.size("hidden_size"),
-        layers=settings.size("num_hidden_layers"),
+        layers=settings.layers(),
         heads=settings.size("num_attention_heads"),
         intermediate_size=settings.size("intermediate_size"),
         max_positions=settings.size("max_position_embeddings"),

@@ -47,7 +47,7 @@ def read_config(raw: dict[str, Any]) -> RecurrentConfig:
         vocab_size=settings.size("vocab_size"),
         embedding_size=settings.size("embedding_size"),
         hidden_size=2 * settings.size("hidden_size"),
-        layers=settings.size("num_hidden_layers"),
+        layers=settings.layers(),
         both_ways=True,
         max_positions=settings.size("max_tokens"),
         positions="none",

@@ -60,7 +60,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         hidden_size=hidden,
         embedding_size=None if wide else settings.size("embedding_size"),
         widen_first=not wide,
-        layers=settings.size("num_hidden_layers"),
+        layers=settings.layers(),
         heads=heads,
         intermediate_size=settings.size("intermediate_size"),
         max_positions=settings.size("max_position_embeddings"),

@@ -52,7 +52,7 @@ def read_decoder(
         family=family,
         vocab_size=settings.size("vocab_size"),
         hidden_size=hidden,
-        layers=settings.size("num_hidden_layers"),
+        layers=settings.layers(),
         heads=heads,
         key_heads=key_heads,
         head_size=head_size,
@@ -135,7 +135,7 @@ def read_windows(settings: Settings, usual: Sequence[str]) -> Windows:
         ModelError: A kind is unknown, they are not as many as layers, or a window has no size.
     """
     kinds = settings.get("layer_types") or list(usual)
-    layers = settings.size("num_hidden_layers")
+    layers = settings.layers()
     if not isinstance(kinds, list) or len(kinds) != layers:
         raise ModelError(f"layer_types must name {layers} layers, num_hidden_layers.")
     unknown = [kind for kind in kinds if kind not in (FULL, SLIDING)]

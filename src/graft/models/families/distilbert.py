@@ -45,7 +45,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         family="distilbert",
         vocab_size=settings.size("vocab_size"),
         hidden_size=settings.size("dim"),
-        layers=settings.size("n_layers"),
+        layers=settings.layers("n_layers"),
         heads=settings.size("n_heads"),
         intermediate_size=settings.size("hidden_dim"),
         max_positions=settings.size("max_position_embeddings"),

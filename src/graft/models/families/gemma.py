@@ -148,7 +148,7 @@ def _read(
 
 def _pattern(settings: Settings, every: int) -> list[str]:
     """Windows in all layers but every so many."""
-    layers = range(1, settings.size("num_hidden_layers") + 1)
+    layers = range(1, settings.layers() + 1)
     return [SLIDING if layer % every else FULL for layer in layers]
 
 

@@ -42,7 +42,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         family="gpt2",
         vocab_size=settings.size("vocab_size"),
         hidden_size=width,
-        layers=settings.size("n_layer"),
+        layers=settings.layers("n_layer"),
         heads=settings.size("n_head"),
         intermediate_size=settings.size_or_none("n_inner") or 4 * width,
         max_positions=settings.size("n_positions"),

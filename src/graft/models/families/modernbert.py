@@ -61,7 +61,7 @@ def read_config(raw: dict[str, Any]) -> Config:
         family="modernbert",
         vocab_size=settings.size("vocab_size"),
         hidden_size=settings.size("hidden_size"),
-        layers=settings.size("num_hidden_layers"),
+        layers=settings.layers(),
         heads=settings.size("num_attention_heads"),
         intermediate_size=settings.size("intermediate_size"),
         max_positions=settings.size("max_position_embeddings"),
@@ -151,7 +151,7 @@ def write_config(config: Config) -> dict[str, Any]:
 
 def _windows(settings: Settings) -> tuple[int | None, ...]:
     """Half of `local_attention` to each side in local layers; global ones see all."""
-    layers, reach = settings.size("num_hidden_layers"), settings.size("local_attention") // 2
+    layers, reach = settings.layers(), settings.size("local_attention") // 2
     kinds, every = settings.get("layer_types"), settings.size("global_attn_every_n_layers")
     settings.read -= {"local_attention", "global_attn_every_n_layers"}  # written back as they are
     if kinds is None:

@@ -88,7 +88,7 @@ def read_pair(settings: Settings, *, family: str, **chosen: Any) -> Config:
 def _read_stack(settings: Settings, stack: str) -> dict[str, Any]:
     settings.heads("d_model", f"{stack}_attention_heads")
     return {
-        "layers": settings.size(f"{stack}_layers"),
+        "layers": settings.layers(f"{stack}_layers"),
         "heads": settings.size(f"{stack}_attention_heads"),
         "intermediate_size": settings.size(f"{stack}_ffn_dim"),
         "layer_dropout": settings.share(f"{stack}_layerdrop"),

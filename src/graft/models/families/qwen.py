@@ -67,7 +67,7 @@ def _windows(settings: Settings) -> Windows:
     """The layers from `max_window_layers` on have windows, where windows are used at all."""
     first = settings.size("max_window_layers", least=0)
     settings.keep("max_window_layers")
-    layers = range(settings.size("num_hidden_layers"))
+    layers = range(settings.layers())
     return read_optional_windows(settings, [SLIDING if i >= first else FULL for i in layers])
 
 

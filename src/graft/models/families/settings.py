@@ -29,6 +29,10 @@ SPECIAL = (
 )
 
 
+_LARGEST = 2**31 - 1  # what a damaged file says beyond this would end deep within PyTorch
+_MOST_LAYERS = 10_000
+
+
 class Settings:
     """The values of a `config.json`, each checked as it is read.
 
@@ -48,17 +52,27 @@ class Settings:
         value = self.raw.get(name)
         return self.defaults.get(name) if value is None else value
 
-    def size(self, name: str, least: int = 1) -> int:
+    def size(self, name: str, least: int = 1, most: int = _LARGEST) -> int:
         """A whole number.
 
         Raises:
-            ModelError: It is none, or below `least`.
+            ModelError: It is none, below `least` or above `most`.
         """
         value = self.get(name)
         if not (is_number(value) and value == int(value) >= least):
             above = "above zero" if least == 1 else f"of {least} or more"
             raise ModelError(f"{name} is {value!r}, not a whole number {above}.")
+        if value > most:
+            raise ModelError(f"{name} is {value!r}; no model has more than {most}.")
         return int(value)
+
+    def layers(self, name: str = "num_hidden_layers") -> int:
+        """How many blocks there are: refused where so many could not even be listed.
+
+        Raises:
+            ModelError: It is no such number.
+        """
+        return self.size(name, most=_MOST_LAYERS)
 
     def said(self, name: str) -> Any:
         """A setting as the file says it, null too; the default only where it is left out."""
@@ -149,7 +163,12 @@ class Settings:
 
 def is_number(value: Any) -> bool:
     """Whether a setting is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def activation_name(raw: Mapping[str, Any], name: str, activation: Activation) -> str:

@@ -73,7 +73,7 @@ def _read(settings: Settings, family: str, head_scale: float) -> Config:
         family=family,
         vocab_size=settings.size("vocab_size"),
         hidden_size=width,
-        layers=settings.size("num_layers"),
+        layers=settings.layers("num_layers"),
         heads=settings.size("num_heads"),
         head_size=settings.size("d_kv"),
         intermediate_size=settings.size("d_ff"),
@@ -107,7 +107,7 @@ def _read_decoder(settings: Settings, encoder: Config) -> Config | None:
         return None
     layers = encoder.layers
     if settings.get("num_decoder_layers") is not None:
-        layers = settings.size("num_decoder_layers")
+        layers = settings.layers("num_decoder_layers")
     assert encoder.relative is not None
     relative = replace(encoder.relative, both_ways=False)
     return replace(encoder, layers=layers, causal=True, cross=True, relative=relative)
