@@ -4,6 +4,7 @@ Neither is installed. The names and layouts follow from the kind of each layer, 
 that our readers look at.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,56 @@ def save_keras(model: nn.Module, path: Path, *, split: int = 0) -> None:
                 group.attrs["weight_names"] = names
             for each, weight in weights.items():
                 group.create_dataset(each, data=weight.numpy())
+
+
+def keras_shards(model: nn.Module, folder: Path, count: int = 3) -> None:
+    """Writes `tf_model-0000i-of-0000n.h5` and their index.
+
+    Shards have no groups: each array is named whole, but for the class, and is a layer by itself.
+    """
+    weights: dict[str, Tensor] = {}
+    for above, module, name, weight in layers(model):
+        leaf, kept = keras_weight(module, name, weight)
+        weights[f"{keras_path(above, model)}/{leaf}:0"] = kept
+    files = [f"tf_model-{number + 1:05}-of-{count:05}.h5" for number in range(count)]
+    places = {name: files[number % count] for number, name in enumerate(weights)}
+    for shard in files:
+        with h5py.File(folder / shard, "w") as file:
+            names = [name for name in weights if places[name] == shard]
+            kept_names = [name.partition("/")[2] for name in names]
+            file.attrs["layer_names"] = [name.encode() for name in kept_names]
+            for name, short in zip(names, kept_names, strict=True):
+                file.create_dataset(short, data=weights[name].numpy())
+    _write_index(folder / "tf_model.h5.index.json", places)
+
+
+def flax_shards(model: nn.Module, folder: Path, count: int = 3) -> None:
+    """Writes `flax_model-0000i-of-0000n.msgpack` and their index, whose names have slashes."""
+    flat = dict(_flat(flax_tree(model), ()))
+    files = [f"flax_model-{number + 1:05}-of-{count:05}.msgpack" for number in range(count)]
+    places = {path: files[number % count] for number, path in enumerate(flat)}
+    for shard in files:
+        tree: dict[str, Any] = {}
+        for path in (path for path in flat if places[path] == shard):
+            below = tree
+            for part in path[:-1]:
+                below = below.setdefault(part, {})
+            below[path[-1]] = flat[path]
+        save_flax(tree, folder / shard)
+    index = {"/".join(path): shard for path, shard in places.items()}
+    _write_index(folder / "flax_model.msgpack.index.json", index)
+
+
+def _flat(tree: dict[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    for name, below in tree.items():
+        if isinstance(below, Tensor):
+            yield (*above, name), below
+        else:
+            yield from _flat(below, (*above, name))
+
+
+def _write_index(path: Path, places: dict[str, str]) -> None:
+    path.write_text(json.dumps({"metadata": {}, "weight_map": places}))
 
 
 def flax_tree(model: nn.Module) -> dict[str, Any]:

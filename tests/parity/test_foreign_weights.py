@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from foreign import flax_tree, save_flax, save_keras
+from foreign import flax_shards, flax_tree, keras_shards, save_flax, save_keras
 from oracle import build
 
 import graft
+from graft.errors import ModelError
 
 SMALL: dict[str, Any] = {"vocab_size": 97, "pad_token_id": 0}
 BERT: dict[str, Any] = SMALL | {
@@ -82,6 +83,36 @@ def test_weights_of_other_frameworks(
     else:
         save_flax(flax_tree(oracle), tmp_path / "flax_model.msgpack")
     assert_equal(graft.Model.from_pretrained(tmp_path), expected)
+
+
+class TestShards:
+    @pytest.mark.parametrize("save", [keras_shards, flax_shards])
+    @pytest.mark.parametrize(
+        ("family", "kind", "settings"),
+        [
+            ("Bert", "ForMaskedLM", BERT),
+            ("Bert", "ForSequenceClassification", BERT | {"num_labels": 3}),
+            ("GPT2", "LMHeadModel", GPT2),
+            ("T5", "ForConditionalGeneration", T5),
+        ],
+    )
+    def test_they_load_as_one_file_does(
+        self, tmp_path: Path, save: Any, family: str, kind: str, settings: dict[str, Any]
+    ) -> None:
+        oracle = saved(tmp_path, family, kind, settings)
+        expected = graft.Model.from_pretrained(tmp_path)
+        (tmp_path / "model.safetensors").unlink()
+        save(oracle, tmp_path)
+        assert_equal(graft.Model.from_pretrained(tmp_path), expected)
+
+    @pytest.mark.parametrize("save", [keras_shards, flax_shards])
+    def test_one_is_missing(self, tmp_path: Path, save: Any) -> None:
+        oracle = saved(tmp_path, "Bert", "Model", BERT)
+        (tmp_path / "model.safetensors").unlink()
+        save(oracle, tmp_path)
+        next(tmp_path.glob("*-00002-of-*")).unlink()
+        with pytest.raises(ModelError, match=r"index\.json names 3 shards, and 1 of them.*-00002-"):
+            graft.Model.from_pretrained(tmp_path)
 
 
 class TestKeras:

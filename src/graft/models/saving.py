@@ -12,7 +12,7 @@ from torch import Tensor
 
 from graft.errors import ModelError
 from graft.models.families.family import Stored, TensorNames
-from graft.models.weights.find import FORMATS, INDEX
+from graft.models.weights.find import FORMATS
 
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -44,14 +44,13 @@ def save_tensors(
     total = sum(tensor.nbytes for tensor, _ in stored)
     index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
     text = json.dumps(index, indent=2) + "\n"
-    (folder / (FORMATS[0].file + INDEX)).write_text(text, encoding="utf-8")
+    (folder / FORMATS[0].index).write_text(text, encoding="utf-8")
 
 
 def remove_others(folder: Path, written: frozenset[str]) -> None:
     """Removes safetensors of an earlier save: weights in one file would come before new shards."""
     kind = FORMATS[0]
-    assert kind.shards is not None
-    old = [folder / kind.file, folder / (kind.file + INDEX), *folder.glob(kind.shards)]
+    old = [folder / kind.file, folder / kind.index, *folder.glob(kind.shards)]
     for path in old:
         if path.name not in written:
             path.unlink(missing_ok=True)

@@ -13,8 +13,6 @@ from graft.models.weights.pickled import PickledFile
 from graft.models.weights.safe import SafeFile
 from graft.models.weights.sharded import ShardedFile
 
-INDEX = ".index.json"
-
 
 @dataclass(frozen=True)
 class Format:
@@ -23,19 +21,26 @@ class Format:
     Attributes:
         file: The name of the file.
         open: Reads one.
-        shards: What the names of parts are like, where a model may be in several.
+        shards: What the names of parts are like, where a model is in several.
+        renamed: Whether an index calls tensors as the other framework does, and not as PyTorch.
     """
 
     file: str
     open: Callable[[Path], WeightsFile]
-    shards: str | None = None
+    shards: str
+    renamed: bool = False
+
+    @property
+    def index(self) -> str:
+        """The name of the file that says which parts there are."""
+        return f"{self.file}.index.json"
 
 
 FORMATS = (
     Format("model.safetensors", SafeFile, "model-*.safetensors"),
     Format("pytorch_model.bin", PickledFile, "pytorch_model-*.bin"),
-    Format("tf_model.h5", KerasFile),
-    Format("flax_model.msgpack", open_flax),
+    Format("tf_model.h5", KerasFile, "tf_model-*.h5", renamed=True),
+    Format("flax_model.msgpack", open_flax, "flax_model-*.msgpack", renamed=True),
 )
 """Those that are looked for, the best first."""
 
@@ -53,8 +58,8 @@ def fetch(source: str | Path, others: Sequence[str], revision: str | None = None
     """
     folder = None
     for kind in FORMATS:
-        names = [kind.file] if kind.shards is None else [kind.file, kind.file + INDEX, kind.shards]
-        folder = local_folder(source, revision=revision, patterns=[*others, *names])
+        patterns = [*others, kind.file, kind.index, kind.shards]
+        folder = local_folder(source, revision=revision, patterns=patterns)
         if find_weights(folder) is not None:
             return folder
     assert folder is not None
@@ -64,8 +69,7 @@ def fetch(source: str | Path, others: Sequence[str], revision: str | None = None
 def find_weights(folder: Path) -> tuple[Format, Path] | None:
     """The file of weights in a folder, or the index of several; None where there is none."""
     for kind in FORMATS:
-        names = [kind.file] if kind.shards is None else [kind.file, kind.file + INDEX]
-        for name in names:
+        for name in (kind.file, kind.index):
             if (folder / name).is_file():
                 return kind, folder / name
     return None
@@ -83,4 +87,6 @@ def open_weights(folder: Path) -> WeightsFile:
         names = ", ".join(kind.file for kind in FORMATS[:-1])
         raise ModelError(f"{folder} has no weights: expected {names} or {FORMATS[-1].file}.")
     kind, path = found
-    return ShardedFile(path, kind.open) if path.name.endswith(INDEX) else kind.open(path)
+    if path.name == kind.index:
+        return ShardedFile(path, kind.open, renamed=kind.renamed)
+    return kind.open(path)

@@ -36,16 +36,16 @@ class KerasFile(WeightsFile):
         self._swapped: set[str] = set()
         try:
             self._file = h5py.File(path, "r")
-            for name, array in _weights(self._file):
-                self._add(name, array)
+            for parts, array in _weights(self._file):
+                self._add(parts, array)
         except (OSError, KeyError, RuntimeError, ValueError, AttributeError) as error:
             raise damaged(path, error) from error
         if not self._arrays:
             raise ModelError(f"{path} names no layers: it is not a file of Keras weights.")
 
-    def _add(self, name: str, array: Any) -> None:
+    def _add(self, parts: list[str], array: Any) -> None:
         """Notes an array under PyTorch's name of it."""
-        *above, leaf = _torch_parts(name)
+        *above, leaf = parts
         shape = tuple(array.shape)
         ours = ".".join((*above, _LEAVES.get(leaf, leaf)))
         if leaf == "kernel" and len(shape) == 2:
@@ -69,11 +69,18 @@ class KerasFile(WeightsFile):
         return tensor.T if name in self._swapped else tensor.view(self.entries[name].shape)
 
 
-def _weights(file: Any) -> Iterator[tuple[str, Any]]:
-    """The weights of all layers: Keras' name of each, and the array."""
+def _weights(file: Any) -> Iterator[tuple[list[str], Any]]:
+    """Each array, and the parts of its name below the class of the model.
+
+    Whole files have a group for each layer; shards have the arrays themselves, without the class.
+    """
     for layer in _names(file, "layer_names"):
+        if hasattr(file[layer], "shape"):
+            yield _torch_parts(layer), file[layer]
+            continue
         for weight in _names(file[layer], "weight_names"):
-            yield weight, file[layer][weight]
+            parts = _torch_parts(weight)
+            yield parts[1:] or parts, file[layer][weight]
 
 
 def _names(group: Any, attribute: str) -> list[str]:
@@ -89,11 +96,10 @@ def _torch_parts(name: str) -> list[str]:
     """The parts of PyTorch's name of a weight, its last still as Keras calls it.
 
     TensorFlow models of the ecosystem write "a___b" for a part that is b in PyTorch, and "_._" for
-    the number of a layer in a list. The first part is the class of the model.
+    the number of a layer in a list.
     """
-    name = re.sub(r"/[^/]*___([^/]*)/", r"/\1/", name.removesuffix(":0")).replace("_._", "/")
-    parts = [part for part in name.split("/") if part]
-    return [piece for part in (parts[1:] or parts) for piece in part.split(".")]
+    name = re.sub(r"(^|/)[^/]*___(?=[^/]*/)", r"\1", name.removesuffix(":0")).replace("_._", "/")
+    return [piece for part in name.split("/") for piece in part.split(".") if piece]
 
 
 def _dtype(array: Any) -> torch.dtype:

@@ -16,12 +16,16 @@ class ShardedFile(WeightsFile):
     Args:
         path: The index.
         open_file: Opens a shard.
+        renamed: Whether the index calls tensors as another framework does: it then tells the shards
+            alone.
 
     Raises:
         ModelError: The index is malformed, a shard is missing or damaged, or lacks a tensor.
     """
 
-    def __init__(self, path: Path, open_file: Callable[[Path], WeightsFile]) -> None:
+    def __init__(
+        self, path: Path, open_file: Callable[[Path], WeightsFile], *, renamed: bool = False
+    ) -> None:
         self.path = path
         places = _read_index(path)
         shards = sorted(set(places.values()))
@@ -32,6 +36,8 @@ class ShardedFile(WeightsFile):
                 f"{', '.join(missing[:4])}. Fetch them into the same folder."
             )
         opened = {shard: open_file(path.parent / shard) for shard in shards}
+        if renamed:
+            places = {name: shard for shard, file in opened.items() for name in file.entries}
         for name, shard in places.items():
             if name not in opened[shard].entries:
                 raise ModelError(
