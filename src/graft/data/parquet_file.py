@@ -1,0 +1,51 @@
+"""Parquet files, read page by page."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graft.data.archive import on_disk
+from graft.data.bad_rows import BadRows
+from graft.data.checks import check_unique
+from graft.data.data_file import Content, DataFile, Format, Options, plain_batch
+from graft.data.features import declared_features
+from graft.errors import DataError
+
+_ROWS = 8192
+_INDEX = "__index_level_"
+
+
+def read_parquet(file: DataFile, _options: Options, _bad: BadRows) -> Content:
+    """The rows of a file and the features that it declares; indexes of pandas are left out.
+
+    Only the pages of one batch are in memory at a time. Raises `DataError` for a damaged file.
+    """
+    batches = _batches(file)
+    schema = next(batches)
+    return Content(batches, declared_features(schema))
+
+
+def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
+    """The schema, then the batches."""
+    try:
+        with (
+            on_disk(file) as path,
+            # Not buffered ahead, which would hold a whole row group.
+            pq.ParquetFile(path, memory_map=True, pre_buffer=False) as parquet,
+        ):
+            names = parquet.schema_arrow.names
+            check_unique(names, file.name)
+            yield parquet.schema_arrow
+            columns = [name for name in names if not name.startswith(_INDEX)]
+            for batch in parquet.iter_batches(batch_size=_ROWS, columns=columns):
+                yield plain_batch(batch)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{file.name}: not a whole Parquet file; it is damaged or was cut off ({reason}). "
+            "Write or download it again."
+        ) from error
+
+
+PARQUET = Format("Parquet", (".parquet",), read_parquet)
