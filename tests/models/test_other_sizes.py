@@ -46,8 +46,24 @@ def test_the_row_of_padding_is_not_lost() -> None:
 def test_two_vocabularies_of_different_sizes_are_refused() -> None:
     decoder = replace(CONFIG, vocab_size=SIZE + 7, causal=True, cross=True)
     model = make_model(decoder=decoder, shared_embedding=False)
-    with pytest.raises(ModelError, match=f"reads {SIZE} tokens and writes {SIZE + 7} others"):
+    with pytest.raises(
+        ModelError, match=rf"reads {SIZE} tokens and writes {SIZE + 7} others.*which=\"read\""
+    ):
         model.resize_vocabulary(SIZE + 9)
+
+
+@pytest.mark.parametrize("which", ["read", "written"])
+def test_one_vocabulary_is_not_two(which: Any) -> None:
+    shared = make_model(decoder=replace(CONFIG, causal=True, cross=True))
+    for model in (make_model(), shared):
+        with pytest.raises(ModelError, match=f"has one vocabulary: leave out which='{which}'"):
+            model.resize_vocabulary(SIZE + 1, which=which)
+        assert model.config.vocab_size == len(model.body.vocabulary) == SIZE
+
+
+def test_a_vocabulary_that_there_is_not() -> None:
+    with pytest.raises(ModelError, match="which is 'all'; it may be"):
+        make_model().resize_vocabulary(SIZE + 1, which="all")  # type: ignore[arg-type]
 
 
 def test_what_is_frozen_stays_frozen_and_what_trains_trains() -> None:

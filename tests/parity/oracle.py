@@ -9,6 +9,7 @@ import torch
 from texts import IGNORED, Texts, make_texts, padded, targets_of
 from torch import Tensor
 from torch.nn import functional as F
+from transformers.models.electra.modeling_electra import ElectraForPreTrainingOutput
 
 import graft
 from graft.models.model import Output
@@ -249,6 +250,9 @@ def _oracle_logits(output: Any, mask: Tensor) -> Tensor | None:
     if hasattr(output, "start_logits"):
         return torch.stack((output.start_logits, output.end_logits), dim=-1)[mask]
     logits: Tensor | None = getattr(output, "logits", None)
+    if isinstance(output, ElectraForPreTrainingOutput):  # one a token, without a dimension
+        assert logits is not None
+        return logits[mask][:, None]
     return logits[mask] if logits is not None and logits.dim() == 3 else logits
 
 
@@ -271,6 +275,9 @@ def _our_loss(
         if config.problem_type == "regression":
             return F.mse_loss(logits, torch.tensor(targets))
         return F.cross_entropy(logits, torch.tensor(targets))
+    if task == "replaced-token-detection":
+        flags = torch.tensor([float(flag) for row in targets for flag in row])
+        return F.binary_cross_entropy_with_logits(logits[:, 0], flags)
     flat = torch.tensor([target for row in targets for target in row])
     return F.cross_entropy(logits, flat, ignore_index=IGNORED)
 

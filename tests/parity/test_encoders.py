@@ -128,7 +128,13 @@ def test_untied(tmp_path: Path, family: str) -> None:
     assert not report["missing_keys"]
 
 
-@pytest.mark.parametrize("family", ["bert", "albert", "electra"])
+@pytest.mark.parametrize("changes", [{}, {"hidden_act": "relu", "embedding_size": 24}])
+def test_the_head_that_finds_replaced_tokens(tmp_path: Path, changes: dict[str, Any]) -> None:
+    model = check(tmp_path, "electra", "ForPreTraining", **changes)
+    assert model.task == "replaced-token-detection"
+
+
+@pytest.mark.parametrize("family", ["bert", "albert"])
 def test_what_pretraining_left(tmp_path: Path, family: str) -> None:
     """The classes that these are trained with first have heads of their own."""
     kind, config = config_of(family, "ForPreTraining")

@@ -10,6 +10,7 @@ from oracle import assert_close, build, run
 from texts import Texts, make_texts
 
 import graft
+from graft.errors import ModelError
 from small import VOCABULARY
 
 GROWN = len(VOCABULARY) + 5
@@ -125,6 +126,45 @@ def test_a_vocabulary_of_another_size(tmp_path: Path, name: str, size: int) -> N
         assert_close(after, expected.logits, "logits")
     ours = graft.Model.from_pretrained(tmp_path / "ours")
     assert torch.equal(logits(ours, texts), after)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("which", ["read", "written"])
+def test_one_of_two_vocabularies(tmp_path: Path, which: Any, tied: bool) -> None:
+    """What is read grows, or what is written; the other one stays."""
+    old, other = len(VOCABULARY), len(VOCABULARY) + 9
+    config = transformers.MarianConfig(
+        **PAIR
+        | {"share_encoder_decoder_embeddings": False, "decoder_vocab_size": other}
+        | {"decoder_start_token_id": 0, "tie_word_embeddings": tied}
+    )
+    oracle = build(transformers.MarianMTModel, config)
+    oracle.save_pretrained(tmp_path / "theirs")
+    model = graft.Model.from_pretrained(tmp_path / "theirs")
+    texts = make_texts([9, 2, 17], decoder=[4, 6, 3])
+    before = logits(model, texts)
+    tables = [stack.embeddings.tokens.weight for stack in (model.body.encoder, model.body.decoder)]
+    size = (old if which == "read" else other) + 5
+    model.resize_vocabulary(size, {size - 1: [3, 4]}, which=which)
+    after = logits(model, texts)
+    assert torch.equal(after[:, :other], before)
+    again = reloaded(oracle, model, tmp_path / "ours")
+    read, written = (size, other) if which == "read" else (old, size)
+    assert (again.config.vocab_size, again.config.decoder_vocab_size) == (read, written)
+    assert_close(after, run(again, texts, model.task).logits, "logits")
+    changed = model.body.encoder if which == "read" else model.body.decoder
+    rows = tables[0 if which == "read" else 1]
+    torch.testing.assert_close(changed.embeddings.tokens.weight[-1], (rows[3] + rows[4]) / 2)
+
+
+def test_files_that_keep_one_size_alone_are_not_given_two(tmp_path: Path) -> None:
+    config = transformers.BartConfig(**PAIR, tie_word_embeddings=False)
+    build(transformers.BartForConditionalGeneration, config).save_pretrained(tmp_path)
+    model = graft.Model.from_pretrained(tmp_path)
+    for which in ("read", "written"):
+        with pytest.raises(ModelError, match="Files of bart keep one size for both"):
+            model.resize_vocabulary(GROWN, which=which)  # type: ignore[arg-type]
+    model.resize_vocabulary(GROWN)
 
 
 @pytest.mark.parametrize("name", MODELS)

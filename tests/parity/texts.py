@@ -102,6 +102,8 @@ def targets_of(task: str | None, texts: Texts, config: Any) -> list[Any]:
         return [i % labels for i in range(len(answered))]
     if task == "token-classification":
         return [[IGNORED if i % 3 == 1 else i % labels for i in range(len(r))] for r in answered]
+    if task == "replaced-token-detection":
+        return [[i % 3 == 1 for i in range(len(row))] for row in answered]
     if task == "question-answering":
         return [[len(row) // 3, len(row) - 1] for row in answered]
     if task == "fill-mask":

@@ -169,7 +169,7 @@ class AdaptedModel(Model):
         """Refused, as `generate` is."""
         raise self._refusal("write text", "generate(...)")
 
-    def resize_vocabulary(self, size: int, parts: Any = None) -> None:
+    def resize_vocabulary(self, *_: Any, **__: Any) -> None:
         """Refused: `model.network.resize_token_embeddings` is there."""
         raise self._refusal("change their size", "resize_token_embeddings(...)")
 

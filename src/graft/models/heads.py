@@ -90,6 +90,21 @@ class SpanHead(TokenHead):
         return 2, config.span_dropout
 
 
+class ReplacedHead(nn.Module):
+    """For each token, whether another stood there before: one logit (Clark et al., 2020)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.activation = config.activation
+        self.replaced = nn.Linear(config.hidden_size, 1)
+
+    def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
+        """Args: hidden `[tokens, hidden]`. Returns: logits `[tokens, 1]`."""
+        logits: Tensor = self.replaced(self.dense(hidden, self.activation))
+        return logits
+
+
 class VocabularyHead(nn.Module):
     """For each token, the logits of a vocabulary: of a masked token, or of the next one."""
 
@@ -152,6 +167,7 @@ HEADS: dict[str, HeadKind] = {
     "token-classification": HeadKind(TokenHead, named=True),
     "question-answering": HeadKind(SpanHead),
     "fill-mask": HeadKind(VocabularyHead),
+    "replaced-token-detection": HeadKind(ReplacedHead),
     "text-generation": HeadKind(VocabularyHead),
     "text2text-generation": HeadKind(VocabularyHead),
     "sentence-similarity": HeadKind(SentenceHead, apart=True),

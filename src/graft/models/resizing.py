@@ -7,7 +7,7 @@ made before know weights that are no longer used: make them anew.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from graft.models.transformer import EncoderDecoder
 Parts = Mapping[int, Sequence[int]]
 """From the id of a new token to those of the tokens that it is made of."""
 
+Vocabularies = Literal["both", "read", "written"]
+"""Those of a model: the one that its encoder reads, and the one that its decoder writes."""
+
 PAD = "pad_token_id"
 
 
@@ -42,7 +45,9 @@ class Resizable(nn.Module, ABC):
     def make_head(self) -> nn.Module:
         """A new head of the configuration, on the CPU."""
 
-    def resize_vocabulary(self, size: int, parts: Parts | None = None) -> None:
+    def resize_vocabulary(
+        self, size: int, parts: Parts | None = None, *, which: Vocabularies = "both"
+    ) -> None:
         """Gives embeddings and the logits of tokens another number of rows.
 
         Rows that stay keep their weights. A token's row is the mean of the rows that it was spelled
@@ -54,31 +59,31 @@ class Resizable(nn.Module, ABC):
             size: Rows, at least 1.
             parts: For the id of a new token, the ids of the tokens that it replaces. It may be that
                 of a spare row: what is there is overwritten.
+            which: "read" or "written" of a translator whose two languages have a vocabulary each,
+                as some of Marian's.
 
         Raises:
             ModelError: There is no such size, or no such token or part, the row that stands for
-                padding would be lost, or the model reads another vocabulary than it writes.
+                padding would be lost, or the model reads another vocabulary than it writes and
+                `which` is "both", or the other way round.
         """
         config = self.config
         if size < 1:
             raise ModelError(f"A vocabulary of {size} tokens is none; give 1 or more.")
-        if config.answering.vocab_size != config.vocab_size:
-            raise ModelError(
-                f"This model reads {config.vocab_size} tokens and writes "
-                f"{config.answering.vocab_size} others: one size for both makes no sense."
-            )
+        resized = _other_vocabulary(config, size, which)
+        old = (config.answering if which == "written" else config).vocab_size
         if config.frozen_token is not None and config.frozen_token >= size:
             raise ModelError(
                 f"Token {config.frozen_token} stands for padding: keep {config.frozen_token + 1} "
                 "tokens or more."
             )
         parts = dict(parts or {})
-        _check_parts(parts, config.vocab_size, size)
-        for table in _token_tables(self.body):
+        _check_parts(parts, old, size)
+        for table in _token_tables(self.body, which):
             _set_rows(table, _grown(table.weight, size, parts, config.init_std))
-        if isinstance(self.head, VocabularyHead):
+        if isinstance(self.head, VocabularyHead) and which != "read":
             _grow_head(self.head, size, parts, config.init_std)
-        self.config = _of_both(config, vocab_size=size)
+        self.config = resized
 
     def resize_labels(self, labels: Sequence[str]) -> None:
         """Gives the head other labels.
@@ -186,9 +191,37 @@ def _embeddings(body: Body) -> Iterator[Any]:
         yield stack.embeddings
 
 
-def _token_tables(body: Body) -> list[nn.Embedding]:
-    """The token embeddings, those that stacks share once."""
-    return list({id(each.tokens): each.tokens for each in _embeddings(body)}.values())
+def _token_tables(body: Body, which: Vocabularies = "both") -> list[nn.Embedding]:
+    """The token embeddings, those that stacks share once: the encoder's, then the decoder's."""
+    tables = list({id(each.tokens): each.tokens for each in _embeddings(body)}.values())
+    return {"both": tables, "read": tables[:1], "written": tables[1:]}[which]
+
+
+def _other_vocabulary(config: Config, size: int, which: Vocabularies) -> Config:
+    """The configuration of a model of another vocabulary.
+
+    Raises:
+        ModelError: See `Resizable.resize_vocabulary`.
+    """
+    if which not in get_args(Vocabularies):
+        raise ModelError(f'which is {which!r}; it may be "both", "read" or "written".')
+    if which == "both":
+        if config.answering.vocab_size != config.vocab_size:
+            raise ModelError(
+                f"This model reads {config.vocab_size} tokens and writes "
+                f"{config.answering.vocab_size} others: one size for both makes no sense. Say "
+                'which="read" or which="written".'
+            )
+        return _of_both(config, vocab_size=size)
+    if config.decoder is None or config.shared_embedding:
+        raise ModelError(f"This model has one vocabulary: leave out which={which!r}.")
+    if which == "read":
+        resized = replace(config, vocab_size=size)
+    else:
+        resized = replace(config, decoder=replace(config.decoder, vocab_size=size))
+    if _as_read(resized).answering.vocab_size != resized.answering.vocab_size:
+        raise ModelError(f"Files of {config.family} keep one size for both vocabularies.")
+    return resized
 
 
 def _of_both(config: Config, **changes: Any) -> Config:

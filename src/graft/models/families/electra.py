@@ -1,4 +1,4 @@
-"""ELECTRA (Clark et al., 2020): its discriminator as an encoder, its generator for masked words."""
+"""ELECTRA (Clark et al., 2020): its discriminator, and its generator for masked words."""
 
 from typing import Any
 
@@ -62,8 +62,12 @@ ELECTRA = Family(
             "generator_lm_head",
             "generator_lm_head.bias",
         ),
+        "replaced-token-detection": labelled(
+            ("dense", "discriminator_predictions.dense"),
+            ("replaced", "discriminator_predictions.dense_prediction"),
+        ),
     },
     prefix="electra.",
-    architectures=classes("Electra"),
+    architectures={**classes("Electra"), "replaced-token-detection": "ElectraForPreTraining"},
     ignored=("embeddings.position_ids",),
 )
