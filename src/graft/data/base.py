@@ -113,6 +113,9 @@ class DatasetBase:
     def __len__(self) -> int:
         return self._rows.num_rows
 
+    def __graft_fingerprint__(self) -> str:
+        return self.fingerprint
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_identity": self.fingerprint}
 

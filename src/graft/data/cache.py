@@ -157,7 +157,7 @@ def uncached(write: Write) -> Entry:
         if os.getpid() == owner:  # a forked process leaves the files alone
             held.close()
 
-    when_unused(fingerprint, done)
+    when_unused(folder, done)
     return entry
 
 

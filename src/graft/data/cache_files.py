@@ -1,7 +1,7 @@
 """The files of one cache entry: Arrow tables, opened memory-mapped, and `entry.json` about them."""
 
+import itertools
 import json
-import mmap
 import os
 import time
 import weakref
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import pyarrow as pa
 
+from graft.data.mapped import mapped_files, open_mapped
 from graft.errors import DataError
 
 ABOUT = "entry.json"
@@ -71,24 +71,14 @@ class About:
         return sum(table.bytes for table in self.tables)
 
 
-class _Mapped(mmap.mmap):
-    """A mapped file of an entry; it lives as long as any table that reads from it."""
-
-    fingerprint: str
-    __hash__ = object.__hash__
-
-
-_mapped: "WeakSet[_Mapped]" = WeakSet()
-
-
 def in_use() -> set[str]:
     """The fingerprints of the entries that tables of this process still read from."""
-    return {mapped.fingerprint for mapped in list(_mapped)}
+    return {mapped.path.parent.name for mapped in mapped_files()}
 
 
-def when_unused(fingerprint: str, done: Callable[[], None]) -> None:
-    """Has `done` called when no table reads from the files of an entry any more, or at the end."""
-    waiting = [mapped for mapped in _mapped if mapped.fingerprint == fingerprint]
+def when_unused(folder: Path, done: Callable[[], None]) -> None:
+    """Has `done` called when no table reads from the files in `folder` any more, or at the end."""
+    waiting = [mapped for mapped in mapped_files() if mapped.path.parent == folder.absolute()]
     left = len(waiting)
 
     def one_less() -> None:
@@ -127,15 +117,11 @@ def open_tables(folder: Path, about: About) -> dict[str, pa.Table]:
     for table in about.tables:
         path = folder / table.file
         try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size != table.bytes:
-                    raise Damaged(f"{path} has {size:,} bytes, {table.bytes:,} were written")
-                mapped = _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
-            mapped.fingerprint = about.fingerprint
-            _mapped.add(mapped)
-            tables[table.name] = pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            size = path.stat().st_size
+            if size != table.bytes:
+                raise Damaged(f"{path} has {size:,} bytes, {table.bytes:,} were written")
+            tables[table.name] = open_mapped(path)
+        except (FileNotFoundError, DataError) as error:
             raise Damaged(f"{path} cannot be read ({error})") from error
     return tables
 
@@ -152,6 +138,7 @@ class EntryWriter:
         self._folder = folder
         self._tables: list[TableFile] = []
         self._names: set[str] = set()
+        self._numbers = itertools.count()
         self._started = time.time()
 
     @contextmanager
@@ -162,7 +149,7 @@ class EntryWriter:
         """
         if name in self._names:
             raise DataError(f"A step writes two tables named {name!r}. Give each its own name.")
-        file = f"{len(self._names)}.arrow"
+        file = f"{next(self._numbers)}.arrow"
         self._names.add(name)
         path = self._folder / file
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
@@ -175,7 +162,17 @@ class EntryWriter:
     def read(self, name: str) -> pa.Table:
         """A table of the entry that has been written whole, memory-mapped: to make others of it."""
         file = next(table.file for table in self._tables if table.name == name)
-        return pa.ipc.open_file(pa.memory_map(str(self._folder / file))).read_all()
+        return open_mapped(self._folder / file)
+
+    def remove(self, name: str) -> None:
+        """Takes back a table that was written whole; its name is free again.
+
+        What `read` gave of it stays readable.
+        """
+        found = next(table for table in self._tables if table.name == name)
+        self._tables.remove(found)
+        self._names.remove(name)
+        (self._folder / found.file).unlink()
 
     def finish(self, fingerprint: str, step: str, parts: Mapping[str, str]) -> None:
         """Writes `entry.json`, with which the entry is whole."""

@@ -23,14 +23,15 @@ _Place: TypeAlias = tuple[str, int, int] | bytes
 class MappedFile(mmap.mmap):
     """A file mapped read-only. It lives as long as any Arrow buffer in it."""
 
-    path: str
+    path: Path
     address: int
+    __hash__ = object.__hash__
 
 
 # By address and by path. Arrow's buffers keep the mapping alive, so that an entry vanishes with
 # the last table over its file, and no address of an unmapped file is ever found here.
 _by_address: WeakValueDictionary[int, MappedFile] = WeakValueDictionary()
-_by_path: WeakValueDictionary[tuple[str, int, int, int], MappedFile] = WeakValueDictionary()
+_by_path: WeakValueDictionary[tuple[Path, int, int, int], MappedFile] = WeakValueDictionary()
 
 
 def open_mapped(path: str | Path) -> pa.Table:
@@ -39,13 +40,18 @@ def open_mapped(path: str | Path) -> pa.Table:
     Raises `DataError` when the file is missing or not a whole Arrow file.
     """
     try:
-        with pa.ipc.open_file(_buffer_of(str(path))) as reader:
+        with pa.ipc.open_file(pa.py_buffer(_mapping(Path(path)))) as reader:
             return reader.read_all()
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError) as error:  # pa.ArrowInvalid is a ValueError
         reason = str(error).splitlines()[0]
         raise DataError(
             f"{path}: this is not a whole Arrow file ({reason}). Make it again."
         ) from error
+
+
+def mapped_files() -> list[MappedFile]:
+    """The files that tables of this process read from."""
+    return list(_by_address.values())
 
 
 def dump_table(table: pa.Table) -> bytes:
@@ -54,10 +60,11 @@ def dump_table(table: pa.Table) -> bytes:
     Columns in mapped files are told by place; others are copied, only the rows they show.
     """
     mapped, copied = [], []
+    files = sorted(_by_address.items())
     for name, column in zip(table.column_names, table.columns, strict=True):
         buffers: list[pickle.PickleBuffer] = []
         content = pickle.dumps(column, protocol=5, buffer_callback=buffers.append)
-        places = [_place_of(pa.py_buffer(buffer)) for buffer in buffers]
+        places = [_place_of(pa.py_buffer(buffer), files) for buffer in buffers]
         if None in places:
             copied.append(name)
         else:
@@ -81,14 +88,10 @@ def load_table(content: bytes) -> pa.Table:
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def _buffer_of(path: str) -> pa.Buffer:
-    return pa.py_buffer(_mapping(path))
-
-
-def _mapping(path: str) -> MappedFile:
-    with Path(path).open("rb") as file:
+def _mapping(path: Path) -> MappedFile:
+    with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        key = (str(Path(path).absolute()), status.st_ino, status.st_size, status.st_mtime_ns)
+        key = (path.absolute(), status.st_ino, status.st_size, status.st_mtime_ns)
         known = _by_path.get(key)
         if known is not None:
             return known
@@ -99,18 +102,17 @@ def _mapping(path: str) -> MappedFile:
     return mapping
 
 
-def _place_of(buffer: pa.Buffer) -> _Place | None:
+def _place_of(buffer: pa.Buffer, files: list[tuple[int, MappedFile]]) -> _Place | None:
     """Where in a mapped file `buffer` lies; None for one that lies in no such file."""
     if buffer.size == 0:
         return b""
-    mappings = sorted(_by_address.items())
-    position = bisect_right(mappings, buffer.address, key=lambda item: item[0]) - 1
+    position = bisect_right(files, buffer.address, key=lambda item: item[0]) - 1
     if position < 0:
         return None
-    start, mapping = mappings[position]
+    start, mapping = files[position]
     if buffer.address + buffer.size > start + len(mapping):
         return None
-    return mapping.path, buffer.address - start, buffer.size
+    return str(mapping.path), buffer.address - start, buffer.size
 
 
 def _buffer_at(place: _Place) -> pa.Buffer:
@@ -118,7 +120,7 @@ def _buffer_at(place: _Place) -> pa.Buffer:
         return pa.py_buffer(place)
     path, start, size = place
     try:
-        whole = _buffer_of(path)
+        whole = pa.py_buffer(_mapping(Path(path)))
     except OSError as error:
         raise DataError(
             f"{path}: this file of the data set is gone ({error.strerror}). Load or make the data "

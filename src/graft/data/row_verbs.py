@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.base import DatasetBase
-from graft.data.rows import Numbers
+from graft.data.rows import Numbers, all_numbers
 from graft.errors import DataError
 
 
@@ -29,14 +29,13 @@ class RowVerbs(DatasetBase):
         if len(outside):
             raise DataError(f"select: there is no row {outside[0]}; there are {len(self)} rows.")
         if wanted.size and wanted.min() < 0:
-            wanted = wanted % len(self)
+            wanted = np.remainder(wanted, len(self)).astype(np.int64)
         chosen = self._rows.select(wanted)
         return self._like(chosen, self._identity.then("select", wanted.astype(np.int64)))
 
     def shuffle(self, seed: int = 0) -> Self:
         """The rows in an order drawn at random; the same for the same seed."""
-        kind = np.uint32 if len(self) <= np.iinfo(np.uint32).max else np.int64
-        order = np.arange(len(self), dtype=kind)
+        order = all_numbers(len(self))
         np.random.default_rng(seed).shuffle(order)
         return self._like(self._rows.select(order), self._identity.then("shuffle", seed))
 
@@ -63,6 +62,8 @@ class RowVerbs(DatasetBase):
 
 def _numbers(rows: Iterable[int] | Numbers) -> Numbers:
     """Row numbers as an array of whole numbers; true/false for each row are not such."""
+    if isinstance(rows, range):
+        return np.arange(rows.start, rows.stop, rows.step)
     array = rows if isinstance(rows, np.ndarray) else np.asarray(list(rows))
     if array.size == 0:
         return np.empty(0, np.int64)

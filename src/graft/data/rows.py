@@ -210,3 +210,8 @@ def _batches_of(pieces: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 def _narrow(order: Numbers, count: int) -> Numbers:
     return order.astype(np.uint32 if count <= _MOST_UINT32 else np.int64, copy=False)
+
+
+def all_numbers(count: int) -> Numbers:
+    """The numbers of `count` rows, in the type that an order of them has."""
+    return np.arange(count, dtype=np.uint32 if count <= _MOST_UINT32 else np.int64)
