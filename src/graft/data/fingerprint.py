@@ -24,7 +24,7 @@ def digest(value: object) -> str:
     Raises `Unfingerprintable` naming the object that has no content to go by, and what to do.
     """
     walk = Walk()
-    walk.add("value", value)
+    walk.add("value", value, place="")
     return walk.digest()
 
 
@@ -46,5 +46,5 @@ def parts_of_function(fn: Callable[..., Any], role: str = "function") -> dict[st
     if isinstance(fn, FunctionType):
         walk.name_of(fn)
     else:
-        walk.add("what is called", fn)
+        walk.add("what is called", fn, place="")
     return {f"{role}: {name}": part for name, part in walk.pieces().items()}

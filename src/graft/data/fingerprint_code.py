@@ -31,7 +31,7 @@ _NOT_OF_A_CLASS = {
 _OF_ENUMS = {"_member_map_", "_value2member_map_", "_member_names_", "_unhashable_values_"}
 _OF_ENUMS |= {"_hashable_values_", "_unhashable_values_map_"}
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
-_NAMES = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF"}
+_NAMES = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _MISSING = object()
 
 _Chain = tuple[str, ...]

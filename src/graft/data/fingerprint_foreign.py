@@ -47,8 +47,9 @@ def _write_tensor(writer: Writer, tensor: Any) -> None:
 
 
 def _write_table(writer: Writer, table: Any) -> None:
-    writer.put("table", table.schema.serialize().to_pybytes())
-    write_columns(writer, (table.column(position) for position in range(table.num_columns)))
+    whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
+    writer.put("table", whole.schema.serialize().to_pybytes())
+    write_columns(writer, whole.columns)
 
 
 def _write_column(writer: Writer, column: Any) -> None:
@@ -139,6 +140,11 @@ def _write_logger(writer: Writer, _: Any) -> None:
     writer.put("logger")  # what it writes is nothing that a result is made of
 
 
+def _refuse_connection(writer: Writer, value: Any) -> None:
+    what = f"{type(value).__module__}.{type(value).__qualname__}"
+    raise writer.walk.refusal(what, "Connect inside the function, and capture the address alone.")
+
+
 def _refuse_random(writer: Writer, value: Any) -> None:
     kind = type(value)
     raise writer.walk.refusal(f"a {kind.__module__}.{kind.__qualname__}", _RANDOM)
@@ -181,9 +187,13 @@ KINDS: dict[str, Callable[[Writer, Any], None]] = {
     "pandas.api.extensions.ExtensionArray": _write_pandas_array,
     "polars.dataframe.frame.DataFrame": _write_polars,
     "polars.series.series.Series": _write_polars,
+    "graft.data.dataset.Dataset": lambda writer, value: writer.text("rows", value.fingerprint),
+    "graft.data.dataset_dict.DatasetDict": lambda writer, value: writer.value(dict(value)),
     "graft.text.tokenizer.Tokenizer": _write_graft_tokenizer,
     "tokenizers.Tokenizer": _write_tokenizers,
     "transformers.tokenization_utils_base.PreTrainedTokenizerBase": _write_transformers_tokenizer,
+    "sqlalchemy.engine.base.Engine": _refuse_connection,
+    "sqlalchemy.orm.session.Session": _refuse_connection,
     "transformers.configuration_utils.PretrainedConfig": _write_config,
     "transformers.configuration_utils.PreTrainedConfig": _write_config,
     "sentencepiece.SentencePieceProcessor": _write_sentencepiece,

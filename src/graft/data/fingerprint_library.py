@@ -1,13 +1,16 @@
 """Whose code it is: of Python, of an installed package, or of the user."""
 
-import builtins
 import sys
+import sysconfig
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_INSTALLED = ("site-packages", "dist-packages")
+from graft.data.fingerprint_files import file_digest
+
+_INSTALLED = {"site-packages", "dist-packages"}
 PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -15,28 +18,38 @@ PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 def library_of(module: str | None) -> str | None:
     """The package that a module comes from, with its version; None for the user's own code.
 
-    Graft's own modules count by their content too, as they change while Graft is worked on.
+    The content of the module itself counts too, where it is source: a package may be worked on
+    without being given another version each time.
     """
     top = (module or "").partition(".")[0]
     if not module or top == "__main__":
         return None
-    if top in sys.stdlib_module_names or module == builtins.__name__:
-        return PYTHON
-    if top == "graft":
-        return f"graft {_version('graft-nlp') or ''} {_content(module)}"
     file = getattr(sys.modules.get(module), "__file__", None) or getattr(
         sys.modules.get(top), "__file__", None
     )
-    if file is None or not any(folder in file for folder in _INSTALLED):
+    if top in sys.stdlib_module_names and _is_of_python(file):
+        return PYTHON
+    if top == "graft":
+        return f"graft {_version('graft-nlp') or ''}{_content(file)}"
+    if file is None or not _INSTALLED.intersection(Path(file).parts):
         return None
-    return f"{top} {_version(top) or _version_by_module(top) or 'of unknown version'}"
+    return f"{top} {_version(top) or _version_by_module(top) or ''}{_content(file)}"
 
 
-def _content(module: str) -> str:
-    from graft.data.fingerprint_files import file_digest
+def _is_of_python(file: str | None) -> bool:
+    """Whether a module that is named as one of Python's is it, and not a file beside a script."""
+    if file is None or file in ("frozen", "built-in"):
+        return True
+    path = Path(file)
+    own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    return not _INSTALLED.intersection(path.parts) and any(
+        path.is_relative_to(folder) for folder in own if folder
+    )
 
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return "" if file is None else file_digest(file)
+
+def _content(file: str | None) -> str:
+    is_source = file is not None and file.endswith(".py") and Path(file).is_file()
+    return f" {file_digest(file)}" if is_source and file is not None else ""
 
 
 def _version(distribution: str) -> str | None:

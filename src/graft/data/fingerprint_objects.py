@@ -1,19 +1,19 @@
 """How objects are written into a digest: by their own word, by their kind, or by their state."""
 
 import abc
-import copyreg
 import enum
 import functools
 import io
 import random
+import sys
 import types
 from collections.abc import Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from graft.data.fingerprint_files import file_digest
 from graft.data.fingerprint_foreign import KINDS
-from graft.data.fingerprint_library import library_name
+from graft.data.fingerprint_library import library_module, library_name, library_of
 from graft.data.fingerprint_walk import Unfingerprintable, Walk, Writer
 from graft.errors import DataError
 
@@ -72,52 +72,51 @@ def _write_class(writer: Writer, cls: type) -> None:
 def write_state(walk: Walk, value: Any, name: str) -> None:
     """Writes an object as a node: its class, and what it would be rebuilt from."""
     walk.add(f"class of {name}", type(value))
-    state = _state(value) if _is_plain(type(value)) else _reduced(walk, value)
-    for attribute, content in sorted(state.items()):
+    for attribute, content in sorted(_state(walk, value).items()):
         with walk.writing(
             f"attribute {attribute} of {name}", f"attribute {attribute!r} of {name}"
         ) as writer:
             writer.value(content)
 
 
-def _is_plain(cls: type) -> bool:
-    """Whether all there is to an object is its attributes: it has no say in how it is copied."""
-    own = all(base is object or base.__flags__ & 1 << 9 for base in cls.__mro__)
-    return own and all(
-        getattr(cls, method) is getattr(object, method)
-        for method in ("__reduce_ex__", "__reduce__", "__getstate__")
-    )
-
-
-def _state(value: Any) -> dict[str, Any]:
-    state = dict(getattr(value, "__dict__", {}))
-    for name in copyreg._slotnames(type(value)) or ():  # type: ignore[attr-defined]
-        if hasattr(value, name):
-            state[name] = getattr(value, name)
-    return {str(name): content for name, content in state.items()}
-
-
-def _reduced(walk: Walk, value: Any) -> dict[str, Any]:
-    """What the object would be pickled as."""
+def _state(walk: Walk, value: Any) -> dict[str, Any]:
+    """What the object would be pickled as, by name: its attributes, and how it would be made."""
     try:
         reduced = value.__reduce_ex__(4)
-    except Unfingerprintable:
+    except DataError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever the object's own method says: it is not to be pickled
         kind = _full_name(type(value))
         raise walk.refusal(_a(kind), _advice(kind)) from error
     if isinstance(reduced, str):
-        return {"name": reduced}
+        return {"(name)": [type(value).__module__, reduced]}
     make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
-    parts = {
-        "made by": make,
-        "made from": arguments,
-        "items": None if items is None else list(items),
-        "pairs": None if pairs is None else list(pairs),
+    found = {
+        "(made by)": make,
+        "(made from)": arguments,
+        "(items)": None if items is None else list(items),
+        "(pairs)": None if pairs is None else list(pairs),
     }
-    if isinstance(state, dict) and all(isinstance(key, str) for key in state):
-        return {**parts, **state}
-    return {**parts, "state": state}
+    for attributes in state if _has_slots(state) else (state,):
+        if _is_named(attributes):
+            found.update(attributes)
+        elif attributes is not None:
+            found["(state)"] = state
+    return {name: content for name, content in found.items() if content is not None}
+
+
+def _has_slots(state: object) -> bool:
+    """Whether a state is that of an object with slots: its attributes, and those in slots."""
+    return (
+        isinstance(state, tuple)
+        and len(state) == 2
+        and (state[0] is None or _is_named(state[0]))
+        and _is_named(state[1])
+    )
+
+
+def _is_named(state: object) -> bool:
+    return type(state) is dict and all(type(name) is str for name in state)
 
 
 def _full_name(kind: type) -> str:
@@ -148,17 +147,38 @@ def _refuse(remedy: str) -> Callable[[Writer, Any], None]:
     return refuse
 
 
+def _write_shared(writer: Writer, method: Any) -> bool:
+    """A function of `random` or `numpy.random` is a method of a generator that all share."""
+    for module in ("random", "numpy.random"):
+        if getattr(sys.modules.get(module), method.__name__, None) == method:
+            writer.text("library", f"{library_of(module)} {module}.{method.__name__}")
+            return True
+    return False
+
+
 def _write_method(writer: Writer, method: types.MethodType) -> None:
+    if _write_shared(writer, method):
+        return
     writer.put("method")
     writer.value(method.__func__)
     writer.at("the object of a method", method.__self__)
 
 
 def _write_builtin(writer: Writer, fn: types.BuiltinFunctionType) -> None:
+    if _write_shared(writer, fn):
+        return
     writer.text("builtin", f"{fn.__module__} {fn.__qualname__}")
+    _write_compiled(writer, fn.__module__)
     owner = fn.__self__
     if owner is not None and not isinstance(owner, types.ModuleType):
         writer.at(f"the object of its method {fn.__name__}", owner)
+
+
+def _write_compiled(writer: Writer, module: str | None) -> None:
+    """The file of a module of the user's that was compiled: its functions have no code to read."""
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if file is not None and library_of(module) is None:
+        writer.text("file", file_digest(file))
 
 
 def _write_descriptor(writer: Writer, value: Any) -> None:
@@ -189,14 +209,14 @@ def _write_enum(writer: Writer, member: enum.Enum) -> None:
 def _write_path(writer: Writer, path: PurePath) -> None:
     """A path, and the content of the file that it leads to: a function opens what it is given."""
     writer.text("path", path.as_posix())
-    is_file = getattr(path, "is_file", None)
-    if is_file is not None and is_file():
-        writer.text("file", file_digest(str(path)))
+    try:
+        if isinstance(path, Path) and path.is_file():
+            writer.text("file", file_digest(path))
+    except OSError as error:
+        raise writer.walk.refusal(f"{path}: {error.strerror}", "Make it readable.") from error
 
 
 def _write_module(writer: Writer, module: types.ModuleType) -> None:
-    from graft.data.fingerprint_library import library_module
-
     library = library_module(module)
     if library is None:
         writer.node(module)
@@ -230,6 +250,7 @@ _KINDS: dict[type, Callable[[Writer, Any], None]] = {
     types.MappingProxyType: lambda writer, value: writer.value(["proxy", dict(value)]),
     types.ModuleType: _write_module,
     types.CodeType: _write_code,
+    types.UnionType: lambda writer, value: writer.value(["union", value.__args__]),
     types.SimpleNamespace: lambda writer, value: writer.value(["namespace", vars(value)]),
     property: _write_property,
     staticmethod: _write_wrapper("staticmethod", "__func__"),
@@ -239,7 +260,7 @@ _KINDS: dict[type, Callable[[Writer, Any], None]] = {
     functools._lru_cache_wrapper: _write_wrapper("lru_cache", "__wrapped__"),
     enum.Enum: _write_enum,
     PurePath: _write_path,
-    io.IOBase: _write_stream,
+    io.IOBase.__mro__[1]: _write_stream,
     random.Random: _refuse(_RANDOM),
     types.GeneratorType: _refuse("A generator can be read only once: capture a list."),
     types.CoroutineType: _refuse("Call it before, and capture what it gives."),

@@ -11,9 +11,10 @@ from typing import Any
 
 from graft.errors import DataError
 
-REMEDY = (
-    "Make it inside the function, from values that can be captured; or give its class a method "
-    "__graft_fingerprint__ that returns a string for all that matters of it; or give cache=False."
+_REMEDY = "Make it inside the function, from values that can be captured."
+_OTHER_REMEDIES = (
+    "Or give its class a method __graft_fingerprint__ that returns a string for all that matters "
+    "of it, or give cache=False."
 )
 _DEEPEST_SET = 4
 
@@ -29,8 +30,10 @@ class Walk:
     digest, and its own pieces follow. So recursion ends, and a change shows in one piece alone.
     """
 
-    def __init__(self, depth: int = 0) -> None:
-        self.depth = depth  # of sets in sets, each element of which is walked on its own
+    def __init__(self, parent: "Walk | None" = None) -> None:
+        """Begins a walk; elements of sets are walked each on its own, with the set's as parent."""
+        self._parent = parent
+        self._depth: int = 0 if parent is None else parent._depth + 1
         self._names: dict[int, str] = {}
         self._taken: set[str] = set()
         # Nodes are held here as long as their ids stand for them.
@@ -41,7 +44,7 @@ class Walk:
 
     def name_of(self, node: object) -> str:
         """The name of a node, under which its pieces are found; a new one is walked later."""
-        known = self._names.get(id(node))
+        known = self._known(node)
         if known is not None:
             return known
         plain = name = _plain_name(node)
@@ -55,16 +58,34 @@ class Walk:
         self._waiting.append((node, name, self.place()))
         return name
 
-    def add(self, piece: str, value: object) -> None:
-        """Writes a value into a piece of its own."""
-        with self.writing(piece) as writer:
+    def _known(self, node: object) -> str | None:
+        walk: Walk | None = self
+        above = ""
+        while walk is not None:
+            if id(node) in walk._names:
+                return above + walk._names[id(node)]
+            walk, above = walk._parent, f"{above}../"
+        return None
+
+    def inner(self) -> "Walk":
+        """A walk for one element of a set, whose order is not to count.
+
+        Raises `Unfingerprintable` where sets stand in sets without an end to be seen.
+        """
+        if self._depth >= _DEEPEST_SET:
+            raise self.refusal("sets within sets", "Use lists.")
+        return Walk(self)
+
+    def add(self, piece: str, value: object, place: str | None = None) -> None:
+        """Writes a value into a piece of its own; `place` is what errors call it."""
+        with self.writing(piece, place) as writer:
             writer.value(value)
 
     @contextmanager
     def writing(self, piece: str, place: str | None = None) -> Iterator["Writer"]:
         """A piece to write to; `place` is what errors call it."""
         writer = Writer(self)
-        with self.at(place or piece):
+        with self.at(piece if place is None else place):
             yield writer
         self._pieces[piece] = writer.hexdigest()
 
@@ -98,12 +119,16 @@ class Walk:
 
     def place(self) -> str:
         """Where the walk is: the innermost place first."""
-        return ", in ".join(dict.fromkeys(filter(None, reversed(self._places))))
+        places = list(filter(None, reversed(self._places)))
+        above = self._parent.place() if self._parent is not None else ""
+        return ", in ".join([*places, above] if above else places)
 
     def refusal(self, what: str, remedy: str = "") -> Unfingerprintable:
         """The error for the object that the walk has come to."""
-        said = f"{remedy} {REMEDY}" if remedy else REMEDY
-        return Unfingerprintable(f"{self.place()} ({what}) cannot be fingerprinted. {said}")
+        place = self.place() or "The value"
+        return Unfingerprintable(
+            f"{place} ({what}) cannot be fingerprinted. {remedy or _REMEDY} {_OTHER_REMEDIES}"
+        )
 
 
 def _plain_name(node: object) -> str:
@@ -199,14 +224,11 @@ def _write_dict(writer: Writer, items: dict[Any, Any]) -> None:
 
 def _write_set(tag: str) -> Callable[[Writer, Any], None]:
     def write(writer: Writer, items: Any) -> None:
-        if writer.walk.depth >= _DEEPEST_SET:
-            raise writer.walk.refusal("sets within sets", "Use lists.")
         digests = []
         for item in items:
-            walk = Walk(writer.walk.depth + 1)
-            with walk.at(writer.walk.place()):
-                walk.add("an item", item)
-                digests.append(walk.digest())
+            walk = writer.walk.inner()
+            walk.add("an item", item)
+            digests.append(walk.digest())
         writer.text(tag, " ".join(sorted(digests)))
 
     return write
