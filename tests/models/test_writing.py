@@ -116,6 +116,14 @@ class TestDrawing:
         unseeded = [ids_of(model.generate(PROMPTS, **options)) for _ in range(2)]
         assert unseeded[0] != unseeded[1]
 
+    @pytest.mark.parametrize("temperature", [1e-6, 1e-38, 5e-324])
+    def test_next_to_no_temperature_it_is_the_likeliest(
+        self, model: Model, temperature: float
+    ) -> None:
+        options = {"max_new_tokens": 8}
+        drawn = model.generate(PROMPTS, do_sample=True, temperature=temperature, **options)
+        assert ids_of(drawn) == ids_of(model.generate(PROMPTS, **options))
+
     def test_the_global_generator_is_left_alone(self, model: Model) -> None:
         torch.manual_seed(0)
         expected = torch.rand(3)
@@ -171,9 +179,11 @@ class TestStreaming:
         assert torch.is_grad_enabled()
         stream.close()
 
-    def test_no_beams(self, model: Model) -> None:
+    def test_what_makes_no_sense_is_refused_at_once(self, model: Model) -> None:
         with pytest.raises(ModelError, match="only at its end"):
-            next(model.stream(PROMPTS, num_beams=2))
+            model.stream(PROMPTS, num_beams=2)
+        with pytest.raises(ModelError, match="Prompt 0 has token 50"):
+            model.stream([[50]])
 
 
 class TestStopStrings:
@@ -270,6 +280,63 @@ class TestBeams:
             assert scores == sorted(scores, reverse=True)
             assert len(set(ids_of(texts[5 * number : 5 * number + 5]))) == 5
 
+    def test_more_beams_than_tokens(self, model: Model) -> None:
+        """All texts of one token, each once, and the best ones of more."""
+        options = {"num_beams": 60, "num_return_sequences": 60, "eos_token_id": None}
+        texts = model.generate([[3]], max_new_tokens=1, **options)
+        assert sorted(ids_of(texts)) == [(token,) for token in range(50)]
+        longer = model.generate([[3]], max_new_tokens=3, **options)
+        assert len(set(ids_of(longer))) == 60
+
+
+TRIE = {(3, 4): [5, 6], (5,): [END, 8], (6,): [9], (5, 8): [END]}
+"""What may come after which tokens behind a prompt of two: two texts, and a way that ends dead."""
+
+
+def in_trie(_: int, ids: list[int]) -> list[int]:
+    return TRIE.get(tuple(ids) if len(ids) == 2 else tuple(ids[2:]), [])
+
+
+class TestOnlyWhatIsAllowed:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"num_beams": 2},
+            {"num_beams": 6, "renormalize_logits": True},
+            {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+            {"num_beams": 4, "do_sample": True, "top_p": 0.9, "seed": 3},
+            {"num_beams": 4, "early_stopping": True, "no_repeat_ngram_size": 3},
+        ],
+        ids=str,
+    )
+    def test_a_search_finds_the_texts_that_there_are(
+        self, model: Model, options: dict[str, Any]
+    ) -> None:
+        texts = model.generate(
+            [[3, 4], [3, 4]],
+            max_new_tokens=8,
+            allowed_tokens=in_trie,
+            num_return_sequences=options["num_beams"],
+            **options,
+        )
+        for number in range(2):
+            found = [text.ids for text in texts if text.prompt == number]
+            assert set(found) == {(5, END), (5, 8, END)}
+            # Each group looks for them on its own.
+            assert len(found) == 2 * options.get("num_beam_groups", 1)
+
+    @pytest.mark.parametrize("options", [{}, {"do_sample": True}, {"num_beams": 3}], ids=str)
+    def test_nothing_is_allowed(self, model: Model, options: dict[str, Any]) -> None:
+        with pytest.raises(ModelError, match=r"after \[3, 4, 5\] of prompt 0: allowed_tokens"):
+            model.generate(PROMPTS[:1], allowed_tokens=lambda _, __: [], **options)
+        with pytest.raises(ModelError, match="rule all tokens out"):
+            model.generate(PROMPTS, suppress_tokens=range(50), **options)
+
+    def test_tokens_that_there_are_not(self, model: Model) -> None:
+        for token in (50, -1):
+            with pytest.raises(ModelError, match=f"allowed_tokens names token {token}"):
+                model.generate(PROMPTS, allowed_tokens=lambda _, __, token=token: [token])
+
 
 class TestWhatIsRun:
     def test_the_encoder_once(self, pair: Model) -> None:
@@ -302,8 +369,15 @@ class TestWhatIsRun:
         assert model.training
         assert ids_of(model.generate(PROMPTS, max_new_tokens=5)) == ids_of(first)
 
+    def test_parts_that_are_frozen_stay_so(self) -> None:
+        model = make_model().train()
+        model.body.embeddings.eval()
+        before = {name: part.training for name, part in model.named_modules()}
+        model.generate(PROMPTS, max_new_tokens=2)
+        assert {name: part.training for name, part in model.named_modules()} == before
+
     @pytest.mark.parametrize("beams", [1, 3])
-    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
     def test_models_of_other_dtypes(self, dtype: torch.dtype, beams: int) -> None:
         for model in (make_model().to(dtype), make_pair().to(dtype)):
             texts = model.generate(PROMPTS, max_new_tokens=6, num_beams=beams, eos_token_id=None)
@@ -334,6 +408,19 @@ class TestRefusals:
             ({"num_return_sequences": 3}, "do_sample=True or num_beams"),
             ({"early_stopping": "soon"}, "'never'"),
             ({"max_tokens": 3}, "no option max_tokens"),
+            ({"top_k": 2.5}, "top_k is 2.5; it must be a whole number"),
+            ({"num_beams": 2.0}, "num_beams is 2.0"),
+            ({"max_new_tokens": True}, "max_new_tokens is True"),
+            ({"length_penalty": float("nan")}, "length_penalty is nan; it must be a number"),
+            ({"length_penalty": "long"}, "length_penalty is 'long'"),
+            ({"temperature": float("inf")}, "temperature is inf"),
+            ({"do_sample": "no"}, "do_sample is 'no'; it is True or False"),
+            ({"seed": "now"}, "seed is 'now'"),
+            ({"seed": 2**70}, "seed is 1180591620717411303424"),
+            ({"eos_token_id": "x"}, "eos_token_id is 'x'; it must be token ids"),
+            ({"suppress_tokens": [1.5]}, r"suppress_tokens is \[1.5\]"),
+            ({"bad_words_ids": [1]}, "lists of token ids, one a word"),
+            ({"forced_bos_token_id": 50}, "forced_bos_token_id names token 50"),
             ({"bad_words_ids": [[50]]}, "token 50"),
             ({"bad_words_ids": [[]]}, "no tokens"),
             ({"max_new_tokens": 0}, "max_new_tokens is 0"),
@@ -354,6 +441,9 @@ class TestRefusals:
             model.generate([[3], [4, 50]])
         with pytest.raises(ModelError, match="Prompt 1 is empty"):
             model.generate([[3], []], bos_token_id=None)
+        for flat in ([3, 4], "Hello", ["Hello"]):
+            with pytest.raises(ModelError, match="lists of token ids, one a text"):
+                model.generate(flat)
         begun = model.generate([[]], max_new_tokens=3)
         assert ids_of(begun) == ids_of(model.generate([[1]], max_new_tokens=3))
 
@@ -369,9 +459,13 @@ class TestRefusals:
         with pytest.raises(ModelError, match="does not write"):
             body.generate(PROMPTS)
 
-    def test_nothing_is_allowed(self, model: Model) -> None:
-        with pytest.raises(ModelError, match="allows nothing"):
-            model.generate(PROMPTS, allowed_tokens=lambda _, __: [])
+    def test_a_start_that_there_is_not(self, pair: Model) -> None:
+        with pytest.raises(ModelError, match="decoder_start_token_id names token 50"):
+            pair.generate(PROMPTS, decoder_start_token_id=50)
+
+    def test_one_token_where_there_may_be_several(self) -> None:
+        config = GenerationConfig(eos_token_id=END, bad_words_ids=[[3]])  # type: ignore[arg-type]
+        assert (config.eos_token_id, config.bad_words_ids) == ((END,), ((3,),))
 
     def test_a_file_that_asks_for_more(self, model: Model) -> None:
         settings = {"guidance_scale": 3.0, "eos_token_id": 2, "transformers_version": "5"}

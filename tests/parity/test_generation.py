@@ -94,6 +94,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+GROWING: dict[str, Any] = {
+    **SMALL,
+    "max_position_embeddings": 8,
+    "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0},
+}
+
+
 def make(name: str, folder: Path) -> tuple[Any, graft.Model]:
     """The oracle's model, and ours of its files."""
     kind, shape, settings = MODELS[name]
@@ -158,6 +165,18 @@ def test_the_same_as_of_padded_prompts(tmp_path: Path, options: dict[str, Any]) 
     wanted = [until(row, [END]) for row in output[:, longest:].tolist()]
     found = model.generate(PROMPTS, max_new_tokens=12, **options)
     assert [list(text.ids) for text in found] == wanted
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3, "num_return_sequences": 2}], ids=str)
+def test_rotations_that_slow_down_as_a_text_grows(tmp_path: Path, options: dict[str, Any]) -> None:
+    oracle = build(transformers.LlamaForCausalLM, transformers.LlamaConfig(**GROWING))
+    oracle.save_pretrained(tmp_path)
+    model = graft.Model.from_pretrained(tmp_path)
+    # Only a prompt within the positions of the training makes the oracle forget the one before.
+    prompts = [prompt for prompt in PROMPTS if len(prompt) < 8]
+    found = model.generate(prompts, max_new_tokens=12, **options)
+    wanted = [written(oracle, prompt, max_new_tokens=12, **options) for prompt in prompts]
+    assert [list(text.ids) for text in found] == [ids for texts in wanted for ids, _ in texts]
 
 
 @pytest.mark.parametrize("name", ["llama", "t5"])

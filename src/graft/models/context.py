@@ -100,7 +100,7 @@ class Context:
         """`int64[sequences]`, tokens of each sequence so far, on the CPU."""
         if self.cache is None or not self.cache.stepping:
             return self.batch.lengths
-        return self.cache.lengths.repeat_interleave(self.cache.branches) + 1
+        return self.cache.lengths + 1
 
     def rules(self, rules: Rules, dropout: float) -> Rules:
         """How tokens see each other in this pass, by the rules of a layer."""

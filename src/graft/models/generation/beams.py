@@ -1,5 +1,6 @@
 """Beam search: several hypotheses of each text at once, in groups that are kept apart."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -8,12 +9,12 @@ from torch import Tensor
 from graft.models.generation.config import GenerationConfig
 from graft.models.generation.history import History
 from graft.models.generation.results import Generated
-from graft.models.generation.rules import Rule
+from graft.models.generation.rules import Rule, nothing_may_come
 from graft.models.generation.sampling import Draws, make_filters
 from graft.models.generation.session import Session
 from graft.models.generation.stopping import Reason, Stopping
 
-_NEVER = -1e9  # of hypotheses that are none
+_NONE = -math.inf  # the score of hypotheses that are none, where there are fewer than beams
 
 
 @dataclass
@@ -112,7 +113,7 @@ class BeamSearch:
         self._filters = make_filters(config) if config.do_sample else []
         self._draws = Draws(config.seed, len(history.rows)) if config.do_sample else None
         device = history.ids.device
-        self._running = torch.full((len(history.rows), self._beams), _NEVER, device=device)
+        self._running = torch.full((len(history.rows), self._beams), _NONE, device=device)
         self._running[:, :: self._size] = 0.0
         self.finished: dict[int, list[Generated]] = {}
 
@@ -132,7 +133,10 @@ class BeamSearch:
             scores = rule(self._history, scores)
         for keep in self._filters:
             scores = keep(scores)
-        return scores.log_softmax(-1) if self._config.renormalize_logits else scores
+        if self._config.renormalize_logits:
+            # What follows a hypothesis that nothing may follow is no number.
+            scores = scores.log_softmax(-1).nan_to_num(nan=-math.inf, neginf=-math.inf)
+        return scores
 
     def _advance(self, scores: Tensor) -> Tensor:
         """Goes on by a token: `int64[prompts, beams]` of the prompts that are not done."""
@@ -173,9 +177,11 @@ class BeamSearch:
         reasons = self._reasons(beams, tokens)
         self._collect(number, values, beams, tokens, reasons)
         ended = torch.tensor([[reason is not None for reason in row] for row in reasons])
-        running = values + ended.to(values.device) * _NEVER
-        best = running.topk(self._size)
-        step = _Step(tokens.gather(1, best.indices), beams.gather(1, best.indices), best.values)
+        ended |= (values == _NONE).cpu()
+        best = values.masked_fill(ended.to(values.device), _NONE).topk(self._size)
+        # One that is none stands next to the best as its copy: all beams hold what may come.
+        picks = best.indices.where(best.values != _NONE, best.indices[:, :1])
+        step = _Step(tokens.gather(1, picks), beams.gather(1, picks), best.values)
         return step, ended.all(1)
 
     def _candidates(self, totals: Tensor) -> Tensor:
@@ -225,15 +231,15 @@ class BeamSearch:
 
         The others are there only so that enough go on.
         """
-        for prompt, pools in enumerate(self._pools):
+        found = zip(self._pools, values.tolist(), beams.tolist(), tokens.tolist(), strict=True)
+        for prompt, (pools, scores, parents, chosen) in enumerate(found):
             row = prompt * self._beams
             for place, reason in enumerate(reasons[prompt][: self._size]):
-                if reason is not None:
-                    ids = self._history.written(row + int(beams[prompt, place]))
+                if reason is not None and scores[place] != _NONE:
                     pools[number].add(
                         int(self._history.rows[row]),
-                        [*ids, int(tokens[prompt, place])],
-                        float(values[prompt, place]),
+                        [*self._history.written(row + parents[place]), chosen[place]],
+                        scores[place],
                         reason,
                     )
 
@@ -243,9 +249,10 @@ class BeamSearch:
     def _take_out(self, tokens: Tensor, stuck: Tensor) -> Tensor:
         """Lets prompts leave that are done; the last tokens of the others."""
         stays = []
+        running = self._running.tolist()
         for prompt, pools in enumerate(self._pools):
             for pool, beams in zip(pools, self._groups, strict=True):
-                best = float(self._running[prompt, beams.start])
+                best = running[prompt][beams.start]
                 pool.close(best, self._history.new, self._most(prompt))
             stays.append(not (stuck[prompt] or all(pool.done for pool in pools)))
             if not stays[-1]:
@@ -263,7 +270,10 @@ class BeamSearch:
     def _finish(self, prompt: int) -> None:
         found = [one for pool in self._pools[prompt] for one in pool.found]
         found.sort(key=lambda one: -one.score)
-        row = int(self._history.rows[prompt * self._beams])
+        first = prompt * self._beams
+        row = int(self._history.rows[first])
+        if not found:
+            raise nothing_may_come(row, self._history.whole(first)[:-1])
         self.finished[row] = found[: self._config.num_return_sequences]
 
 

@@ -1,5 +1,6 @@
 """How text is generated: the options, by their names in `generation_config.json`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -55,7 +56,8 @@ class GenerationConfig:
         length_penalty: A finished hypothesis' score is divided by its length to this power.
         early_stopping: True: the search ends with as many finished hypotheses as beams; False: once
             none is likely to be better; "never": once none can be.
-        num_return_sequences: How many texts for each prompt.
+        num_return_sequences: How many texts for each prompt; a search gives fewer where rules leave
+            no more.
         repetition_penalty: Scores of tokens that were there are divided by it, or multiplied where
             they are below zero (Keskar et al., 2019).
         no_repeat_ngram_size: Tokens that would make an n-gram of this size anew are not chosen.
@@ -66,7 +68,7 @@ class GenerationConfig:
         renormalize_logits: Whether scores are made log probabilities again after all of this.
         forced_bos_token_id: An encoder-decoder's first token; None for none.
         forced_eos_token_id: What the last token is, where the length ends the text.
-        eos_token_id: Tokens that end the text.
+        eos_token_id: Tokens that end the text; one, or several.
         pad_token_id: Stands for nothing; kept for the file.
         bos_token_id: The first token where a prompt has none.
         decoder_start_token_id: What an encoder-decoder writes after.
@@ -115,15 +117,24 @@ class GenerationConfig:
         Raises:
             ModelError: One makes no sense, alone or with another.
         """
-        for name, (least, above) in _LEAST.items():
+        for name in (*_LISTS, "bad_words_ids"):
+            object.__setattr__(self, name, _ids_of(name, getattr(self, name)))
+        for name, fewest in _COUNTS.items():
+            _check_count(name, getattr(self, name), fewest)
+        for name, (least, above) in _NUMBERS.items():
             _check_number(name, getattr(self, name), least, above)
         for name in ("top_p", "typical_p", "min_p", "epsilon_cutoff", "eta_cutoff"):
             if getattr(self, name) > 1:
                 raise ModelError(f"{name} is {getattr(self, name)!r}; it is a share, at most 1.")
+        for name in ("do_sample", "renormalize_logits"):
+            if not isinstance(getattr(self, name), bool):
+                raise ModelError(f"{name} is {getattr(self, name)!r}; it is True or False.")
         if self.early_stopping not in (True, False, "never"):
             raise ModelError(
                 f"early_stopping is {self.early_stopping!r}; it is True, False or 'never'."
             )
+        if self.seed is not None and not (_is_whole(self.seed) and abs(self.seed) < _SEEDS):
+            raise ModelError(f"seed is {self.seed!r}; it must be a whole number below 2**63.")
         self._check_counts()
 
     def _check_counts(self) -> None:
@@ -204,27 +215,34 @@ _USUAL_LENGTH = 20  # new tokens where nobody says how many, as the ecosystem ha
 _OPTIONS = {entry.name for entry in fields(GenerationConfig)} - {"seed", "extra"}
 _LENGTHS = {"max_new_tokens", "max_length"}
 _LISTS = {"suppress_tokens", "begin_suppress_tokens", "forced_eos_token_id", "eos_token_id"}
-_LEAST: dict[str, tuple[float, bool]] = {
-    "max_new_tokens": (1, False),
-    "max_length": (1, False),
-    "min_new_tokens": (0, False),
-    "min_length": (0, False),
+_COUNTS = {
+    "max_new_tokens": 1,
+    "max_length": 1,
+    "min_new_tokens": 0,
+    "min_length": 0,
+    "top_k": 0,
+    "num_beams": 1,
+    "num_beam_groups": 1,
+    "num_return_sequences": 1,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+}
+"""Options that are whole numbers, and the least that each may be."""
+
+_NUMBERS: dict[str, tuple[float, bool]] = {
     "temperature": (0, True),
-    "top_k": (0, False),
     "top_p": (0, True),
     "min_p": (0, False),
     "typical_p": (0, True),
     "epsilon_cutoff": (0, False),
     "eta_cutoff": (0, False),
-    "num_beams": (1, False),
-    "num_beam_groups": (1, False),
     "diversity_penalty": (0, False),
-    "num_return_sequences": (1, False),
     "repetition_penalty": (0, True),
-    "no_repeat_ngram_size": (0, False),
-    "encoder_no_repeat_ngram_size": (0, False),
+    "length_penalty": (-math.inf, True),
 }
-"""The bounds of numbers, and whether these are themselves too small."""
+"""Options that are other numbers, their bounds, and whether these are themselves too small."""
+
+_SEEDS = 2**63
 
 
 def read_generation_config(folder: Path, settings: Mapping[str, Any]) -> GenerationConfig:
@@ -248,25 +266,47 @@ def read_generation_config(folder: Path, settings: Mapping[str, Any]) -> Generat
         raise ModelError(f"{path if there else folder / 'config.json'}: {error}") from None
 
 
-def _check_number(name: str, value: Any, least: float, above: bool) -> None:
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
     if value is None and name in _LENGTHS:
         return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not _is_whole(value) or value < least:
+        raise ModelError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
+
+
+def _check_number(name: str, value: Any, least: float, above: bool) -> None:
+    number = _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
     if not (number and (value > least or (value == least and not above))):
-        bound = "above" if above else "of at least"
-        raise ModelError(f"{name} is {value!r}; it must be a number {bound} {least}.")
+        bound = f" above {least}" if above else f" of at least {least}"
+        bound = "" if math.isinf(least) else bound
+        raise ModelError(f"{name} is {value!r}; it must be a number{bound}.")
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value in the form that we keep it in: lists as tuples, one id as a tuple of one."""
-    if name in _LISTS:
-        if value is None:
-            return ()
-        return (value,) if isinstance(value, int) else tuple(value)
-    if name == "bad_words_ids":
-        return tuple(tuple(word) for word in value or ())
+    """A value of a file, or the usual one where it says none."""
     usual = getattr(GenerationConfig(), name)
     return usual if value is None and usual is not None else value
+
+
+def _ids_of(name: str, value: Any) -> tuple[Any, ...]:
+    """Token ids as we keep them: lists as tuples, and one id as a tuple of one."""
+    words = name == "bad_words_ids"
+    try:
+        if words:
+            found = tuple(tuple(word) for word in value)
+            tokens = [token for word in found for token in word]
+        else:
+            found = (value,) if _is_whole(value) else tuple(value)
+            tokens = list(found)
+    except TypeError:
+        tokens = [value]
+    if not all(map(_is_whole, tokens)):
+        kind = "lists of token ids, one a word" if words else "token ids"
+        raise ModelError(f"{name} is {value!r}; it must be {kind}.")
+    return found
 
 
 def _listed(value: Any) -> Any:

@@ -103,22 +103,25 @@ def not_below(length: int, tokens: Sequence[int]) -> Rule:
 
 
 def only_allowed(allowed_tokens: AllowedTokens, texts_per_prompt: int) -> Rule:
-    """Rules out all but what a function allows."""
+    """Rules out all but what a function allows; that may be nothing."""
 
     def rule(history: History, scores: Tensor) -> Tensor:
         held = torch.full_like(scores, -math.inf)
         for row, text in enumerate(history.rows.tolist()):
-            prompt = text // texts_per_prompt
-            ids = list(allowed_tokens(prompt, history.whole(row)))
-            if not ids:
-                raise ModelError(
-                    f"allowed_tokens allows nothing after {history.whole(row)[-5:]} of prompt "
-                    f"{prompt}. To end the text, allow its end-of-sequence token."
-                )
+            ids = list(allowed_tokens(text // texts_per_prompt, history.whole(row)))
+            _check_known("allowed_tokens", ids, scores.shape[1])
             held[row, ids] = scores[row, ids]
         return held
 
     return rule
+
+
+def nothing_may_come(prompt: int, ids: list[int]) -> ModelError:
+    """What to tell where rules leave no token after these of a prompt."""
+    return ModelError(
+        f"Nothing may come after {ids[-5:]} of prompt {prompt}: allowed_tokens or other options "
+        "rule all tokens out. Where a text may end, allow its end-of-sequence token."
+    )
 
 
 def force(tokens: Sequence[int], at: Callable[[History], Tensor]) -> Rule:
@@ -199,14 +202,22 @@ def _check_tokens(config: GenerationConfig, vocabulary: int) -> None:
         "suppress_tokens": config.suppress_tokens,
         "begin_suppress_tokens": config.begin_suppress_tokens,
         "bad_words_ids": [token for word in config.bad_words_ids for token in word],
+        "forced_bos_token_id": _one(config.forced_bos_token_id),
+        "decoder_start_token_id": _one(config.decoder_start_token_id),
     }
-    if config.forced_bos_token_id is not None:
-        named["forced_bos_token_id"] = (config.forced_bos_token_id,)
     for name, tokens in named.items():
-        wrong = [token for token in tokens if not 0 <= token < vocabulary]
-        if wrong:
-            raise ModelError(
-                f"{name} names token {wrong[0]}, but the model has tokens 0 to {vocabulary - 1}."
-            )
+        _check_known(name, tokens, vocabulary)
     if any(not word for word in config.bad_words_ids):
         raise ModelError("bad_words_ids holds a word of no tokens.")
+
+
+def _one(token: int | None) -> tuple[int, ...]:
+    return () if token is None else (token,)
+
+
+def _check_known(name: str, tokens: Sequence[int], vocabulary: int) -> None:
+    for token in tokens:
+        if not 0 <= token < vocabulary:
+            raise ModelError(
+                f"{name} names token {token}, but the model has tokens 0 to {vocabulary - 1}."
+            )

@@ -12,6 +12,8 @@ Filter = Callable[[Tensor], Tensor]
 """From scores, `float32[rows, vocabulary]`, to scores that are minus infinity where a token is not
 drawn from."""
 
+_COLDEST = 1e-30  # below it logits become infinite, and nothing changes any more
+
 
 def make_filters(config: GenerationConfig) -> list[Filter]:
     """The filters of a configuration, in the order in which the ecosystem applies them.
@@ -21,7 +23,8 @@ def make_filters(config: GenerationConfig) -> list[Filter]:
     keep = 1 if config.num_beams == 1 else 1 + max(1, len(config.eos_token_id))
     filters: list[Filter] = []
     if config.temperature != 1.0:
-        filters.append(lambda scores: scores / config.temperature)
+        temperature = max(config.temperature, _COLDEST)
+        filters.append(lambda scores: scores / temperature)
     if config.top_k:
         filters.append(lambda scores: top_k(scores, config.top_k, keep))
     if config.top_p < 1.0:

@@ -1,5 +1,6 @@
 """Writing token by token: the likeliest, or one that is drawn."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from graft.models.generation.config import GenerationConfig
 from graft.models.generation.history import History
 from graft.models.generation.results import Generated
-from graft.models.generation.rules import Rule
+from graft.models.generation.rules import Rule, nothing_may_come
 from graft.models.generation.sampling import Draws, make_filters
 from graft.models.generation.session import Session
 from graft.models.generation.stopping import Reason, Stopping
@@ -103,6 +104,8 @@ def _chooser(config: GenerationConfig, rules: list[Rule], texts: int) -> Choose:
     def choose(history: History, scores: Tensor) -> Tensor:
         for rule in rules:
             scores = rule(history, scores)
+        if rules:
+            _check_possible(history, scores, config.num_return_sequences)
         if draws is None:
             return scores.argmax(-1)
         for keep in filters:
@@ -110,6 +113,13 @@ def _chooser(config: GenerationConfig, rules: list[Rule], texts: int) -> Choose:
         return draws.one(scores, history.rows.tolist())
 
     return choose
+
+
+def _check_possible(history: History, scores: Tensor, texts_per_prompt: int) -> None:
+    for row, best in enumerate(scores.amax(-1).tolist()):
+        if best == -math.inf:
+            prompt = int(history.rows[row]) // texts_per_prompt
+            raise nothing_may_come(prompt, history.whole(row))
 
 
 def _log_probability(logits: Tensor, tokens: Tensor) -> Tensor:
