@@ -148,6 +148,38 @@ class TestPickles:
         with pytest.raises(ModelError, match=r"pytorch_model\.bin is not a state dict"):
             graft.Model.from_pretrained(folder)
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda t: t.to_sparse(),
+            lambda t: t.to("meta"),
+            lambda t: torch.nested.nested_tensor([t]),
+        ],
+    )
+    def test_tensors_whose_numbers_are_not_all_there(self, folder: Path, change: Any) -> None:
+        tensors = safetensors.torch.load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        name = "bert.embeddings.word_embeddings.weight"
+        torch.save({**tensors, name: change(tensors[name])}, folder / "pytorch_model.bin")
+        with pytest.raises(ModelError, match=r"pytorch_model\.bin is not a state dict"):
+            graft.Model.from_pretrained(folder)
+
+    def test_names_that_are_numbers(self, folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        torch.save({1: torch.zeros(2)}, folder / "pytorch_model.bin")
+        with pytest.raises(ModelError, match=r"pytorch_model\.bin is not a state dict"):
+            graft.Model.from_pretrained(folder)
+
+    def test_parameters_are_tensors(self, folder: Path) -> None:
+        """As they are where `dict(model.named_parameters())` was saved."""
+        expected = graft.Model.from_pretrained(folder).state_dict()
+        tensors = safetensors.torch.load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        state = {name: torch.nn.Parameter(tensor) for name, tensor in tensors.items()}
+        torch.save(state, folder / "pytorch_model.bin")
+        found = graft.Model.from_pretrained(folder).state_dict()
+        assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
     def test_safetensors_come_first(self, folder: Path) -> None:
         (folder / "pytorch_model.bin").write_bytes(b"nonsense")
         assert graft.Model.from_pretrained(folder).labels == LABELS

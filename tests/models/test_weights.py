@@ -174,6 +174,33 @@ class TestNumbers:
         with pytest.raises(ModelError, match=r"LayerNorm\.weight.*that float16 cannot hold"):
             graft.Model.from_pretrained(folder, dtype="float16")
 
+    def test_all_weights_in_one_byte(self, folder: Path) -> None:
+        def quantise(tensors: dict[str, Tensor]) -> None:
+            tensors |= {n: t.to(torch.float8_e4m3fn) for n, t in tensors.items()}
+
+        change_tensors(folder / WEIGHTS, quantise)
+        with pytest.raises(ModelError, match=r"kept as float8_e4m3fn.*quantised"):
+            graft.Model.from_pretrained(folder, dtype="auto")
+
+    @pytest.mark.parametrize("change", [lambda t: t[0].clone(), lambda t: t[:0].clone()])
+    def test_a_part_that_is_too_small(self, folder: Path, change: Any) -> None:
+        name = "bert.encoder.layer.1.attention.self.key.bias"
+        change_tensors(folder / WEIGHTS, lambda t: t.update({name: change(t[name])}))
+        with pytest.raises(
+            ModelError, match=r"key\.bias \+ .* has shape \[32\] \+ \[0?\] \+ \[32\], but config"
+        ):
+            graft.Model.from_pretrained(folder)
+
+    def test_a_tensor_that_is_there_twice(self, folder: Path) -> None:
+        """With the prefix of a model with a head, and without it."""
+        expected = graft.Model.from_pretrained(folder)
+        name = "embeddings.LayerNorm.bias"
+        change_tensors(folder / WEIGHTS, lambda t: t.update({name: t[f"bert.{name}"].clone()}))
+        assert_same(graft.Model.from_pretrained(folder), expected)
+        change_tensors(folder / WEIGHTS, lambda t: t[name].add_(1))
+        with pytest.raises(ModelError, match=r"keeps (bert\.)?embeddings\..* and .* but differ"):
+            graft.Model.from_pretrained(folder)
+
     def test_large_values_that_are_finite(self, folder: Path) -> None:
         """Their sum is not."""
         name = "bert.embeddings.LayerNorm.weight"
@@ -181,15 +208,21 @@ class TestNumbers:
         model = graft.Model.from_pretrained(folder)
         assert float(model.get_parameter("body.embeddings.norm.weight").detach()[0]) > 2e38
 
-    def test_quantised_weights(self, folder: Path) -> None:
+    @pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "float8_e4m3fn", "float8_e5m2"])
+    @pytest.mark.parametrize("asked", ["float32", "auto"])
+    def test_quantised_weights(self, folder: Path, dtype: str, asked: str) -> None:
         name = "bert.encoder.layer.0.output.dense.weight"
 
         def quantise(tensors: dict[str, Tensor]) -> None:
-            tensors[name] = tensors[name].to(torch.int8)
+            tensors[name] = tensors[name].to(getattr(torch, dtype))
 
         change_tensors(folder / WEIGHTS, quantise)
-        with pytest.raises(ModelError, match=r"output\.dense\.weight is kept as int8.*quantised"):
-            graft.Model.from_pretrained(folder)
+        with pytest.raises(
+            ModelError, match=rf"output\.dense\.weight is kept as {dtype}: .*quanti"
+        ):
+            graft.Model.from_pretrained(folder, dtype=asked)
+
+    def test_a_quantisation_that_is_announced(self, folder: Path) -> None:
         change_json(folder / "config.json", quantization_config={"quant_method": "gptq"})
         with pytest.raises(ModelError, match=r"config\.json: quantization_config"):
             graft.Model.from_pretrained(folder)

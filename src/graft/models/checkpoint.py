@@ -22,13 +22,27 @@ class Checkpoint:
     Attributes:
         path: The file, or the index of several.
         names: From these names to the file's own.
+
+    Raises:
+        ModelError: The file has two tensors of one name, which are not the same.
     """
 
     def __init__(self, file: WeightsFile, family: Family) -> None:
         self.path = file.path
-        self.names: Mapping[str, str] = {plain_name(name, family): name for name in file.entries}
         self._file = file
         self._wide = torch.empty(_SUMMED)
+        self.names: Mapping[str, str] = self._by_plain_name(family)
+
+    def _by_plain_name(self, family: Family) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for name in self._file.entries:
+            twin = names.setdefault(plain_name(name, family), name)
+            if twin != name and not self._equal(twin, name):
+                raise ModelError(
+                    f"{self.path} keeps {twin} and {name}, which stand for the same tensor of a "
+                    f"{family.name} model, but differ. Remove the one that is not of this model."
+                )
+        return names
 
     def has(self, stored: Stored) -> bool:
         """Whether all parts of a tensor are there."""
@@ -45,6 +59,10 @@ class Checkpoint:
         shape = self._stacked_shape(stored)
         return (prod(shape),) if stored.shape else shape
 
+    def spell_shape(self, stored: Stored) -> str:
+        """The shape of each of a tensor's parts, as the file has it."""
+        return " + ".join(str(list(entry.shape)) for entry in self._entries(stored))
+
     def fits(self, stored: Stored, shape: tuple[int, ...]) -> bool:
         """Whether the file has a tensor in a shape, and each of its parts in the right one."""
         shapes = [self._shape(entry, stored) for entry in self._entries(stored)]
@@ -54,10 +72,10 @@ class Checkpoint:
         return shapes == [(size, *shapes[0][1:]) for size in sizes]
 
     def dtype(self) -> torch.dtype:
-        """The format that most of its numbers have; float32 where it has none."""
+        """The format that most of its numbers have; float32 where it has none to compute in."""
         counts: Counter[torch.dtype] = Counter()
         for entry in self._file.entries.values():
-            if entry.dtype.is_floating_point:
+            if _is_plain(entry.dtype):
                 counts[entry.dtype] += prod(entry.shape)
         return counts.most_common(1)[0][0] if counts else torch.float32
 
@@ -72,11 +90,11 @@ class Checkpoint:
                 not finite.
         """
         entries = self._entries(stored)
-        for entry in entries:
-            if not entry.dtype.is_floating_point:
+        for name, entry in zip(self._file_names(stored), entries, strict=True):
+            if not _is_plain(entry.dtype):
                 raise ModelError(
-                    f"{self.path}: {' + '.join(stored.names)} is kept as {_spell(entry.dtype)}: "
-                    "the weights were quantised, which is not supported. Load the original."
+                    f"{self.path}: {name} is kept as {_spell(entry.dtype)}: weights that were "
+                    "quantised are not supported. Load the original."
                 )
         as_it_is = len(entries) == 1 and not stored.transposed and device.type == "cpu"
         if as_it_is and entries[0].dtype == dtype:
@@ -95,8 +113,12 @@ class Checkpoint:
         if self.shape(one) != self.shape(other):
             return False
         (first,), (second,) = self._file_names(one), self._file_names(other)
-        if first == second:
-            return True
+        return first == second or self._equal(first, second)
+
+    def _equal(self, first: str, second: str) -> bool:
+        """Whether two of the file's tensors are equal."""
+        if self._file.entries[first] != self._file.entries[second]:
+            return False
         pairs = zip_longest(self._file.pieces(first), self._file.pieces(second))
         return all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
@@ -125,8 +147,9 @@ class Checkpoint:
 
     def _stacked_shape(self, stored: Stored) -> tuple[int, ...]:
         shapes = [self._shape(entry, stored) for entry in self._entries(stored)]
-        if len(shapes) == 1:
-            return shapes[0]
+        single = next((shape for shape in shapes if not shape), None)
+        if len(shapes) == 1 or single is not None:  # a number alone fits nowhere
+            return shapes[0] if single is None else single
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     @staticmethod
@@ -160,6 +183,11 @@ def _copy(pieces: Iterator[Tensor], place: Tensor) -> None:
             return
         place[start : start + len(piece)].copy_(piece)
         start += len(piece)
+
+
+def _is_plain(dtype: torch.dtype) -> bool:
+    """Whether numbers mean what they say: those of one byte come with scales, kept apart."""
+    return dtype.is_floating_point and dtype.itemsize > 1
 
 
 def _out_of_range(entries: list[Entry], dtype: torch.dtype) -> str:

@@ -160,10 +160,11 @@ class Loader:
         path = self.checkpoint.path
         for ours, shapes in wrong.items():
             if not ours.startswith("head."):
+                stored = self.names[ours]
                 raise ModelError(
-                    f"{path}: {' + '.join(self.names[ours].names)} has shape {list(shapes.found)}, "
-                    f"but {self.files.path.name} asks for {list(shapes.wanted)}. They are not of "
-                    "one model."
+                    f"{path}: {' + '.join(stored.names)} has shape "
+                    f"{self.checkpoint.spell_shape(stored)}, but {self.files.path.name} asks for "
+                    f"{list(shapes.wanted)}. They are not of one model."
                 )
         broken = [name for name in missing if not name.startswith("head.")]
         absent = [

@@ -4,6 +4,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +49,13 @@ def _read(path: Path, mapped: bool) -> dict[str, Tensor]:
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         raise damaged(path, error) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ModelError(f"{path} is not a state dict: a table of names and tensors.")
-    return state
+    if not isinstance(state, dict) or not all(map(_is_entry, state, state.values())):
+        raise ModelError(f"{path} is not a state dict: a table of names and dense tensors.")
+    return {name: tensor.detach() for name, tensor in state.items()}
+
+
+def _is_entry(name: Any, tensor: Any) -> bool:
+    """Whether this is a name, and a tensor whose numbers are there, one after another."""
+    if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        return False
+    return tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_nested
