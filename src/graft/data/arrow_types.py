@@ -179,8 +179,15 @@ def written_array(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=pc.is_null(array))
     if _is_any_list(array.type) and _is_any_list(wanted):
         values = written_array(array.flatten(), wanted.value_type)
-        return _lists_of(array, values).cast(wanted)
+        return lists_like(array, values).cast(wanted)
     return array.cast(wanted)
+
+
+def lists_like(lists: pa.Array, values: pa.Array) -> pa.ListArray:
+    """Lists as long as these, null where they are, of other values: [all values of the lists]."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int32())
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
+    return pa.ListArray.from_arrays(offsets, values, mask=pc.is_null(lists))
 
 
 def fits(feature: Feature, arrow_type: pa.DataType) -> bool:
@@ -294,15 +301,8 @@ def _plain(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     if isinstance(array, pa.RunEndEncodedArray):
         return _plain(pc.run_end_decode(array), wanted)
     if _is_any_list(array.type):
-        return _lists_of(array, _plain(array.flatten(), wanted.value_type)).cast(wanted)
+        return lists_like(array, _plain(array.flatten(), wanted.value_type)).cast(wanted)
     if isinstance(array, pa.StructArray):
         fields = [_plain(array.field(number), one.type) for number, one in enumerate(wanted)]
         return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=pc.is_null(array))
     return array.cast(wanted)
-
-
-def _lists_of(lists: pa.Array, values: pa.Array) -> pa.ListArray:
-    """Lists as long as these, null where they are, of other values: [all values of the lists]."""
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int32())
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
-    return pa.ListArray.from_arrays(offsets, values, mask=pc.is_null(lists))
