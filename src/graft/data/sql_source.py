@@ -75,13 +75,16 @@ def _url(address: str) -> "URL":
     except ModuleNotFoundError as error:
         raise MissingExtraError("Reading from a database", "sql") from error
     try:
-        return make_url(address)
+        url = make_url(address)
     except (ArgumentError, ValueError):
-        # Not chained: what was raised shows the address, with the password in it.
+        url = None  # what was raised shows the address, with the password in it
+    # A password with an @ that is not written as %40 would be taken for a part of the host.
+    if url is None or "@" in (url.host or ""):
         raise DataError(
             "The address of the database cannot be read. It has the form "
-            "dialect://user:password@host/database, with special characters written as %40."
-        ) from None
+            "dialect://user:password@host/database; write @ as %40 and / as %2F in a password."
+        )
+    return url
 
 
 def _told(url: "URL") -> str:
@@ -128,6 +131,7 @@ def _rows(result: "CursorResult[Any]", name: str) -> Iterator[pa.RecordBatch]:
     columns = [str(key) for key in result.keys()]  # noqa: SIM118
     check_unique(columns, name)
     start = 0
+    yield pa.record_batch([pa.nulls(0) for _ in columns], names=columns)  # where there are no rows
     for rows in result.partitions(_ROWS):
         by_column = zip(columns, zip(*rows, strict=True), strict=True)
         arrays = [_array(values, name, column, start) for column, values in by_column]
