@@ -2,14 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from graft.data.batches import TokenizedRows
 from graft.data.lists import ListColumn
 from graft.data.names import INPUT_IDS, LABELS, TYPE_IDS
-from graft.data.roles import is_list
 from graft.data.targets import targets_of
-from graft.errors import DataError
+from graft.data.token_plan import check_tokenized
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
@@ -44,19 +41,6 @@ def tokenized_rows(dataset: "Dataset", targets: str | None = None) -> TokenizedR
     feature = dataset.features[name]
     found = targets_of(table.column(name), feature, ids, _told(dataset, name), order)
     return TokenizedRows(ids, type_ids, found)
-
-
-def check_tokenized(dataset: "Dataset", column: str = INPUT_IDS) -> None:
-    """Raises `DataError` unless `column` is there and holds lists of whole numbers."""
-    if column in dataset.column_names:
-        kind = dataset.rows.table.schema.field(column).type
-        if is_list(kind) and pa.types.is_integer(kind.value_type):
-            return
-        raise DataError(f"{_told(dataset, column)} holds {kind}; lists of token ids were expected.")
-    raise DataError(
-        f"{dataset.source} is not tokenized: there is no column {column!r} among "
-        f"{', '.join(dataset.column_names)}. Tokenize it: dataset.tokenize(tokenizer)."
-    )
 
 
 def _target_column(dataset: "Dataset") -> str | None:

@@ -45,6 +45,10 @@ class Tokenizer:
         check_strings(self.config)
         self._rules = Rules({**copy.deepcopy(spec), "truncation": None, "padding": None})
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Spec, dict[str, Any]]]:
+        # The engine is made anew: its rules are all there is to it.
+        return type(self), (self._rules.spec, self.config)
+
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
         """Loads the tokenizer of a folder or of a repository on the hub.
@@ -275,6 +279,7 @@ class Tokenizer:
         truncation: Truncation = "longest_first",
         add_special_tokens: bool = True,
         spans: bool = False,
+        threads: int | None = None,
     ) -> TokenBatch:
         """Encodes many texts, or pairs of texts.
 
@@ -288,6 +293,7 @@ class Tokenizer:
             truncation: What is cut of a pair: its longer text first, or always the same one.
             add_special_tokens: Whether rows get the special tokens that the model expects.
             spans: Whether to tell where each token stands: see `TokenBatch`.
+            threads: How many to use at most; None for as many as there are processors.
 
         Returns:
             The rows laid end to end, in the order of `texts`.
@@ -314,7 +320,7 @@ class Tokenizer:
                     truncation=get_args(Truncation).index(truncation),
                     add_special_tokens=add_special_tokens,
                     spans=spans,
-                    threads=_threads(),
+                    threads=_threads() if threads is None else threads,
                 )
             )
         except ValueError as error:

@@ -1,0 +1,172 @@
+"""What `Dataset.tokenize` is asked for, found out from the columns and roles of the data set."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graft.data.align import Alignment
+from graft.data.base import DatasetBase
+from graft.data.features import Feature, Struct, class_label_in
+from graft.data.features import Sequence as ListOf
+from graft.data.names import INPUT_IDS
+from graft.data.roles import Roles, is_list, is_text, is_tokens
+from graft.data.spans import span_scheme
+from graft.data.tag_schemes import tag_names
+from graft.data.tokenize import Labels, Tokenization
+from graft.errors import DataError
+from graft.text.tokenizer import Tokenizer
+
+
+def planned(
+    dataset: DatasetBase,
+    tokenizer: Tokenizer,
+    *,
+    text: str | None,
+    text_pair: str | None,
+    keep: Sequence[str],
+    labels: Alignment,
+    inside: bool,
+    entities: str | None,
+    scheme: str,
+    **options: Any,
+) -> Tokenization:
+    """The plan of `Dataset.tokenize`, whose arguments these are.
+
+    Raises:
+        DataError: A column is not there or holds something else, or options contradict each other.
+    """
+    if labels not in get_args(Alignment):
+        choices = ", ".join(get_args(Alignment))
+        raise DataError(f"labels is {labels!r}; it may be {choices}.")
+    if isinstance(keep, str):
+        raise DataError(f"keep is a list of columns: keep=[{keep!r}].")
+    roles = dataset.roles
+    read = text or _text_to_read(dataset, labels, entities)
+    _check_readable(dataset, read)
+    if text_pair is None and read == roles.text:
+        text_pair = roles.text_pair
+    if text_pair is not None:
+        _check_readable(dataset, text_pair)
+    kept = [name for name in (roles.label, *keep) if name is not None]
+    for name in [*kept, *([entities] if entities else [])]:
+        if name not in dataset.features:
+            dataset.column(name)  # says what columns there are
+    plan = Tokenization(
+        tokenizer=tokenizer,
+        features=dataset.features,
+        where=dataset.source,
+        text=read,
+        text_pair=text_pair,
+        keep=tuple(dict.fromkeys(kept)),
+        labels=(
+            _labels_of_spans(dataset, read, entities, scheme)
+            if entities is not None
+            else _labels_of_words(dataset, read, labels, inside)
+        ),
+        roles=Roles(label=roles.label),
+        **options,
+    )
+    # What is wrong with the options is said now, and not at the first text.
+    tokenizer.encode_batch(
+        [],
+        None if text_pair is None else [],
+        max_length=plan.max_length,
+        stride=plan.stride,
+        truncation=plan.truncation,
+        add_special_tokens=plan.special_tokens,
+    )
+    return plan
+
+
+def check_tokenized(dataset: DatasetBase, column: str = INPUT_IDS) -> None:
+    """Raises `DataError` unless `column` is there and holds lists of whole numbers."""
+    if column not in dataset.features:
+        raise DataError(
+            f"{dataset.source} is not tokenized: there is no column {column!r} among "
+            f"{', '.join(dataset.column_names)}. Tokenize it: dataset.tokenize(tokenizer)."
+        )
+    kind = dataset.rows.schema.field(column).type
+    if not (is_list(kind) and pa.types.is_integer(kind.value_type)):
+        raise DataError(
+            f"{dataset.source}, column {column!r} holds {kind}; lists of token ids were expected."
+        )
+
+
+def _text_to_read(dataset: DatasetBase, labels: Alignment, entities: str | None) -> str:
+    roles = dataset.roles
+    words = roles.tokens
+    with_tags = roles.tags is not None and labels != "none" and entities is None
+    if words is not None and (roles.text is None or with_tags):
+        return words
+    return dataset.text_column
+
+
+def _check_readable(dataset: DatasetBase, column: str) -> None:
+    if column not in dataset.features:
+        dataset.column(column)  # says what columns there are
+    kind = dataset.rows.schema.field(column).type
+    empty = pa.types.is_null(kind)
+    if not (is_text(kind) or is_tokens(kind) or empty):
+        raise DataError(
+            f"{dataset.source}, column {column!r}: texts, or lists of words, were expected, but it "
+            f"holds {kind}."
+        )
+
+
+def _labels_of_words(
+    dataset: DatasetBase, text: str, labels: Alignment, inside: bool
+) -> Labels | None:
+    tags = dataset.roles.tags
+    if tags is None or labels == "none" or not is_list(dataset.rows.schema.field(text).type):
+        return None
+    kind = dataset.rows.schema.field(tags).type
+    if not is_list(kind) or not pa.types.is_integer(kind.value_type):
+        raise DataError(
+            f"{dataset.source}, column {tags!r}: classes of tags were expected, but it holds "
+            f"{kind}. Make classes of them: class_encode({tags!r})."
+        )
+    classes = class_label_in(dataset.features[tags])
+    names = None if classes is None else list(classes.names)
+    return Labels(tags, names, labels, inside)
+
+
+def _labels_of_spans(dataset: DatasetBase, text: str, entities: str, scheme: str) -> Labels:
+    if is_list(dataset.rows.schema.field(text).type):
+        raise DataError(
+            f"{dataset.source}: spans are of characters, but {text!r} holds lists of words. Give "
+            "the column of the text: text='<column>'."
+        )
+    names = _span_labels(dataset, entities)
+    full = span_scheme(scheme)
+    return Labels(entities, tag_names(names, full), "spans", span_labels=names, scheme=full)
+
+
+def _span_labels(dataset: DatasetBase, column: str) -> list[str]:
+    """The names of the labels of a column of spans: declared ones, or those that occur, sorted."""
+    kind = dataset.rows.schema.field(column).type
+    shaped = is_list(kind) and pa.types.is_struct(kind.value_type)
+    if not shaped or not {"start", "end", "label"} <= {each.name for each in kind.value_type}:
+        raise DataError(
+            f"{dataset.source}, column {column!r} holds {kind}; spans are lists of records of "
+            "start, end and label."
+        )
+    declared = class_label_in(_field(dataset.features[column], "label"))
+    if declared is not None:
+        return list(declared.names)
+    found: set[str] = set()
+    for batch in dataset.batches(columns=[column]):
+        labels = pc.struct_field(pc.list_flatten(batch.column(0)), "label")
+        if not is_text(labels.type):
+            raise DataError(
+                f"{dataset.source}: the labels of the spans in {column!r} are {labels.type}, "
+                "neither names nor declared classes."
+            )
+        found.update(pc.unique(labels).drop_null().to_pylist())
+    return sorted(found)
+
+
+def _field(feature: Feature, name: str) -> Feature | None:
+    record = feature.feature if isinstance(feature, ListOf) else None
+    return record.fields.get(name) if isinstance(record, Struct) else None
