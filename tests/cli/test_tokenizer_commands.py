@@ -69,7 +69,7 @@ class TestTrain:
 
     def test_nothing_to_learn_from(self, graft: Graft, tmp_path: Path) -> None:
         (tmp_path / "empty.txt").touch()
-        for source, said in (("empty.txt", "no words"), ("none.txt", "neither a file")):
+        for source, said in (("empty.txt", "no words"), ("none.txt", "there is no such file")):
             path = str(tmp_path / source)
             refused(graft("tokenizer", "train", path, "--output", str(tmp_path / "made")), said)
 

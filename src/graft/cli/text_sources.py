@@ -42,19 +42,23 @@ def text_files(source: str, column: str | None = None) -> list[TextFile]:
     Raises:
         DataError: There are no such files, or they cannot be read.
     """
-    from graft.data.readers import SUFFIXES
-
     path = Path(source).expanduser()
     if path.is_file():
-        return [_lines(path)] if path.suffix.lower() not in SUFFIXES else _data(source, column)
+        return _data(source, column) if _is_data(path) else [_lines(path)]
     if path.is_dir():
         inside = [found for found in path.rglob("*") if _is_shown(found.relative_to(path))]
-        if any(found.suffix.lower() in SUFFIXES for found in inside):
+        if any(_is_data(found) for found in inside):
             return _data(source, column)
         return _texts_in(path, inside)
     if glob.has_magic(source):
         return _matching(source, column)
     return _data(source, column)
+
+
+def _is_data(path: Path) -> bool:
+    from graft.data.readers import is_data_file
+
+    return path.suffix.lower() not in _TEXT_SUFFIXES and is_data_file(path)
 
 
 def _is_shown(path: Path) -> bool:
@@ -102,15 +106,16 @@ def _read_lines(path: Path) -> Iterator[str]:
 
 
 def _data(source: str, column: str | None) -> list[TextFile]:
-    from graft.data.shape import shape
-    from graft.data.sources import read_source
+    from graft.data.loading import load
+    from graft.data.sources import plan
 
-    raw = read_source(source, revision=None, config=None)
+    given = {} if column is None else {"text": column}
+    loaded = load(plan(source, None, None, {}), given, {}, collect=False, cache=True)
     found = []
-    for split, data in shape(raw, text=column, text_pair=None, label=None).items():
+    for split, data in loaded.splits.items():
         texts = data.column(data.text_column)
         start = 0
-        for name, rows in raw.splits[split].files:
+        for name, rows in loaded.files[split]:
             found.append(_rows(name, data.text_column, texts.slice(start, rows)))
             start += rows
     return found

@@ -6,6 +6,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from graft.data import identity
+from graft.data.bad_rows import SCHEMA
 from graft.data.features import Features, class_label_in, features_of
 from graft.data.identity import Identity
 from graft.data.labels import Where
@@ -18,6 +19,9 @@ class DatasetBase:
     """Rows in Arrow, a feature per column, and the roles of the columns.
 
     Each group of verbs is a class over this one in a file of its own; `Dataset` is all of them.
+
+    Attributes:
+        bad_rows: rows of the files that were set aside when it was loaded: see `load_dataset`.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class DatasetBase:
             rows = rows.with_table(rows.table.replace_schema_metadata(None))
         self._rows = rows
         self._source = source
+        self.bad_rows: pa.Table = SCHEMA.empty_table()
         if roles is None:
             roles = infer_roles(rows.table, self._features, where=source)
         self._roles = roles

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from rich.console import RenderableType
 
-from graft.data import save, show
+from graft.data import bad_rows, save, show
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.labels import encode_labels
 from graft.data.roles import Roles, infer_roles
@@ -23,6 +24,11 @@ class DatasetDict(dict[str, "Dataset"]):
     """Splits by name: `data["train"]`. All have the same columns, roles and classes.
 
     Methods that a `Dataset` has too do to every split what they do to one.
+
+    Attributes:
+        source: where it comes from, for people.
+        metadata: what its card's YAML header says.
+        bad_rows: rows of the files that were set aside when it was loaded: see `load_dataset`.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class DatasetDict(dict[str, "Dataset"]):
                 )
         self.source = first.source if source is None else source
         self.metadata: dict[str, Any] = dict(metadata or {})
+        self.bad_rows: pa.Table = bad_rows.SCHEMA.empty_table()
 
     def __missing__(self, name: str) -> "Dataset":
         raise DataError(f"{self.source} has no split {name!r}. Its splits are: {', '.join(self)}.")

@@ -1,15 +1,23 @@
 """Loading a data set: one call from a path, an id or a data frame to named, typed splits."""
 
 import logging
-from typing import overload
+from collections.abc import Iterable
+from typing import Any, overload
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graft.data.bad_rows import OnBadRows
 from graft.data.dataset import Dataset, DatasetDict
-from graft.data.shape import shape
+from graft.data.loading import Loaded, load
+from graft.data.raw import told_rows
 from graft.data.show import counted
-from graft.data.sources import RawData, Source, read_source
+from graft.data.sources import Plan, Source, plan
+from graft.errors import DataError
 
 _log = logging.getLogger("graft.data")
 _ROWS_IN_A_MESSAGE = 10
+_BAD_ROWS = ("raise", "collect")
 
 
 @overload
@@ -22,6 +30,9 @@ def load_dataset(
     label: str | None = None,
     revision: str | None = None,
     config: str | None = None,
+    on_bad_rows: OnBadRows = "raise",
+    cache: bool = True,
+    **options: Any,
 ) -> DatasetDict: ...
 
 
@@ -35,6 +46,9 @@ def load_dataset(
     label: str | None = None,
     revision: str | None = None,
     config: str | None = None,
+    on_bad_rows: OnBadRows = "raise",
+    cache: bool = True,
+    **options: Any,
 ) -> Dataset: ...
 
 
@@ -47,11 +61,17 @@ def load_dataset(
     label: str | None = None,
     revision: str | None = None,
     config: str | None = None,
+    on_bad_rows: OnBadRows = "raise",
+    cache: bool = True,
+    **options: Any,
 ) -> DatasetDict | Dataset:
     """Loads a data set with its splits, the roles of its columns and its labels' names.
 
+    Files are read once, a batch at a time, into the cache; the next call opens what is there,
+    memory-mapped, unless a file, the card or an option has changed.
+
     Args:
-        source: a CSV, TSV, JSON Lines or Parquet file; a folder of such files; the id of a data set
+        source: a file of any format that Graft reads; a folder of such files; the id of a data set
             on the hub (`owner/name`; a path that exists wins); a pandas DataFrame or
             `pyarrow.Table`; or a dict of split name -> file, list of files, or data frame.
         split: return only this split, as a `Dataset`.
@@ -60,27 +80,57 @@ def load_dataset(
         label: the column of labels, which becomes class labels; inferred when None.
         revision: branch, tag or commit of a repository on the hub.
         config: one of the configurations that the card (README.md) lists.
+        on_bad_rows: "raise" stops at a row that cannot be read; "collect" sets such rows aside and
+            counts them in a warning: `data.bad_rows` is a table of them.
+        cache: whether what is read is kept for the next time.
+        options: how files are read where it is not to be found out, such as `delimiter` and
+            `encoding`; see docs/concepts/datasets.md for those of each format.
 
     Returns:
         The splits by name; all have the same columns. A missing text is "", a missing label null;
         empty texts are counted in a warning on the logger `graft.data`.
 
     Raises:
-        DataError: a file is missing, empty, damaged or not UTF-8; a row or label does not fit; or
-            the role of a column is not clear. The message names file, row and column.
+        DataError: a file is missing, empty, damaged or of an unknown encoding; a row or label does
+            not fit; or the role of a column is not clear. The message names file, row and column.
         CardError: the card's YAML header is broken.
         HubError: the repository is not there, or not yours to read.
     """
-    raw = read_source(source, revision, config)
-    data = shape(raw, text=text, text_pair=text_pair, label=label)
-    _report_empty_texts(raw, data)
-    return data if split is None else data[split]
+    if on_bad_rows not in _BAD_ROWS:
+        raise DataError(f"on_bad_rows={on_bad_rows!r} is not known. Use 'raise' or 'collect'.")
+    planned = plan(source, revision, config, options)
+    roles = {"text": text, "text_pair": text_pair, "label": label}
+    given = {role: column for role, column in roles.items() if column is not None}
+    loaded = load(planned, given, options, collect=on_bad_rows == "collect", cache=cache)
+    data = DatasetDict(loaded.splits, source=planned.name, metadata=planned.metadata)
+    _report(planned, loaded)
+    data.bad_rows = loaded.bad_rows
+    if split is None:
+        return data
+    names = pa.array([name for name, _ in loaded.files.get(split, [])], pa.string())
+    data[split].bad_rows = loaded.bad_rows.filter(pc.is_in(loaded.bad_rows["file"], names))
+    return data[split]
 
 
-def _report_empty_texts(raw: RawData, data: DatasetDict) -> None:
-    for name, dataset in data.items():
-        rows = dataset.empty_texts()
-        if rows:
-            first = raw.splits[name].where_rows(rows[:_ROWS_IN_A_MESSAGE])
-            more = ", ..." if len(rows) > _ROWS_IN_A_MESSAGE else ""
-            _log.warning("%s: %s%s", counted(len(rows), "empty text"), first, more)
+def _report(planned: Plan, loaded: Loaded) -> None:
+    for name, blank in loaded.blank.items():
+        if blank.count:
+            first = told_rows(loaded.files[name], blank.first[:_ROWS_IN_A_MESSAGE])
+            more = ", ..." if blank.count > _ROWS_IN_A_MESSAGE else ""
+            _log.warning("%s: %s%s", counted(blank.count, "empty text"), first, more)
+    if loaded.bad_count:
+        rows = loaded.bad_rows.slice(0, 3).to_pylist()
+        _log.warning(
+            "%s: %s set aside, such as %s. They are in data.bad_rows.",
+            planned.name,
+            counted(loaded.bad_count, "bad row"),
+            _shown(rows),
+        )
+
+
+def _shown(rows: Iterable[dict[str, Any]]) -> str:
+    places = []
+    for row in rows:
+        line = "" if row["line"] is None else f", line {row['line']}"
+        places.append(f"{row['file']}{line}: {row['reason']}")
+    return "; ".join(places)

@@ -133,9 +133,10 @@ def is_tokens(arrow_type: pa.DataType) -> bool:
     return is_list(arrow_type) and is_text(arrow_type.value_type)
 
 
-def columns_of(table: pa.Table) -> str:
+def columns_of(table: pa.Table | pa.Schema) -> str:
     """The columns of a table as an error message lists them."""
-    return ", ".join(table.column_names) or "none"
+    names = table.names if isinstance(table, pa.Schema) else table.column_names
+    return ", ".join(names) or "none"
 
 
 def _check_given(table: pa.Table, role: str, column: str, where: str) -> None:

@@ -1,161 +1,317 @@
 """From raw splits to a data set: one set of columns, roles, types and classes over all splits."""
 
 import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.bad_rows import BadRows
 from graft.data.card import card_roles
-from graft.data.dataset import Dataset, DatasetDict
+from graft.data.classes import Chunks, Convert, Encoding, distinct_names, encoding_of, tag_classes
 from graft.data.features import (
     Feature,
     Features,
+    Sequence,
     Value,
     arrow_type_of,
     class_label_in,
     feature_of,
     fits,
 )
-from graft.data.labels import Where, encode_labels
-from graft.data.roles import Roles, columns_of, infer_roles, is_tokens
-from graft.data.sources import RawData, RawSplit, concatenate
+from graft.data.labels import Where
+from graft.data.raw import RawData, RawSplit, promoted, unified
+from graft.data.roles import Roles, columns_of, infer_roles, is_text, is_tokens
 from graft.data.texts import join_tokens
 from graft.errors import DataError
 
 _INTEGER = r"^-?(0|[1-9]\d{0,17})$"
 _DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
+# Roles are found out from so many rows at the most, taken from all over the splits.
+_SAMPLED_PIECES, _SAMPLED_ROWS = 50, 1000
 
-_Columns = dict[str, pa.ChunkedArray]
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the data set, and how it comes from the raw one.
+
+    Attributes:
+        source: the raw column.
+        name: its name in the data set.
+        feature: what it holds.
+        convert: makes a split's values of the raw ones (in the type common to all splits); None
+            where they stay as they are.
+    """
+
+    source: str
+    name: str
+    feature: Feature
+    convert: Mapping[str, Convert | None]
 
 
-def shape(
-    raw: RawData, *, text: str | None, text_pair: str | None, label: str | None
-) -> DatasetDict:
-    """The data set that raw splits make up; roles that are None come from the card or are inferred.
+@dataclass(frozen=True)
+class Shape:
+    """What is to be made of raw splits.
+
+    Attributes:
+        schema: the types that the raw columns have in common over all splits.
+        columns: the columns of the data set.
+        roles: the roles they have.
+        dropped: rows (from 0, ascending) of each split that are set aside.
+    """
+
+    schema: pa.Schema
+    columns: list[Column]
+    roles: Roles
+    dropped: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def features(self) -> Features:
+        """What each column holds, by name."""
+        return {column.name: column.feature for column in self.columns}
+
+
+def shape(raw: RawData, given: Mapping[str, str], bad: BadRows) -> Shape:
+    """The columns, types, classes and roles of a data set of raw splits; nothing is made yet.
+
+    `given` are the columns given a role by hand; the card's come next, others are inferred. Types
+    and classes are found out over all rows. With `bad.collect`, rows whose label is none of the
+    classes are dropped.
 
     Raises `DataError` when columns, types, roles or labels do not fit together.
     """
-    arguments = {"text": text, "text_pair": text_pair, "label": label}
-    whole = concatenate({split.where: split.table for split in raw.splits.values()})
+    schema = unified([(split.where, split.schema) for split in raw.splits.values()])
     declared: Features = {}
     for split in reversed(raw.splits.values()):
         declared.update(split.declared)
     declared.update(raw.declared)
-    given = {
-        **card_roles(raw.metadata),
-        **{role: column for role, column in arguments.items() if column is not None},
-    }
-    roles = infer_roles(whole, declared, where=raw.name, **given)
+    wanted = {**card_roles(raw.metadata), **given}
+    roles = infer_roles(_sample(raw, schema), declared, where=raw.name, **wanted)
     for split in raw.splits.values():
         _check_columns(split, roles, raw)
+    return _Shaping(raw, schema, declared, roles, bad).shape()
 
-    whole, roles = _with_texts(whole, roles)
-    features: Features = {}
-    for position, name in enumerate(whole.column_names):
-        column, features[name] = _typed(raw, roles, name, whole.column(name), declared.get(name))
-        whole = whole.set_column(position, name, column)
-    return _cut(raw, whole, features, roles)
+
+class _Shaping:
+    """The decisions for one data set, column by column."""
+
+    def __init__(
+        self, raw: RawData, schema: pa.Schema, declared: Features, roles: Roles, bad: BadRows
+    ) -> None:
+        self.raw = raw
+        self.schema = schema
+        self.declared = declared
+        self.roles = roles
+        self.bad = bad
+        self.untyped = all(split.untyped for split in raw.splits.values())
+        self.strays: dict[str, list[npt.NDArray[np.int64]]] = {name: [] for name in raw.splits}
+
+    def shape(self) -> Shape:
+        joined, roles = self._joined_texts()
+        columns = [self._column(name) for name in self.schema.names]
+        dropped = {
+            name: np.unique(np.concatenate(rows)) for name, rows in self.strays.items() if rows
+        }
+        return Shape(self.schema, [*columns, *joined], roles, dropped)
+
+    def _joined_texts(self) -> tuple[list[Column], Roles]:
+        """Columns of text for roles of text that lists of words have."""
+        columns, names = [], {}
+        for role in ("text", "text_pair"):
+            source = getattr(self.roles, role)
+            if source is None or not is_tokens(self.schema.field(source).type):
+                continue
+            name = role if role not in self.schema.names else f"{source}_text"
+            columns.append(Column(source, name, Value("string"), self._each(_join)))
+            names[role] = name
+        return columns, Roles(**{**self.roles.given(), **names})
+
+    def _column(self, name: str) -> Column:
+        declared = self.declared.get(name)
+        stored = self.schema.field(name).type
+        if name in (self.roles.text, self.roles.text_pair) and not is_tokens(stored):
+            convert = {
+                split: _filled if self._has_nulls(split, name) else None
+                for split in self.raw.splits
+            }
+            return Column(name, name, Value("string"), convert)
+        is_measure = isinstance(declared, Value) and declared.dtype.startswith("float")
+        if class_label_in(declared) is not None or (name == self.roles.label and not is_measure):
+            return self._encoded(name, declared)
+        if name == self.roles.tags and is_tokens(stored):
+            names = distinct_names(self._splits(name), self._where(name))
+            return self._encoded(name, Sequence(tag_classes(names)))
+        if self.untyped:
+            return self._numbers(name, declared)
+        return self._declared(name, declared, stored)
+
+    def _encoded(self, name: str, declared: Feature | None) -> Column:
+        splits = self._splits(name)
+        encoding = encoding_of(splits, declared, self._where(name), collect=self.bad.collect)
+        for split in encoding.strays:
+            self._set_aside(split, name, encoding)
+        return Column(name, name, encoding.feature, encoding.convert)
+
+    def _set_aside(self, split: str, name: str, encoding: Encoding) -> None:
+        rows = encoding.rows_with_strays(split, self._splits(name)[split])
+        self.strays[split].append(rows)
+        values = self._values(split, name, rows)
+        for row, value in zip(rows.tolist(), values, strict=True):
+            where = self._where(name)(split, row)
+            reason = f"column {name!r}: none of the classes"
+            file = self.raw.splits[split].file_of(row)
+            self.bad.refuse(file, None, reason, repr(value), DataError(f"{where}: {reason}"))
+
+    def _values(self, split: str, name: str, rows: npt.NDArray[np.int64]) -> Iterator[object]:
+        start = 0
+        for chunk in self._splits(name)[split]():
+            within = rows[(rows >= start) & (rows < start + len(chunk))] - start
+            yield from chunk.take(pa.array(within)).to_pylist()
+            start += len(chunk)
+
+    def _numbers(self, name: str, declared: Feature | None) -> Column:
+        """A column of files without types as the card declares it, else as numbers if all are."""
+        if declared == Value("string"):
+            return Column(name, name, declared, self._each(None))
+        if isinstance(declared, Value):
+            wanted = arrow_type_of(declared)
+            cast = _caster(wanted, f"{self.raw.name}, column {name!r}", declared)
+            return Column(name, name, declared, self._each(cast))
+        kind = self._kind_of_numbers(name)
+        convert = None if kind is None else _number_caster(kind)
+        return Column(name, name, feature_of(kind or pa.string()), self._each(convert))
+
+    def _kind_of_numbers(self, name: str) -> pa.DataType | None:
+        patterns = {_INTEGER: pa.int64(), _DECIMAL: pa.float64()}
+        filled = False
+        for chunks in self._splits(name).values():
+            for chunk in chunks():
+                values = chunk.filter(pc.not_equal(chunk, ""))
+                filled = filled or len(values) > 0
+                for pattern in list(patterns):
+                    if pc.all(pc.match_substring_regex(values, pattern)).as_py() is False:
+                        del patterns[pattern]
+                if not patterns:
+                    return None
+        return next(iter(patterns.values())) if filled else None
+
+    def _declared(self, name: str, declared: Feature | None, stored: pa.DataType) -> Column:
+        if declared is None:
+            return Column(name, name, feature_of(stored), self._each(None))
+        wanted = arrow_type_of(declared)
+        if wanted == stored:
+            return Column(name, name, declared, self._each(None))
+        if fits(declared, stored) or self._casts(name, wanted):
+            return Column(name, name, declared, self._each(lambda array: array.cast(wanted)))
+        return Column(name, name, feature_of(stored), self._each(None))
+
+    def _casts(self, name: str, wanted: pa.DataType) -> bool:
+        """Whether all values can be stored so without a loss."""
+        try:
+            for chunks in self._splits(name).values():
+                for chunk in chunks():
+                    chunk.cast(wanted)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            return False
+        return True
+
+    def _has_nulls(self, split: str, name: str) -> bool:
+        tables = self.raw.splits[split].tables
+        return any(
+            name not in table.column_names or table.column(name).null_count > 0 for table in tables
+        )
+
+    def _each(self, convert: Convert | None) -> dict[str, Convert | None]:
+        return dict.fromkeys(self.raw.splits, convert)
+
+    def _splits(self, name: str) -> dict[str, Chunks]:
+        return {
+            split: _chunks(raw, pa.schema([self.schema.field(name)]))
+            for split, raw in self.raw.splits.items()
+        }
+
+    def _where(self, column: str) -> Where:
+        splits = self.raw.splits
+        return lambda split, row: f"{splits[split].where_rows([row])}, column {column!r}"
 
 
 def _check_columns(split: RawSplit, roles: Roles, raw: RawData) -> None:
     """The texts must be in every split; labels may be missing, but not by a slip of the pen."""
+    names = split.schema.names
     for column in (roles.text, roles.text_pair):
-        if column is not None and column not in split.table.column_names:
+        if column is not None and column not in names:
             raise DataError(
                 f"{split.where} has no column {column!r}, which other splits have. "
-                f"Its columns are: {columns_of(split.table)}."
+                f"Its columns are: {columns_of(split.schema)}."
             )
-    if roles.label is None or roles.label in split.table.column_names:
+    if roles.label is None or roles.label in names:
         return
     usual = {
         name
         for other in raw.splits.values()
-        if roles.label in other.table.column_names
-        for name in other.table.column_names
+        if roles.label in other.schema.names
+        for name in other.schema.names
     }
-    own = [name for name in split.table.column_names if name not in usual]
+    own = [name for name in names if name not in usual]
     for close in difflib.get_close_matches(roles.label, own, n=1):
         raise DataError(
             f"{split.where} has no column {roles.label!r}, but {close!r}. Its columns are: "
-            f"{columns_of(split.table)}. Name the column of labels alike in all splits."
+            f"{columns_of(split.schema)}. Name the column of labels alike in all splits."
         )
 
 
-def _with_texts(table: pa.Table, roles: Roles) -> tuple[pa.Table, Roles]:
-    """Texts as strings without nulls; lists of tokens become a text column of their own."""
-    names = {}
-    for role, column in (("text", roles.text), ("text_pair", roles.text_pair)):
-        if column is None:
-            continue
-        values = table.column(column)
-        names[role] = column
-        if is_tokens(values.type):
-            names[role] = role if role not in table.column_names else f"{column}_text"
-            table = table.append_column(names[role], join_tokens(values))
-        else:
-            values = values.cast(pa.string())
-            filled = pc.fill_null(values, "") if values.null_count else values
-            table = table.set_column(table.column_names.index(column), column, filled)
-    return table, Roles(names["text"], names.get("text_pair"), roles.label)
+def _sample(raw: RawData, schema: pa.Schema) -> pa.Table:
+    """Rows from all over the splits: all of them where they are few."""
+    pieces = [schema.empty_table()]
+    for split in raw.splits.values():
+        share = max(split.num_rows, 1)
+        for table in split.tables:
+            places = max(round(_SAMPLED_PIECES * table.num_rows / share), 1)
+            if table.num_rows <= places * _SAMPLED_ROWS:
+                pieces.append(table)
+                continue
+            starts = np.linspace(0, table.num_rows - _SAMPLED_ROWS, places).astype(np.int64)
+            pieces += [table.slice(start, _SAMPLED_ROWS) for start in starts.tolist()]
+    return pa.concat_tables(pieces, promote_options="permissive")
 
 
-def _typed(
-    raw: RawData, roles: Roles, name: str, column: pa.ChunkedArray, declared: Feature | None
-) -> tuple[pa.ChunkedArray, Feature]:
-    """A column of the rows of all splits with its type settled."""
-    if name in (roles.text, roles.text_pair):
-        return column, Value("string")
-    is_measure = isinstance(declared, Value) and declared.dtype.startswith("float")
-    if class_label_in(declared) is not None or (name == roles.label and not is_measure):
-        encoded, feature = encode_labels(_per_split(raw, column), declared, _where(raw, name))
-        chunks = [chunk for split in encoded.values() for chunk in split.chunks]
-        return pa.chunked_array(chunks, arrow_type_of(feature)), feature
-    if all(split.untyped for split in raw.splits.values()):
-        column = _with_numbers(raw.name, name, column, declared)
-    feature = feature_of(column.type)
-    return column, declared if declared is not None and fits(declared, column.type) else feature
+def _chunks(split: RawSplit, schema: pa.Schema) -> Chunks:
+    def chunks() -> Iterator[pa.Array]:
+        for batch in split.batches(schema.names):
+            for piece in promoted(batch, schema):
+                yield piece.column(0)
+
+    return chunks
 
 
-def _with_numbers(
-    where: str, name: str, column: pa.ChunkedArray, declared: Feature | None
-) -> pa.ChunkedArray:
-    """A column of a file without types as the card declares it, else as numbers if all are."""
-    if declared == Value("string"):
-        return column
-    filled = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
-    if isinstance(declared, Value):
+def _filled(array: pa.Array) -> pa.Array:
+    return pc.fill_null(array.cast(pa.string()), "")
+
+
+def _join(array: pa.Array) -> pa.Array:
+    return join_tokens(pa.chunked_array([array])).combine_chunks()
+
+
+def _without_empty(array: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+
+
+def _number_caster(kind: pa.DataType) -> Convert:
+    return lambda array: _without_empty(array).cast(kind)
+
+
+def _caster(wanted: pa.DataType, where: str, declared: Value) -> Convert:
+    def cast(array: pa.Array) -> pa.Array:
         try:
-            return filled.cast(arrow_type_of(declared))
+            return (_without_empty(array) if is_text(array.type) else array).cast(wanted)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
-                f"{where}, column {name!r}: the card declares {declared.dtype}, but {reason}. "
+                f"{where}: the card declares {declared.dtype}, but {reason}. "
                 "Correct the file, or dataset_info in README.md."
             ) from error
-    if filled.null_count == len(filled):
-        return column
-    for pattern, arrow_type in ((_INTEGER, pa.int64()), (_DECIMAL, pa.float64())):
-        if pc.all(pc.match_substring_regex(filled, pattern)).as_py():
-            return filled.cast(arrow_type)
-    return column
 
-
-def _where(raw: RawData, column: str) -> Where:
-    return lambda split, row: f"{raw.splits[split].where_rows([row])}, column {column!r}"
-
-
-def _per_split(raw: RawData, column: pa.ChunkedArray) -> _Columns:
-    columns, start = {}, 0
-    for name, split in raw.splits.items():
-        columns[name] = column.slice(start, split.table.num_rows)
-        start += split.table.num_rows
-    return columns
-
-
-def _cut(raw: RawData, whole: pa.Table, features: Features, roles: Roles) -> DatasetDict:
-    datasets, start = {}, 0
-    for name, split in raw.splits.items():
-        rows = whole.slice(start, split.table.num_rows)
-        datasets[name] = Dataset(rows, features=features, roles=roles, source=split.where)
-        start += split.table.num_rows
-    return DatasetDict(datasets, source=raw.name, metadata=raw.metadata)
+    return cast

@@ -1,20 +1,20 @@
-"""From what a user names to raw splits: tables as the files have them, each row still traceable."""
+"""From what a user names to the files, tables and streams that each split is read from."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from graft.data.bad_rows import BadRows
 from graft.data.card import CARD, card_features, read_card
 from graft.data.checks import check_unique
-from graft.data.data_file import plain_schema
+from graft.data.data_file import DataFile, Options, plain_schema
 from graft.data.features import ClassLabel, Features
 from graft.data.labels import dictionary_names
-from graft.data.readers import SUFFIXES, files_of, read_file
-from graft.data.splits import choose_config, find_splits, split_of_file
+from graft.data.raw import InMemory, Piece
+from graft.data.readers import SUFFIXES, files_of, format_of
+from graft.data.splits import choose_config, find_splits, ranked, split_of_file, split_of_part
 from graft.errors import DataError
 from graft.hub.client import local_folder
 from graft.hub.names import is_repo_id
@@ -26,75 +26,38 @@ Source: TypeAlias = "str | Path | Frame | Mapping[str, str | Path | list[str | P
 
 
 @dataclass(frozen=True)
-class FileTable:
-    """What one file or data frame holds; see `graft.data.data_file.Content`."""
-
-    name: str
-    table: pa.Table
-    declared: Features = field(default_factory=dict)
-    untyped: bool = False
-
-
-@dataclass(frozen=True)
-class RawSplit:
-    """One split as its files have it.
+class Plan:
+    """What a data set is read from.
 
     Attributes:
-        table: the rows of all files, one after the other.
-        files: each file's name and number of rows, in the same order.
-        declared: features that the files declare.
-        untyped: whether every column is text because the files' format has no types.
+        name: of the data set, as errors say it.
+        splits: the pieces of each split, in order.
+        declared: features that its card declares.
+        metadata: the YAML header of its card.
     """
 
-    table: pa.Table
-    files: list[tuple[str, int]]
-    declared: Features = field(default_factory=dict)
-    untyped: bool = False
-
-    @property
-    def where(self) -> str:
-        """The files' names, for an error."""
-        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
-        return self.files[0][0] + more
-
-    def where_rows(self, rows: list[int]) -> str:
-        """Names rows (from 0 over all files, ascending) by file and number there, from 1."""
-        places = []
-        start = 0
-        for name, count in self.files:
-            numbers = [str(row - start + 1) for row in rows if start <= row < start + count]
-            if numbers:
-                places.append(f"{name}, row{'s' * (len(numbers) > 1)} {', '.join(numbers)}")
-            start += count
-        return "; ".join(places)
-
-
-@dataclass(frozen=True)
-class RawData:
-    """All splits of a data set, and what its card declares."""
-
     name: str
-    splits: dict[str, RawSplit]
+    splits: dict[str, list[Piece]]
     declared: Features = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def read_source(source: Source, revision: str | None, config: str | None) -> RawData:
-    """Reads a file, a folder, a repository of a hub, a data frame, or a dict of split -> source.
+def plan(source: Source, revision: str | None, config: str | None, options: Options) -> Plan:
+    """What to read for a file, a folder, a repository, a data frame, or a dict of split -> source.
 
-    Raises `DataError` (or `HubError`, `CardError`) for anything that cannot be read whole.
+    Raises `DataError` (or `HubError`, `CardError`) for what is not there.
     """
     if isinstance(source, Mapping):
-        return RawData("dict", _read_mapping(source))
+        return Plan("dict", _plan_mapping(source))
     if not isinstance(source, str | Path):
-        return RawData("data frame", {"train": _join([_read_frame(source, "data frame")], "train")})
+        return Plan("data frame", {"train": [_frame(source, "data frame")]})
     name, path = str(source), Path(source).expanduser()
     if path.is_file():
-        split = split_of_file(path)
-        return RawData(name, {split: _join([_read_file(path, name)], split)})
+        files: list[Piece] = [*files_of(path, name)]
+        return Plan(name, _parts_of_files({split_of_file(path): files}, options))
     if not path.exists():
         path = _from_hub(name, revision)
-    return _read_folder(path, name, config)
+    return _plan_folder(path, name, config, options)
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -109,19 +72,38 @@ def _from_hub(name: str, revision: str | None) -> Path:
     return local_folder(name, repo_type="dataset", revision=revision, patterns=patterns)
 
 
-def _read_folder(folder: Path, name: str, config: str | None) -> RawData:
+def _plan_folder(folder: Path, name: str, config: str | None, options: Options) -> Plan:
     metadata = read_card(folder, f"{name}/{CARD}")
     chosen = choose_config(metadata, config, name)
     config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
-    splits = {}
+    splits: dict[str, list[Piece]] = {}
     for split, paths in find_splits(folder, chosen, name).items():
-        files = [_read_file(path, f"{name}/{path.relative_to(folder)}") for path in paths]
-        splits[split] = _join(files, split)
-    return RawData(name, splits, card_features(metadata, config_name), metadata)
+        splits[split] = [
+            file for path in paths for file in files_of(path, f"{name}/{path.relative_to(folder)}")
+        ]
+    splits = _parts_of_files(splits, options)
+    return Plan(name, splits, card_features(metadata, config_name), metadata)
 
 
-def _read_mapping(source: Mapping[str, Any]) -> dict[str, RawSplit]:
-    splits = {}
+def _parts_of_files(splits: dict[str, list[Piece]], options: Options) -> dict[str, list[Piece]]:
+    """The same, or the splits within the one file that there is."""
+    pieces = [piece for split in splits.values() for piece in split]
+    file = pieces[0]
+    if len(pieces) != 1 or not isinstance(file, DataFile):
+        return splits
+    parts = format_of(file).parts(file, options)
+    if parts is None:
+        return splits
+    named: dict[str, list[Piece]] = {}
+    for part in parts:
+        split = split_of_part(part)
+        split = part if split in named else split
+        named[split] = [replace(file, part=part)]
+    return ranked(named)
+
+
+def _plan_mapping(source: Mapping[str, Any]) -> dict[str, list[Piece]]:
+    splits: dict[str, list[Piece]] = {}
     for split, value in source.items():
         items = value if isinstance(value, list) else [value]
         if not items or not all(_is_readable(item) for item in items):
@@ -129,13 +111,13 @@ def _read_mapping(source: Mapping[str, Any]) -> dict[str, RawSplit]:
                 f"The dict's value for {split!r} is a {type(value).__name__}. Each key is the name "
                 "of a split, each value a file's path, a list of paths, or a pandas DataFrame."
             )
-        files = [
-            _read_file(Path(item).expanduser(), str(item))
-            if isinstance(item, str | Path)
-            else _read_frame(item, f"data frame {split!r}")
-            for item in items
-        ]
-        splits[str(split)] = _join(files, str(split))
+        pieces: list[Piece] = []
+        for item in items:
+            if isinstance(item, str | Path):
+                pieces += files_of(Path(item).expanduser(), str(item))
+            else:
+                pieces.append(_frame(item, f"data frame {split!r}"))
+        splits[str(split)] = pieces
     if not splits:
         raise DataError("The dict is empty. Give a source for each split: {'train': ...}.")
     return splits
@@ -149,15 +131,7 @@ def _is_pandas(item: object) -> bool:
     return type(item).__name__ == "DataFrame" and type(item).__module__.startswith("pandas")
 
 
-def _read_file(path: Path, name: str) -> FileTable:
-    (file,) = files_of(path, name)
-    content = read_file(file, {}, BadRows())
-    parts = {f"{name} {n}": pa.Table.from_batches([b]) for n, b in enumerate(content.batches)}
-    table = concatenate(parts)
-    return FileTable(name, table, content.declared, content.untyped)
-
-
-def _read_frame(frame: Frame, name: str) -> FileTable:
+def _frame(frame: Frame, name: str) -> InMemory:
     if isinstance(frame, pa.Table):
         table = frame
     elif _is_pandas(frame):
@@ -169,10 +143,11 @@ def _read_frame(frame: Frame, name: str) -> FileTable:
         )
     check_unique(table.column_names, name)
     categories = {column: dictionary_names(table[column]) for column in table.column_names}
-    declared = {column: ClassLabel(names) for column, names in categories.items() if names}
-    return FileTable(
-        name, table.replace_schema_metadata(None).cast(plain_schema(table.schema)), dict(declared)
-    )
+    declared: Features = {
+        column: ClassLabel(names) for column, names in categories.items() if names
+    }
+    plain = table.replace_schema_metadata(None).cast(plain_schema(table.schema))
+    return InMemory(name, plain, declared)
 
 
 def _from_pandas(frame: Frame, name: str) -> pa.Table:
@@ -190,62 +165,3 @@ def _from_pandas(frame: Frame, name: str) -> pa.Table:
             ) from error
         arrays.append(array)
     return pa.table(arrays, names=columns)
-
-
-def _join(files: list[FileTable], split: str) -> RawSplit:
-    """One split of several files: the same columns in each, in any order."""
-    first = files[0]
-    for file in files[1:]:
-        if set(file.table.column_names) != set(first.table.column_names):
-            raise DataError(
-                f"{first.name} and {file.name} are both in the split {split!r}, but their columns "
-                f"differ: {', '.join(first.table.column_names)} / "
-                f"{', '.join(file.table.column_names)}. Give them the same columns."
-            )
-    table = concatenate({file.name: file.table for file in files})
-    rows = [(file.name, file.table.num_rows) for file in files]
-    if table.num_rows == 0:
-        raise DataError(
-            f"{first.name}: the split {split!r} has no rows. Add rows, or leave the file out."
-        )
-    declared = {
-        name: feature for file in reversed(files) for name, feature in file.declared.items()
-    }
-    return RawSplit(table, rows, declared, all(file.untyped for file in files))
-
-
-def concatenate(tables: Mapping[str, pa.Table]) -> pa.Table:
-    """The rows of all tables; a column that one lacks is null there, numbers take a common type.
-
-    The keys name the tables' sources. Raises `DataError` for a column of different kinds.
-    """
-    try:
-        return pa.concat_tables(tables.values(), promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise _type_conflict(tables) from error
-
-
-def _type_conflict(tables: Mapping[str, pa.Table]) -> DataError:
-    seen: dict[str, tuple[str, pa.Schema]] = {}
-    for name, table in tables.items():
-        for column in table.schema:
-            first, schema = seen.setdefault(column.name, (name, pa.schema([column])))
-            if not _unify(schema, pa.schema([column])):
-                return DataError(
-                    f"{name}, column {column.name!r}: it holds {column.type}, but "
-                    f"{schema.field(0).type} in {first}. Write it in one way in all files."
-                )
-    return DataError(f"The columns of {', '.join(tables)} differ in type.")
-
-
-def _unify(first: pa.Schema, second: pa.Schema) -> bool:
-    try:
-        pa.unify_schemas([first, second], promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return False
-    return True
-
-
-def union_columns(tables: Iterable[pa.Table]) -> list[str]:
-    """All column names, in the order in which they first occur."""
-    return list(dict.fromkeys(name for table in tables for name in table.column_names))

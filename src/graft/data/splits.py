@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from graft.data.readers import is_data_file, kinds
 from graft.errors import DataError
+
+T = TypeVar("T")
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -58,9 +60,18 @@ def find_splits(folder: Path, config: Mapping[str, Any], where: str) -> dict[str
     Raises `DataError` when there is no data file, when the card names files that are not there, and
     when two files claim the same split.
     """
-    splits = _by_config(folder, config, where)
-    ranked = sorted(splits, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
-    return {name: splits[name] for name in ranked}
+    return ranked(_by_config(folder, config, where))
+
+
+def ranked(splits: Mapping[str, T]) -> dict[str, T]:
+    """Splits in their order: train, validation and test first, then as they are."""
+    names = sorted(splits, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    return {name: splits[name] for name in names}
+
+
+def split_of_part(name: str) -> str:
+    """The split that a name within a file means: "val" is "validation"; others stay as they are."""
+    return _SPLIT_WORDS.get(name.lower(), name)
 
 
 def choose_config(metadata: Mapping[str, Any], wanted: str | None, where: str) -> Mapping[str, Any]:
