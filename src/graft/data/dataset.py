@@ -1,6 +1,6 @@
 """Data sets: one split as immutable rows in Arrow, and the splits by name."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,14 +11,15 @@ from rich.console import RenderableType
 from graft.data import show
 from graft.data.column_verbs import ColumnVerbs
 from graft.data.dataset_dict import DatasetDict
-from graft.data.features import ClassLabel, class_label_in, feature_of
+from graft.data.features import ClassLabel
 from graft.data.label_verbs import LabelVerbs
-from graft.data.labels import encode_labels
 from graft.data.roles import is_list
 from graft.data.row_verbs import RowVerbs
-from graft.data.rows import ROWS_AT_A_TIME, Numbers, Rows
+from graft.data.rows import Numbers, Rows
 from graft.data.sampling import groups_of, stratified_sample, with_every_class
-from graft.data.transform import Row, filter_mask, mapped_columns, rows_of
+from graft.data.tag_verbs import TagVerbs
+from graft.data.token_verbs import TokenVerbs
+from graft.data.transform import Row, TransformVerbs
 from graft.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "DatasetDict"]
 
 
-class Dataset(RowVerbs, ColumnVerbs, LabelVerbs):
+class Dataset(RowVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, TokenVerbs):
     """One split: rows in Arrow, a feature per column, and the roles of the columns.
 
     Nothing changes a data set in place: every method returns a new one over the same memory where
@@ -64,7 +65,8 @@ class Dataset(RowVerbs, ColumnVerbs, LabelVerbs):
 
         Raises `DataError` when a column is not there.
         """
-        return rows_of(self.batches(columns=columns))
+        for batch in self.batches(columns=columns):
+            yield from batch.to_pylist()
 
     def __repr__(self) -> str:
         return show.as_text({"": self})
@@ -94,37 +96,6 @@ class Dataset(RowVerbs, ColumnVerbs, LabelVerbs):
                 "to_pandas needs pandas. Install it with: pip install pandas"
             ) from error
         return frame
-
-    def filter(self, fn: Callable[[Row], Any]) -> "Dataset":
-        """The rows for which `fn(row)` is true; a row is a dict of column -> value."""
-        return self.select(np.flatnonzero(filter_mask(self.batches(), fn)))
-
-    def map(
-        self, fn: Callable[[Any], Any], *, batched: bool = False, batch_size: int = ROWS_AT_A_TIME
-    ) -> "Dataset":
-        """The rows with the columns that `fn` returns added, or put in place of those they had.
-
-        Args:
-            fn: takes a row (a dict) and returns a dict of column -> value. When `batched`, it
-                takes a dict of lists and returns one, with as many values as there are rows.
-            batched: whether `fn` takes many rows at a time.
-            batch_size: how many.
-
-        Raises `DataError` when `fn` returns something else, or a label that is not a class.
-        """
-        if len(self) == 0:
-            return self
-        new = mapped_columns(self.table, fn, batched=batched, batch_size=batch_size)
-        result = self
-        for name in new.column_names:
-            column: pa.ChunkedArray = new.column(name)
-            feature = self._features.get(name)
-            if feature is not None and class_label_in(feature) is not None:
-                column = encode_labels({"": column}, feature, self._where(name))[0][""]
-                result = result.with_column(name, column, feature)
-            else:
-                result = result.with_column(name, column, feature_of(column.type))
-        return result
 
     def with_roles(
         self, *, text: str | None = None, text_pair: str | None = None, label: str | None = None

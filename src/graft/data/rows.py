@@ -34,7 +34,9 @@ class Rows:
     def __init__(self, table: pa.Table, order: Numbers | None = None) -> None:
         """`order` holds numbers of rows that are there: it is not checked."""
         self.table = table
-        self.order = None if order is None else _narrow(order, table.num_rows)
+        self.order = (
+            order if order is None else order.astype(order_type(table.num_rows), copy=False)
+        )
         self._pieces: list[pa.RecordBatch] | None = None
         self._starts: list[int] = []
         self._arrays: dict[int, list[pa.Array]] = {}
@@ -67,17 +69,22 @@ class Rows:
         Rows.__init__(self, load_table(table), order)
 
     def batches(
-        self, size: int = ROWS_AT_A_TIME, columns: Sequence[str] | None = None
+        self,
+        size: int = ROWS_AT_A_TIME,
+        columns: Sequence[str] | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """The rows in order, `size` at a time; the last batch has the rest.
+        """The rows from `start` to `stop` in order, `size` at a time; the last batch has the rest.
 
         Only a batch is in memory at a time, and nothing is copied where the stored pieces are the
         batches asked for. A batch whose strings would pass 2 GB comes as several smaller ones.
         """
         rows = self if columns is None else self._of(columns)
-        for start in range(0, rows.num_rows, size):
-            pieces = rows._between(start, min(start + size, rows.num_rows))
-            yield from _batches_of(pieces)
+        end = rows.num_rows if stop is None else min(stop, rows.num_rows)
+        for first in range(start, end, size):
+            yield from _batches_of(rows._between(first, min(first + size, end)))
 
     def take(self, rows: Numbers | Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of these numbers (from 0), in their order: only they are read.
@@ -208,10 +215,11 @@ def _batches_of(pieces: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
         return _batches_of(pieces[:half]) + _batches_of(pieces[half:])
 
 
-def _narrow(order: Numbers, count: int) -> Numbers:
-    return order.astype(np.uint32 if count <= _MOST_UINT32 else np.int64, copy=False)
+def order_type(count: int) -> np.dtype[Any]:
+    """The type of row numbers in a table of `count` rows: uint32 where they fit, else int64."""
+    return np.dtype(np.uint32 if count <= _MOST_UINT32 else np.int64)
 
 
 def all_numbers(count: int) -> Numbers:
     """The numbers of `count` rows, in the type that an order of them has."""
-    return np.arange(count, dtype=np.uint32 if count <= _MOST_UINT32 else np.int64)
+    return np.arange(count, dtype=order_type(count))
