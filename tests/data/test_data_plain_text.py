@@ -1,0 +1,105 @@
+"""Plain text: lines, paragraphs and documents, as `datasets` reads them, or more strictly."""
+
+import datasets
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graft.data.bad_rows import BadRows
+from graft.data.data_file import DataFile
+from graft.data.text_file import read_text
+from graft.errors import DataError
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff"), max_size=60)
+
+
+def texts(path, bad=None, **options):
+    content = read_text(DataFile.of(path), options, bad or BadRows())
+    return pa.Table.from_batches(content.batches)["text"].to_pylist()
+
+
+def test_lines_stand_as_they_are(write):
+    path = write("a.txt", "\ufeff one \n\n\ttwo\r\nthree\rfour")
+    assert texts(path) == [" one ", "", "\ttwo", "three", "four"]
+    assert texts(write("b.txt", "one\n")) == ["one"]
+
+
+def test_paragraphs_are_cut_at_blank_lines(write):
+    path = write("a.txt", "\n\none\ntwo\n \t \n\n  three\n\nfour\n\n")
+    assert texts(path, by="paragraph") == ["one\ntwo", "  three", "four"]
+
+
+def test_a_document_is_the_whole_file(write):
+    path = write("a.txt", "one\n\ntwo\r\n")
+    assert texts(path, by="document") == ["one\n\ntwo\n"]
+
+
+@given(content=TEXTS, size=st.integers(1, 9), by=st.sampled_from(["line", "paragraph"]))
+def test_blocks_of_any_size_give_the_same_rows(tmp_path_factory, content, size, by):
+    path = tmp_path_factory.mktemp("text") / "a.txt"
+    path.write_bytes(content.encode())
+    if content:
+        assert texts(path, by=by, block_size=size) == texts(path, by=by)
+
+
+@given(content=TEXTS.filter(lambda text: "\x00" not in text))
+def test_lines_are_those_of_python(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("text") / "a.txt"
+    path.write_bytes(content.encode())
+    with path.open(encoding="utf-8") as file:
+        assert texts(path) == [line.removesuffix("\n") for line in file] if content else True
+
+
+@pytest.mark.parametrize(
+    ("by", "clean"), [("line", False), ("paragraph", True), ("document", False)]
+)
+@pytest.mark.data
+def test_same_rows_as_datasets(real_data, tmp_path, by, clean):
+    path = real_data / "wikitext2" / "validation.txt"
+    if clean:  # to `datasets`, a line of white space alone ends no paragraph
+        lines = path.read_text(encoding="utf-8").splitlines()
+        path = tmp_path / "clean.txt"
+        path.write_text("\n".join(line.strip() for line in lines).strip() + "\n", encoding="utf-8")
+    theirs = datasets.load_dataset(
+        "text", data_files=str(path), sample_by=by, cache_dir=str(tmp_path / "cache")
+    )["train"]
+    theirs = theirs["text"][:]
+    if by == "paragraph":
+        theirs = [text.strip("\n") for text in theirs]
+    assert texts(path, by=by) == theirs
+    assert len(theirs) > 1 or by == "document"
+
+
+def test_another_way_to_cut_is_refused(write):
+    with pytest.raises(DataError, match=r"by='word'.*'line', 'paragraph' or 'document'"):
+        texts(write("a.txt", "a"), by="word")
+
+
+@pytest.mark.parametrize("by", ["line", "paragraph", "document"])
+def test_another_encoding_names_the_line_and_the_remedy(write, by):
+    path = write("a.txt", "gut\n\nschön\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"a\.txt, line 3: byte 0xf6 is not UTF-8.*encoding="):
+        texts(path, by=by)
+    rows = {"line": ["gut", "", "schön"], "paragraph": ["gut", "schön"], "document": None}[by]
+    assert texts(path, by=by, encoding="latin-1") == (rows or ["gut\n\nschön\n"])
+
+
+def test_bad_rows_are_set_aside_alone(write):
+    path = write("a.txt", "gut\nschön\n\nso\n".encode("latin-1"))
+    bad = BadRows(collect=True)
+    assert texts(path, bad) == ["gut", "", "so"]
+    assert bad.table().select(["file", "line", "reason"]).to_pylist() == [
+        {"file": str(path), "line": 2, "reason": "not UTF-8"}
+    ]
+    assert texts(path, BadRows(collect=True), by="paragraph") == ["so"]
+
+
+def test_utf_16_is_read_when_it_is_given_and_refused_when_it_is_cut(write):
+    path = write("a.txt", "one\ntwo".encode("utf-16"))
+    assert texts(path, encoding="utf-16") == ["one", "two"]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"a\.txt: the file is not utf-16"):
+        texts(path, encoding="utf-16")
+    with pytest.raises(DataError, match="'klingon' is not an encoding"):
+        texts(path, encoding="klingon")
