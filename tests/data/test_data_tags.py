@@ -4,7 +4,7 @@ import itertools
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
@@ -88,6 +88,7 @@ def test_tags_of_spans_give_the_spans_back(scheme, marked):
 
 @pytest.mark.parametrize("to", SCHEMES)
 @pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=20)
 @given(spans())
 def test_every_scheme_becomes_every_other(scheme, to, marked):
     lengths, rows = marked

@@ -149,12 +149,16 @@ def tagset_in(column: pa.ChunkedArray, names: Sequence[str] | None) -> Tagset | 
         raise DataError(f"Tags are a list a row, a tag a word; this column holds {column.type}.")
     if names is not None:
         return tagset_of(names)
-    if not is_text(column.type.value_type) and not pa.types.is_null(column.type.value_type):
-        return None
-    distinct: dict[str, None] = {}
+    distinct = distinct_in(column)
+    return tagset_of(distinct) if all(isinstance(tag, str) for tag in distinct) else None
+
+
+def distinct_in(column: pa.ChunkedArray) -> list[Any]:
+    """The different values in a column of lists, sorted."""
+    distinct: set[Any] = set()
     for chunk in column.chunks:
-        distinct.update(dict.fromkeys(pc.unique(chunk.flatten()).drop_null().to_pylist()))
-    return tagset_of(sorted(distinct))
+        distinct.update(pc.unique(chunk.flatten()).drop_null().to_pylist())
+    return sorted(distinct)
 
 
 def words_of(column: pa.ChunkedArray, tags: Tagset) -> Iterator[Words]:

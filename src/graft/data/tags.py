@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from graft.data.tag_schemes import SCHEMES, Tagset, scheme_named, schemes_by_letters, tag_names
-from graft.data.tag_words import TagProblem, as_column, tagset_in, words_of
+from graft.data.tag_words import TagProblem, as_column, distinct_in, tagset_in, words_of
 from graft.errors import DataError
 
 __all__ = ["TagProblem", "check_tags", "convert_tags", "known_tags", "scheme_of"]
 
 _MOST_PROBLEMS = 100
+_SHOWN = 12
 
 
 def scheme_of(column: pa.ChunkedArray, names: Sequence[str] | None = None) -> str | None:
@@ -114,8 +115,9 @@ def known_tags(
     if tags is not None and not tags.labels:
         return tags, found or "IOB2"  # there are no spans: every scheme is right
     if tags is None or found is None:
-        shown = ", ".join((tags.names if tags else list(names or []))[:12])
+        written = distinct_in(column) if names is None else list(names)
         raise DataError(
-            f"These are not tags of a scheme that Graft knows ({', '.join(SCHEMES)}): {shown}."
+            f"These are not tags of a scheme that Graft knows ({', '.join(SCHEMES)}): "
+            f"{', '.join(map(str, written[:_SHOWN]))}."
         )
     return tags, found
