@@ -1,7 +1,7 @@
 """The splits of a data set by name, over one set of columns, roles and classes."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ from graft.data import bad_rows, save, show
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.labels import encode_labels
 from graft.data.roles import Roles, infer_roles
+from graft.data.rows import ROWS_AT_A_TIME
 from graft.errors import DataError
 from graft.hub.client import push_folder
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
-    from graft.data.transform import Row
 
 
 class DatasetDict(dict[str, "Dataset"]):
@@ -83,13 +83,61 @@ class DatasetDict(dict[str, "Dataset"]):
     def _repr_html_(self) -> str:
         return show.as_html(self)
 
-    def map(self, fn: Callable[[Any], Any], *, batched: bool = False) -> "DatasetDict":
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *,
+        batched: bool = False,
+        batch_size: int = ROWS_AT_A_TIME,
+        with_index: bool = False,
+        num_proc: int = 1,
+        remove: Sequence[str] = (),
+        features: Features | None = None,
+        cache: bool = True,
+    ) -> "DatasetDict":
         """See `Dataset.map`."""
-        return self._each(lambda dataset: dataset.map(fn, batched=batched))
+        return self._each(
+            lambda dataset: dataset.map(
+                fn,
+                batched=batched,
+                batch_size=batch_size,
+                with_index=with_index,
+                num_proc=num_proc,
+                remove=remove,
+                features=features,
+                cache=cache,
+            )
+        )
 
-    def filter(self, fn: Callable[["Row"], Any]) -> "DatasetDict":
+    def filter(
+        self,
+        fn: Callable[..., Any],
+        *,
+        batched: bool = False,
+        batch_size: int = ROWS_AT_A_TIME,
+        with_index: bool = False,
+        num_proc: int = 1,
+        cache: bool = True,
+    ) -> "DatasetDict":
         """See `Dataset.filter`."""
-        return self._each(lambda dataset: dataset.filter(fn))
+        return self._each(
+            lambda dataset: dataset.filter(
+                fn,
+                batched=batched,
+                batch_size=batch_size,
+                with_index=with_index,
+                num_proc=num_proc,
+                cache=cache,
+            )
+        )
+
+    def sort(self, column: str, *, descending: bool = False) -> "DatasetDict":
+        """See `Dataset.sort`."""
+        return self._each(lambda dataset: dataset.sort(column, descending=descending))
+
+    def materialize(self) -> "DatasetDict":
+        """See `Dataset.materialize`."""
+        return self._each(lambda dataset: dataset.materialize())
 
     def shuffle(self, seed: int = 0) -> "DatasetDict":
         """See `Dataset.shuffle`."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.base import DatasetBase
-from graft.data.rows import Numbers, all_numbers
+from graft.data.rows import Numbers, all_numbers, order_type
 from graft.errors import DataError
 
 
@@ -30,8 +30,9 @@ class RowVerbs(DatasetBase):
             raise DataError(f"select: there is no row {outside[0]}; there are {len(self)} rows.")
         if wanted.size and wanted.min() < 0:
             wanted = np.remainder(wanted, len(self)).astype(np.int64)
-        chosen = self._rows.select(wanted)
-        return self._like(chosen, self._identity.then("select", wanted.astype(np.int64)))
+        # A copy: the array is the caller's, who may change it.
+        wanted = np.array(wanted, dtype=order_type(len(self)))
+        return self._like(self._rows.select(wanted), self._identity.then("select", wanted))
 
     def shuffle(self, seed: int = 0) -> Self:
         """The rows in an order drawn at random; the same for the same seed."""
