@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import graft
 from graft.errors import ModelError
+from graft.models.families import FAMILIES
 from small import make_classifier, make_model, random_ids
 
 MIXES = [[1, 2], [2, 1, 1, 3], [512, 1, 2, 30], [9, 9, 9], [100, 3, 512, 3, 100, 64, 1]]
@@ -129,6 +130,19 @@ def test_a_batch_that_was_read_can_be_trained_on(classifier: graft.Model) -> Non
     logits.sum().backward()
     torch.testing.assert_close(logits.detach(), expected.clone(), atol=1e-5, rtol=0)
     classifier.zero_grad()
+
+
+@pytest.mark.parametrize("family", ["bert", "awd_lstm"])
+def test_ids_that_the_model_does_not_have(family: str) -> None:
+    shape = {"vocab_size": 9, "hidden_size": 8, "num_attention_heads": 2}
+    body = graft.Model(FAMILIES[family].read_config(shape)).eval()
+    for wrong in (9, -1):
+        with pytest.raises(ModelError, match=f"has token {wrong}, but .* tokens 0 to 8"):
+            body(graft.Batch.from_sequences([[3], [4, wrong]]))
+    if family == "bert":
+        batch = graft.Batch.from_sequences([[3, 4]], type_ids=[[0, 2]])
+        with pytest.raises(ModelError, match="has segment 2, but the model has segments 0 to 1"):
+            body(batch)
 
 
 def test_a_sequence_longer_than_the_model_reads() -> None:

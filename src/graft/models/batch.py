@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from graft.errors import ModelError
 from graft.models.layout import Layout
 
 
@@ -139,6 +140,25 @@ class Batch:
     def first_layout(self) -> Layout:
         """The same for the first token of each sequence: it sees all of its own."""
         return Layout(torch.ones_like(self.lengths), self.lengths)
+
+    def check_known(self, tokens: int, segments: int) -> None:
+        """Tells which of its ids a model does not have, whose tables gave an error.
+
+        Args:
+            tokens: How many the model has.
+            segments: The same of segments; 0 where it reads none.
+
+        Raises:
+            ModelError: One is not below that, or below zero.
+        """
+        kinds = {"token": (self.ids, tokens), "segment": (self.type_ids, segments)}
+        for name, (ids, count) in kinds.items():
+            wrong = [] if ids is None or not count else ids[(ids < 0) | (ids >= count)].tolist()
+            if wrong:
+                raise ModelError(
+                    f"The batch has {name} {wrong[0]}, but the model has {name}s 0 to {count - 1}. "
+                    "Was it made with another model's tokenizer?"
+                )
 
     def to(self, device: torch.device | str) -> "Batch":
         """This batch with its tensors on `device`; `lengths` and `rows` stay on the CPU."""

@@ -220,7 +220,11 @@ class Recurrent(nn.Module):
             run: The states before the first tokens; those behind the last ones are put there.
         """
         order = run.order
-        hidden: Tensor = self.embeddings(context.batch.ids[order.tokens], order)
+        try:
+            hidden: Tensor = self.embeddings(context.batch.ids[order.tokens], order)
+        except IndexError:
+            context.batch.check_known(self.embeddings.tokens.num_embeddings, 0)
+            raise
         asked = context.record.hidden_states is not None
         for block in self.blocks:
             if asked:

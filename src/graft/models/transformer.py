@@ -109,7 +109,11 @@ class Transformer(nn.Module):
         self.layer_dropout = config.layer_dropout
 
     def forward(self, context: Context) -> Tensor:
-        """Args: context. Returns: the last hidden states, `[tokens, hidden]`."""
+        """Args: context. Returns: the last hidden states, `[tokens, hidden]`.
+
+        Raises:
+            ModelError: A token is none of the model's, or a sequence is longer than it reads.
+        """
         hidden = self._enter(context)
         for layer in range(self.layers):
             if not self._left_out():
@@ -164,7 +168,13 @@ class Transformer(nn.Module):
             context.bias = self.relative.bias()
         if self.places is not None:
             context.places = self.places(context.batch.max_length)
-        hidden: Tensor = self.embeddings(context)
+        try:
+            hidden: Tensor = self.embeddings(context)
+        except IndexError:
+            segments = self.embeddings.segments
+            known = 0 if segments is None else segments.num_embeddings
+            context.batch.check_known(self.embeddings.tokens.num_embeddings, known)
+            raise
         context.keep(hidden)
         return hidden
 
