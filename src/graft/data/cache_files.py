@@ -71,11 +71,6 @@ class About:
         return sum(table.bytes for table in self.tables)
 
 
-def in_use() -> set[str]:
-    """The fingerprints of the entries that tables of this process still read from."""
-    return {mapped.path.parent.name for mapped in mapped_files()}
-
-
 def when_unused(folder: Path, done: Callable[[], None]) -> None:
     """Has `done` called when no table reads from the files in `folder` any more, or at the end."""
     waiting = [mapped for mapped in mapped_files() if mapped.path.parent == folder.absolute()]

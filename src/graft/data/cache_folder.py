@@ -17,7 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from graft.data.cache_files import ABOUT, About, Damaged, in_use, read_about
+from graft.data.cache_files import ABOUT, About, Damaged, read_about
+from graft.data.mapped import is_read
 from graft.errors import DataError
 
 # Of the disk that holds the cache, where GRAFT_CACHE_SIZE does not say how much.
@@ -144,10 +145,11 @@ def remove(fingerprint: str) -> bool:
 
 
 def remove_if_free(fingerprint: str) -> bool:
-    """Takes an entry away unless another process or thread is at work on it."""
+    """Takes an entry away unless some process writes it, or still reads from it."""
     try:
         with locked(fingerprint, timeout=0):
-            return remove(fingerprint)
+            files = (cache_folder() / fingerprint).glob("*.arrow")
+            return not any(map(is_read, files)) and remove(fingerprint)
     except Timeout:
         return False
 
@@ -165,17 +167,16 @@ def sweep() -> None:
 def shrink(limit: int, keep: str = "") -> list[Stored]:
     """Removes the least recently used entries until the cache holds at most `limit` bytes.
 
-    Entries that this process reads from stay, and so does `keep`. Returns those removed.
+    Entries that a process reads from stay, and so does `keep`. Returns those removed.
     """
     there = entries()
     total = sum(entry.bytes for entry in there)
-    used = in_use() | {keep}
     removed = []
     for entry in there:
         if total <= limit:
             break
         fingerprint = entry.about.fingerprint
-        if fingerprint not in used and remove_if_free(fingerprint):
+        if fingerprint != keep and remove_if_free(fingerprint):
             total -= entry.bytes
             removed.append(entry)
     return removed

@@ -33,7 +33,9 @@ class _Content:
     def __init__(self, kind: pa.DataType) -> None:
         self._kind = kind
         self._rows = self._nulls = 0
+        # Each kind of content in a digest of its own: so cuts between chunks leave no trace.
         self._valid = hashlib.blake2b(digest_size=16)
+        self._lengths = hashlib.blake2b(digest_size=16)
         self._data = hashlib.blake2b(digest_size=16)
         self._inner = [_Content(inner) for inner in _inner_types(kind)]
 
@@ -57,9 +59,10 @@ class _Content:
             for inner, child in zip(self._inner, array.flatten(), strict=True):
                 inner.update(child)
         elif pa.types.is_map(kind):
-            self._lengths(array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field]))))
+            entries = pa.struct([kind.key_field, kind.item_field])
+            self._update_list(array.cast(pa.list_(entries)))
         elif _is_list(kind):
-            self._lengths(array)
+            self._update_list(array)
         elif _is_text(kind):
             self._update_text(array)
         elif pa.types.is_boolean(kind):
@@ -70,15 +73,13 @@ class _Content:
             start = array.offset * width
             self._data.update(memoryview(data)[start : start + len(array) * width])
 
-    def _lengths(self, array: Any) -> None:
-        lengths = pc.list_value_length(array).cast(pa.int64())
-        self._data.update(np.ascontiguousarray(lengths.to_numpy(zero_copy_only=False)).data)
+    def _update_list(self, array: Any) -> None:
+        self._update_lengths(pc.list_value_length(array))
         self._inner[0].update(array.flatten())
 
     def _update_text(self, array: Any) -> None:
-        lengths = pc.binary_length(array.cast(_large(array.type))).cast(pa.int64())
-        self._data.update(np.ascontiguousarray(lengths.to_numpy(zero_copy_only=False)).data)
         content = array.cast(_large(array.type))
+        self._update_lengths(pc.binary_length(content))
         if len(content):
             _, offsets, data = content.buffers()
             bounds = np.frombuffer(offsets, np.int64)[content.offset :]
@@ -86,10 +87,14 @@ class _Content:
             if last > first:
                 self._data.update(memoryview(data)[first:last])
 
+    def _update_lengths(self, lengths: pa.Array) -> None:
+        numbers = lengths.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        self._lengths.update(np.ascontiguousarray(numbers).data)
+
     def digest(self) -> bytes:
         whole = hashlib.blake2b(f"{self._rows} {self._nulls}".encode(), digest_size=16)
-        whole.update(self._valid.digest())
-        whole.update(self._data.digest())
+        for content in (self._valid, self._lengths, self._data):
+            whole.update(content.digest())
         for inner in self._inner:
             whole.update(inner.digest())
         return whole.digest()

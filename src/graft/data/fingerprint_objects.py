@@ -14,7 +14,7 @@ from typing import Any
 from graft.data.fingerprint_files import file_digest
 from graft.data.fingerprint_foreign import KINDS
 from graft.data.fingerprint_library import library_module, library_name, library_of
-from graft.data.fingerprint_walk import Unfingerprintable, Walk, Writer
+from graft.data.fingerprint_walk import Walk, Writer
 from graft.errors import DataError
 
 HOOK = "__graft_fingerprint__"

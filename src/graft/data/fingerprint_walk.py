@@ -132,6 +132,8 @@ class Walk:
 
 
 def _plain_name(node: object) -> str:
+    if isinstance(node, FunctionType) and hasattr(node, "__wrapped__"):
+        return node.__code__.co_qualname.rpartition("<locals>.")[2]  # not that of what it wraps
     if isinstance(node, FunctionType | type):
         return node.__qualname__.rpartition("<locals>.")[2].replace("<lambda>", "lambda")
     if isinstance(node, ModuleType):

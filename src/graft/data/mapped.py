@@ -7,7 +7,9 @@ file's path and where in it each buffer lies, and the other process maps the sam
 import mmap
 import os
 import pickle
+import sys
 from bisect import bisect_right
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 from weakref import WeakValueDictionary
@@ -15,6 +17,9 @@ from weakref import WeakValueDictionary
 import pyarrow as pa
 
 from graft.errors import DataError
+
+if sys.platform != "win32":  # which lets nobody remove a file that is mapped
+    import fcntl
 
 # A buffer in a mapped file (path, first byte, bytes), or one that is pickled by its content.
 _Place: TypeAlias = tuple[str, int, int] | bytes
@@ -95,11 +100,31 @@ def _mapping(path: Path) -> MappedFile:
         known = _by_path.get(key)
         if known is not None:
             return known
+        _hold(file.fileno())
         mapping = MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
     mapping.path = key[0]
     mapping.address = pa.py_buffer(mapping).address
     _by_path[key] = _by_address[mapping.address] = mapping
     return mapping
+
+
+def is_read(path: Path) -> bool:
+    """Whether a table of this or another process reads from a mapped file."""
+    if sys.platform == "win32":
+        return any(file.path == path.absolute() for file in mapped_files())
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _hold(handle: int) -> None:
+    """Marks a file as read from, as long as its mapping lives: that has the handle's twin."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # held by who is about to remove it, or on a disk without locks
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _place_of(buffer: pa.Buffer, files: list[tuple[int, MappedFile]]) -> _Place | None:
