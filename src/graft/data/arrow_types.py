@@ -54,8 +54,6 @@ _STORED_KINDS = {
 _EXTENSION_NAME, _EXTENSION_CONTENT = b"ARROW:extension:name", b"ARROW:extension:metadata"
 _JSON_EXTENSION = "arrow.json"
 _ARRAY_EXTENSION = re.compile(r"datasets\.features\.features\.Array[2-5]DExtensionType")
-# A chunk of strings of more bytes than this is cast in parts: 32-bit offsets reach 2 GB.
-_MOST_BYTES = 1 << 30
 
 
 def value_type(dtype: str) -> pa.DataType:
@@ -99,6 +97,17 @@ def feature_of(arrow_type: pa.DataType) -> Feature:
     if pa.types.is_decimal(arrow_type) and arrow_type.bit_width < 128:
         return Value(f"decimal128({arrow_type.precision}, {arrow_type.scale})")
     return Value(str(arrow_type))
+
+
+def told_by_type(field: pa.Field) -> Feature | None:
+    """The feature of a column whose type tells more than its plain type would; else None."""
+    arrow_type = field.type
+    content = field.metadata or {}
+    if content.get(_EXTENSION_NAME) == _JSON_EXTENSION.encode() and _is_text(arrow_type):
+        return Json()
+    if isinstance(arrow_type, pa.BaseExtensionType) or pa.types.is_fixed_size_list(arrow_type):
+        return feature_of(arrow_type)
+    return None
 
 
 def arrow_type_of(feature: Feature) -> pa.DataType:
@@ -152,13 +161,13 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(column.name, plain_type(column.type)) for column in schema])
 
 
-def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column in the type that a table of ours holds it in; as it is where it has that type."""
-    wanted = plain_type(column.type)
-    if column.type == wanted:
-        return column
-    chunks = [part for chunk in column.chunks for part in _in_parts(chunk)]
-    return pa.chunked_array([_plain(chunk, wanted) for chunk in chunks], wanted)
+def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """`batch` in the types of a table of ours, and without metadata."""
+    schema = plain_schema(batch.schema)
+    if batch.schema.equals(schema):
+        return batch.replace_schema_metadata(None)
+    arrays = [_plain(array, wanted) for array, wanted in zip(batch, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def written_array(array: pa.Array, wanted: pa.DataType) -> pa.Array:
@@ -236,6 +245,10 @@ def _is_any_list(arrow_type: pa.DataType) -> bool:
     return any(kind(arrow_type) for kind in kinds)
 
 
+def _is_text(arrow_type: pa.DataType) -> bool:
+    return bool(plain_type(arrow_type) == pa.string())
+
+
 def _feature_of_extension(arrow_type: Any) -> Feature:
     if arrow_type.extension_name == _JSON_EXTENSION:
         return Json()
@@ -283,13 +296,6 @@ def _extension_field(name: str, stored: pa.DataType, kind: str, content: str) ->
         _EXTENSION_CONTENT: content.encode(),
     }
     return pa.field(name, stored, metadata=metadata)
-
-
-def _in_parts(chunk: pa.Array) -> list[pa.Array]:
-    if len(chunk) < 2 or chunk.nbytes <= _MOST_BYTES:
-        return [chunk]
-    middle = len(chunk) // 2
-    return [*_in_parts(chunk[:middle]), *_in_parts(chunk[middle:])]
 
 
 def _plain(array: pa.Array, wanted: pa.DataType) -> pa.Array:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from graft.data.features import ClassLabel, Feature, Sequence, Value, arrow_type_of, class_label_in
 from graft.data.labels import Where, encode_labels
 from graft.data.roles import is_list, is_text
+from graft.data.tag_schemes import in_order
 from graft.errors import DataError
 
 Chunks = Callable[[], Iterator[pa.Array]]
@@ -196,11 +197,4 @@ def _first_row(chunks: Chunks, value: pa.Scalar) -> int:
 
 def tag_classes(names: set[str]) -> ClassLabel:
     """The classes of tags: "O" first, then by kind, the tags that begin one before those within."""
-    order = "BSUIME L"
-
-    def rank(name: str) -> tuple[bool, str, int, str]:
-        mark, dash, kind = name.partition("-")
-        marked = dash == "-" and len(mark) == 1 and mark in order
-        return (name != "O", kind if marked else name, order.index(mark) if marked else 0, name)
-
-    return ClassLabel(sorted(names, key=rank))
+    return ClassLabel(in_order(sorted(names)) or sorted(names))

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from graft.data.bad_rows import BadRows
 from graft.data.features import Features
-from graft.data.roles import is_list
 
 Options: TypeAlias = Mapping[str, Any]
 """What a caller of `load_dataset` sets by hand, by name: `delimiter`, `encoding`, ..."""
@@ -56,7 +55,8 @@ class Content:
         batches: its rows, in order; only one batch is in memory at a time (some 16 MB). Batches
             may differ in type and columns: what is null, whole numbers or without a key in one and
             more in another gets its type over the whole file later. Types are plain (see
-            `plain_batch`). A file without rows gives one batch without rows, for its columns.
+            `arrow_types.plain_batch`). A file without rows gives one batch without rows, for its
+            columns.
         declared: features that the file itself declares.
         untyped: whether every column is text because the format has no types (CSV, TSV): columns
             of numbers are then found out over all rows.
@@ -85,29 +85,6 @@ class Format:
     read: Callable[[DataFile, Options, BadRows], Content]
     options: frozenset[str] = frozenset()
     parts: Callable[[DataFile, Options], list[str] | None] = lambda _file, _options: None
-
-
-def plain_type(arrow_type: pa.DataType) -> pa.DataType:
-    """The type that Graft stores for one of Arrow's: plain strings and lists, no dictionaries."""
-    if pa.types.is_dictionary(arrow_type):
-        return plain_type(arrow_type.value_type)
-    if pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type):
-        return pa.string()
-    if is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
-        return pa.list_(plain_type(arrow_type.value_type))
-    if pa.types.is_struct(arrow_type):
-        return pa.struct([(inner.name, plain_type(inner.type)) for inner in arrow_type])
-    return arrow_type
-
-
-def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """`schema` without metadata and with plain types."""
-    return pa.schema([pa.field(column.name, plain_type(column.type)) for column in schema])
-
-
-def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """`batch` without metadata and with plain types."""
-    return batch.replace_schema_metadata(None).cast(plain_schema(batch.schema))
 
 
 def batches_of(table: pa.Table) -> Iterator[pa.RecordBatch]:

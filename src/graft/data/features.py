@@ -12,6 +12,7 @@ from graft.data.arrow_types import (
     arrow_type_of,
     feature_of,
     fits,
+    told_by_type,
     written_array,
     written_schema,
 )
@@ -77,10 +78,19 @@ def features_of(schema: pa.Schema) -> Features:
 
 
 def declared_features(schema: pa.Schema) -> Features:
-    """The features in the schema's metadata; those of kinds that Graft does not know are left out.
+    """The features that a file tells beyond its columns' plain types: those in its metadata.
+
+    Those of kinds that Graft does not know are left out. Columns that the metadata does not tell of
+    may have a type of their own: lists of fixed size, JSON.
 
     Raises nothing: metadata that is no such JSON declares nothing.
     """
+    told = {field.name: told_by_type(field) for field in schema}
+    by_type = {name: feature for name, feature in told.items() if feature is not None}
+    return {**by_type, **_in_metadata(schema)}
+
+
+def _in_metadata(schema: pa.Schema) -> Features:
     raw = (schema.metadata or {}).get(_METADATA_KEY)
     if raw is None:
         return {}

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.json as pa_json
 
+from graft.data.arrow_types import plain_batch
 from graft.data.bad_rows import BadRows
 from graft.data.checks import BOM, check_utf8
-from graft.data.data_file import Content, DataFile, Format, Options, plain_batch
+from graft.data.data_file import Content, DataFile, Format, Options
 from graft.errors import DataError
 
 # One record must fit into a block.

@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from graft.data.arrow_types import plain_batch, plain_schema
 from graft.data.bad_rows import BadRows
 from graft.data.checks import check_unique
-from graft.data.data_file import Content, Options, plain_batch, plain_schema
+from graft.data.data_file import Content, Options
 from graft.data.features import ClassLabel, Features, declared_features
 from graft.data.fingerprint import digest, parts_of_function
 from graft.data.labels import dictionary_names

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.data.archive import on_disk
+from graft.data.arrow_types import plain_batch
 from graft.data.bad_rows import BadRows
 from graft.data.checks import check_unique
-from graft.data.data_file import Content, DataFile, Format, Options, plain_batch
+from graft.data.data_file import Content, DataFile, Format, Options
 from graft.data.features import declared_features
 from graft.errors import DataError
 

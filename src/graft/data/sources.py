@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from graft.data.arrow_types import plain_schema
 from graft.data.card import CARD, card_features, read_card
 from graft.data.checks import check_unique
-from graft.data.data_file import DataFile, Options, plain_schema
+from graft.data.data_file import DataFile, Options
 from graft.data.features import ClassLabel, Features
 from graft.data.labels import dictionary_names
 from graft.data.raw import InMemory, Piece

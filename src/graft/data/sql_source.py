@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from graft.data.arrow_types import plain_batch
 from graft.data.bad_rows import BadRows
 from graft.data.checks import check_unique
-from graft.data.data_file import Content, Options, plain_batch
+from graft.data.data_file import Content, Options
 from graft.data.fingerprint import digest
 from graft.data.raw import Stream
 from graft.errors import DataError, MissingExtraError

@@ -129,22 +129,18 @@ def tag_names(labels: Iterable[str], scheme: str, separator: str = "-") -> list[
     return names
 
 
-def completed(names: Sequence[str]) -> list[str] | None:
-    """The tags of a column as classes: all that their scheme has for their labels, "O" first.
+def in_order(names: Iterable[str]) -> list[str] | None:
+    """Tags in the order that classes have: "O" first, then B, I, E, S of a label at a time.
 
-    None where they are no such tags. A tag that occurs nowhere (the second word of a label's spans,
-    where all have one) is legal in the scheme, and so it is among the classes.
+    None where they are of no scheme.
     """
     tags = tagset_of(names)
     if tags is None or not tags.labels:
         return None
-    schemes = schemes_by_letters(tags.letters)
-    # A few classes that happen to be letters are no tags, unless words outside are among them.
-    if not schemes or (_OUTSIDE_TAG not in tags.names and len(set(tags.letters)) < 2):
-        return None
-    if _OUTSIDE_TAG not in tags.names and "" in tags.labels:
-        return None
-    return tag_names(sorted(tags.labels), schemes[0], tags.separator)
+    by_label = [tags.labels[kind] if kind >= 0 else "" for kind in tags.kinds.tolist()]
+    ranks = zip(tags.places.tolist(), by_label, tags.names, strict=True)
+    ordered = sorted(ranks, key=lambda rank: (rank[0] != OUTSIDE, rank[1], rank[0]))
+    return [name for _, _, name in ordered]
 
 
 def _parse(name: str) -> tuple[str, str, str] | None:
