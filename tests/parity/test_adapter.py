@@ -3,18 +3,20 @@
 import importlib.util
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
-from oracle import assert_close, build, run
+from oracle import Answer, assert_close, build, run
 from texts import make_texts
 
 import graft
 from graft.errors import ModelError
 from graft.models.adapter import AdaptedModel
+from graft.models.model import Output
 from small import VOCABULARY, write_topics, write_vocabulary
 
 NAMES = {0: "food", 1: "sport", 2: "weather"}
@@ -68,6 +70,21 @@ def saved(stem: str, settings: dict[str, Any], folder: Path) -> Any:
     return oracle
 
 
+def assert_same_inside(found: Output, expected: Answer) -> None:
+    """All hidden states and attention weights, of both stacks where there are two."""
+    states = (*(found.encoder_hidden_states or ()), *found.hidden_states)
+    for ours, theirs in zip(states, expected.hidden_states, strict=True):
+        assert_close(ours, theirs, "hidden states")
+    weights = (
+        *(found.encoder_attentions or ()),
+        *found.attentions,
+        *(found.cross_attentions or ()),
+    )
+    for layer, theirs in zip(weights, expected.attentions, strict=True):
+        for one, other in zip(layer, theirs, strict=True):
+            assert_close(one, other, "attention weights")
+
+
 @pytest.mark.parametrize(("stem", "task", "settings"), MODELS)
 def test_it_answers_as_the_oracle(
     tmp_path: Path,
@@ -89,9 +106,7 @@ def test_it_answers_as_the_oracle(
     texts = make_texts(decoder=[4, 6, 1, 12, 4, 3]) if pair else make_texts()
     expected = run(oracle, texts, task)
     found = model(texts.batch, hidden_states=True, attentions=True)
-    states = expected.hidden_states[-len(found.hidden_states) :]
-    for ours, theirs in zip(found.hidden_states, states, strict=True):
-        assert_close(ours, theirs, "hidden states")
+    assert_same_inside(found, expected)
     if task is not None:
         assert_close(found.logits, expected.logits, "logits")
         alone = torch.cat([model(each.batch).logits for each in texts.alone()])
@@ -111,6 +126,20 @@ def test_without_a_token_of_padding_texts_are_read_one_by_one(tmp_path: Path) ->
     model, texts = graft.Model.from_pretrained(tmp_path), make_texts()
     expected = torch.cat([run(oracle, each, model.task).logits for each in texts.alone()])
     assert_close(model(texts.batch, hidden=True).logits, expected, "logits")
+    found = model(texts.batch, hidden_states=True, attentions=True)
+    inside = [run(oracle, each, model.task) for each in texts.alone()]
+    states = [torch.cat(layer) for layer in zip(*(e.hidden_states for e in inside), strict=True)]
+    layers = zip(*(each.attentions for each in inside), strict=True)
+    weights = [[one for (one,) in layer] for layer in layers]
+    assert_same_inside(found, replace(inside[0], hidden_states=states, attentions=weights))
+
+
+def test_a_decoder_that_is_given_nothing_reads_the_text_too(tmp_path: Path) -> None:
+    settings = {**BLENDERBOT, "decoder_start_token_id": 2}
+    saved("BlenderbotForConditionalGeneration", settings, tmp_path)
+    model, batch = graft.Model.from_pretrained(tmp_path), make_texts([5, 2]).batch
+    told = replace(batch, decoder=batch.shifted(2))
+    assert torch.equal(model(batch).logits, model(told).logits)
 
 
 def test_another_head_on_the_same_body(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ from graft.models.heads import HEADS
 from graft.models.labels import answers, label_order, label_settings, saved_labels, spell
 from graft.models.model import Model, Output
 from graft.models.model_files import UnknownFamilyError
+from graft.models.padding import (
+    alone,
+    joined,
+    logits_of,
+    mask_of,
+    padded,
+    states_of,
+    unpadded,
+    weights_of,
+)
 from graft.models.report import LoadReport
 from graft.models.saving import remove_others
 
@@ -128,25 +139,30 @@ class AdaptedModel(Model):
         if attentions:
             self.network.set_attn_implementation("eager")  # the others keep no weights
         if self._reads_alone and len(batch) > 1:
-            outputs = [self(each, hidden=hidden) for each in _alone(batch)]
-            return _joined(outputs)
-        mask = _mask(batch)
+            asked = {"hidden": hidden, "hidden_states": hidden_states, "attentions": attentions}
+            return joined([self(each, **asked) for each in alone(batch)])
+        if batch.decoder is None and self.network.config.is_encoder_decoder:
+            batch = replace(batch, decoder=batch.shifted(self._start))
+        mask = mask_of(batch)
         output = self.network(
             **self._inputs(batch, mask),
             output_hidden_states=hidden or hidden_states,
             output_attentions=attentions,
             return_dict=True,
         )
-        written = mask if batch.decoder is None else _mask(batch.decoder)
         pair = batch.decoder is not None
+        written = mask_of(batch.decoder) if batch.decoder is not None else mask
         states = output.get("decoder_hidden_states" if pair else "hidden_states")
         last = output.get("last_hidden_state", None if states is None else states[-1])
         weights = output.get("decoder_attentions" if pair else "attentions")
         return Output(
-            _logits(output, written),
-            _unpadded(last, written) if hidden or self.task is None else None,
-            tuple(_unpadded(state, written) for state in states) if hidden_states else None,
-            tuple(_weights(layer, written) for layer in weights) if attentions else None,
+            logits_of(output, written),
+            unpadded(last, written) if hidden or self.task is None else None,
+            states_of(states, written) if hidden_states else None,
+            weights_of(weights, written, written) if attentions else None,
+            weights_of(output.cross_attentions, written, mask) if attentions and pair else None,
+            states_of(output.encoder_hidden_states, mask) if hidden_states and pair else None,
+            weights_of(output.encoder_attentions, mask, mask) if attentions and pair else None,
         )
 
     def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "50GB") -> None:
@@ -196,14 +212,20 @@ class AdaptedModel(Model):
         """Whether texts go in one by one: nothing tells such a classifier where padding begins."""
         return self.task == "text-classification" and self.network.config.pad_token_id is None
 
+    @property
+    def _start(self) -> int | None:
+        """The token that a decoder begins with."""
+        start: int | None = self.network.config.get_text_config().decoder_start_token_id
+        return start
+
     def _inputs(self, batch: Batch, mask: Tensor) -> dict[str, Tensor]:
         pad = self.network.config.get_text_config().pad_token_id or 0
-        inputs = {"input_ids": _padded(batch.ids, mask, pad), "attention_mask": mask.long()}
+        inputs = {"input_ids": padded(batch.ids, mask, pad), "attention_mask": mask.long()}
         if batch.type_ids is not None and "token_type_ids" in self._reads:
-            inputs["token_type_ids"] = _padded(batch.type_ids, mask, 0)
+            inputs["token_type_ids"] = padded(batch.type_ids, mask, 0)
         if batch.decoder is not None:
-            written = _mask(batch.decoder)
-            inputs["decoder_input_ids"] = _padded(batch.decoder.ids, written, pad)
+            written = mask_of(batch.decoder)
+            inputs["decoder_input_ids"] = padded(batch.decoder.ids, written, pad)
             inputs["decoder_attention_mask"] = written.long()
         return inputs
 
@@ -373,52 +395,3 @@ def _around(module: nn.Module, apart: set[nn.Module]) -> Iterator[nn.Module]:
             yield child
         else:
             yield from _around(child, apart)
-
-
-def _mask(batch: Batch) -> Tensor:
-    """`bool[sequences, longest]`, where there are tokens."""
-    places = torch.arange(batch.max_length)
-    return (places < batch.lengths[:, None]).to(batch.ids.device)
-
-
-def _padded(values: Tensor, mask: Tensor, pad: int) -> Tensor:
-    """`[tokens]` to `[sequences, longest]`."""
-    padded = torch.full(mask.shape, pad, dtype=values.dtype, device=values.device)
-    padded[mask] = values
-    return padded
-
-
-def _unpadded(states: Tensor, mask: Tensor) -> Tensor:
-    """`[sequences, longest, hidden]` to `[tokens, hidden]`."""
-    if states.shape[:2] != mask.shape:
-        raise ModelError(
-            f"This model gives {list(states.shape[:2])} states for {list(mask.shape)} tokens."
-        )
-    return states[mask]
-
-
-def _logits(output: Any, mask: Tensor) -> Tensor | None:
-    if "start_logits" in output:
-        return _unpadded(torch.stack((output.start_logits, output.end_logits), -1), mask)
-    logits: Tensor | None = output.get("logits")
-    return _unpadded(logits, mask) if logits is not None and logits.dim() == 3 else logits
-
-
-def _weights(layer: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-    """`[heads, queries, keys]` of each sequence."""
-    lengths = mask.sum(1).tolist()
-    return tuple(row[:, :length, :length] for row, length in zip(layer, lengths, strict=True))
-
-
-def _alone(batch: Batch) -> Iterator[Batch]:
-    """Each sequence as a batch of its own."""
-    lengths = batch.lengths.tolist()
-    types = [None] * len(lengths) if batch.type_ids is None else batch.type_ids.split(lengths)
-    for ids, kinds in zip(batch.ids.split(lengths), types, strict=True):
-        yield Batch(ids, torch.tensor([len(ids)]), kinds)
-
-
-def _joined(outputs: list[Output]) -> Output:
-    logits = torch.cat([each.logits for each in outputs if each.logits is not None])
-    hidden = [each.hidden for each in outputs if each.hidden is not None]
-    return Output(logits, torch.cat(hidden) if hidden else None)
