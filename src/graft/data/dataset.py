@@ -46,16 +46,16 @@ class Dataset(RowVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, Token
     def __getitem__(
         self, key: int | str | slice | Sequence[int] | Numbers
     ) -> "Row | list[Any] | Dataset":
+        if isinstance(key, int | np.integer):
+            count = len(self)
+            if not -count <= key < count:
+                raise IndexError(f"row {key} of a data set with {count} rows")
+            return self._rows.row(int(key) % count)
         if isinstance(key, str):
             return list(self.column(key).to_pylist())
         if isinstance(key, slice):
             return self.select(range(*key.indices(len(self))))
-        if not isinstance(key, int | np.integer):
-            return self.select(key)
-        number = int(key)
-        if not -len(self) <= number < len(self):
-            raise IndexError(f"row {number} of a data set with {len(self)} rows")
-        return self._rows.row(number % len(self))
+        return self.select(key)
 
     def __iter__(self) -> Iterator[Row]:
         return self.iter_rows()

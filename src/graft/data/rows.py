@@ -17,6 +17,8 @@ ROWS_AT_A_TIME = 1000
 _MOST_UINT32 = 2**32
 # A column of numbers is gathered whole; others go through pieces of this many rows.
 _ROWS_TO_GATHER = 10_000
+# To take rows out of a piece costs about as much as to cut this many slices of it.
+_SLICES_PER_TAKE = 8
 
 
 class Rows:
@@ -37,16 +39,17 @@ class Rows:
         self.order = (
             order if order is None else order.astype(order_type(table.num_rows), copy=False)
         )
+        self._count = int(table.num_rows if self.order is None else len(self.order))
         self._pieces: list[pa.RecordBatch] | None = None
         self._starts: list[int] = []
-        self._arrays: dict[int, list[pa.Array]] = {}
+        self._columns: dict[int, list[tuple[str, pa.Array]]] = {}
         self._some: dict[tuple[str, ...], Rows] = {}
         self._whole: pa.Table | None = table if order is None else None
 
     @property
     def num_rows(self) -> int:
         """How many rows there are."""
-        return int(self.table.num_rows) if self.order is None else len(self.order)
+        return self._count
 
     @property
     def schema(self) -> pa.Schema:
@@ -107,12 +110,13 @@ class Rows:
             number = int(self.order[number])
         pieces = self._stored()
         piece = bisect_right(self._starts, number) - 1
-        arrays = self._arrays.get(piece)
-        if arrays is None:
-            arrays = self._arrays[piece] = pieces[piece].columns
+        columns = self._columns.get(piece)
+        if columns is None:
+            found = pieces[piece]
+            columns = list(zip(found.schema.names, found.columns, strict=True))
+            self._columns[piece] = columns
         place = number - self._starts[piece]
-        names = self.table.schema.names
-        return {name: array[place].as_py() for name, array in zip(names, arrays, strict=True)}
+        return {name: array[place].as_py() for name, array in columns}
 
     def column(self, name: str) -> pa.ChunkedArray:
         """A column in order: [rows]. Gathered anew at each call where there is an order."""
@@ -178,15 +182,19 @@ class Rows:
         starts = np.asarray(self._starts)
         of = np.searchsorted(starts, numbers, side="right") - 1
         places = numbers - starts[of]
-        cuts = np.flatnonzero(np.diff(of)) + 1
-        firsts = [0, *cuts.tolist()]
-        ends = [*cuts.tolist(), len(numbers)]
-        if len(firsts) == len(numbers):
-            pairs = zip(of.tolist(), places.tolist(), strict=True)
-            return [pieces[piece].slice(place, 1) for piece, place in pairs]
+        leaves = np.diff(of) != 0  # where the next row is in another piece
+        jumps = leaves | (np.diff(places) != 1)  # or not the next one in this
+        if np.count_nonzero(jumps) > _SLICES_PER_TAKE * (np.count_nonzero(leaves) + 1):
+            return [
+                pieces[of[first]].take(pa.array(places[first:end])) for first, end in _runs(leaves)
+            ]
+        runs = _runs(jumps)
+        firsts = [first for first, _ in runs]
         return [
-            _taken(pieces[of[first]], places[first:end])
-            for first, end in zip(firsts, ends, strict=True)
+            pieces[piece].slice(place, end - first)
+            for piece, place, (first, end) in zip(
+                of[firsts].tolist(), places[firsts].tolist(), runs, strict=True
+            )
         ]
 
     def _gathered(self, numbers: Numbers) -> pa.Table:
@@ -198,10 +206,10 @@ class Rows:
         return pa.Table.from_batches(batches, self.schema)
 
 
-def _taken(piece: pa.RecordBatch, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    first, last = int(places[0]), int(places[-1])
-    ascending = last - first == len(places) - 1 and bool((np.diff(places) == 1).all())
-    return piece.slice(first, len(places)) if ascending else piece.take(pa.array(places))
+def _runs(breaks: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The runs of n + 1 rows which break after some of the first n: (first row, row after it)."""
+    cuts = (np.flatnonzero(breaks) + 1).tolist()
+    return list(zip([0, *cuts], [*cuts, len(breaks) + 1], strict=True))
 
 
 def _batches_of(pieces: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
