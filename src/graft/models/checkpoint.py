@@ -13,8 +13,6 @@ from graft.errors import ModelError
 from graft.models.families.family import Family, Stored
 from graft.models.weights.file import Entry, WeightsFile
 
-_SUMMED = 1 << 16  # numbers at a time
-
 
 class Checkpoint:
     """A file of weights, its tensors under the names of a family's body (no prefix).
@@ -30,7 +28,6 @@ class Checkpoint:
     def __init__(self, file: WeightsFile, family: Family) -> None:
         self.path = file.path
         self._file = file
-        self._wide = torch.empty(_SUMMED)
         self.names: Mapping[str, str] = self._by_plain_name(family)
 
     def _by_plain_name(self, family: Family) -> dict[str, str]:
@@ -101,7 +98,7 @@ class Checkpoint:
             whole = self._file.read(self._file_names(stored)[0]).contiguous()
         else:
             whole = self._copied(stored, dtype, device)
-        if not self._finite(whole):
+        if not _finite(whole):
             raise ModelError(
                 f"{self.path}: {' + '.join(stored.names)} has NaN or infinite values"
                 f"{_out_of_range(entries, dtype)}. Fetch it again, or ask its author."
@@ -129,15 +126,6 @@ class Checkpoint:
         for place, name in zip(places, self._file_names(stored), strict=True):
             _copy(self._file.pieces(name), place.T if stored.transposed else place)
         return whole
-
-    def _finite(self, tensor: Tensor) -> bool:
-        """Whether all values are: their sum tells, but for sums that are too large themselves."""
-        if tensor.device.type != "cpu" or tensor.dtype.itemsize >= torch.float32.itemsize:
-            total = float(tensor.sum(dtype=torch.float32))
-        else:  # narrow numbers are widened to be summed, always in the same place
-            parts = tensor.flatten().split(_SUMMED)
-            total = sum(float(self._wide[: len(part)].copy_(part).sum()) for part in parts)
-        return isfinite(total) or bool(torch.isfinite(tensor).all())
 
     def _file_names(self, stored: Stored) -> list[str]:
         return [self.names[name] for name in self.parts(stored) or ()]
@@ -183,6 +171,11 @@ def _copy(pieces: Iterator[Tensor], place: Tensor) -> None:
             return
         place[start : start + len(piece)].copy_(piece)
         start += len(piece)
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether all values are, in one pass: NaN is the least and the largest wherever it is."""
+    return not tensor.numel() or all(isfinite(float(end)) for end in torch.aminmax(tensor))
 
 
 def _is_plain(dtype: torch.dtype) -> bool:
