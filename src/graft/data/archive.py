@@ -14,14 +14,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, cast
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO, BinaryIO, TypeVar, cast
 
 import pyarrow as pa
 
 from graft.data.data_file import DataFile
 from graft.errors import DataError
 
+_AnyPath = TypeVar("_AnyPath", bound=PurePath)
 _Opener = Callable[[], BinaryIO]
 
 ZIP = ".zip"
@@ -51,19 +52,24 @@ COMPRESSIONS = (ZIP, *_DECOMPRESSORS)
 """The suffixes of compressed files and archives."""
 
 
-def is_compressed(path: PurePosixPath | Path) -> bool:
+def is_compressed(path: PurePath) -> bool:
     """Whether a name is that of a compressed file (not of an archive)."""
     return path.suffix.lower() in _DECOMPRESSORS
 
 
-def is_archive(path: PurePosixPath | Path) -> bool:
+def is_archive(path: PurePath) -> bool:
     """Whether a name is that of an archive of files."""
     return path.suffix.lower() == ZIP
 
 
-def plain_suffix(path: PurePosixPath | Path) -> str:
+def uncompressed(path: _AnyPath) -> _AnyPath:
+    """A name without the suffix of its compression: `a.csv` for `a.csv.gz`."""
+    return path.with_suffix("") if is_compressed(path) else path
+
+
+def plain_suffix(path: PurePath) -> str:
     """The suffix of what a file holds: ".csv", also for `a.CSV.gz`."""
-    return (path.with_suffix("") if is_compressed(path) else path).suffix.lower()
+    return uncompressed(path).suffix.lower()
 
 
 def data_file(path: Path, name: str | None = None) -> DataFile:

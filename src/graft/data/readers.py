@@ -1,8 +1,8 @@
 """The formats that Graft reads, in one table, and reading a file of any of them."""
 
-from pathlib import Path
+from pathlib import PurePath
 
-from graft.data.archive import data_file, plain_suffix
+from graft.data.archive import is_archive, plain_suffix
 from graft.data.arrow_file import ARROW
 from graft.data.bad_rows import BadRows
 from graft.data.checks import check_not_empty
@@ -37,14 +37,14 @@ def kinds() -> str:
     return f"{', '.join(named[:-1])} and {named[-1]}"
 
 
-def is_data_file(path: Path) -> bool:
-    """Whether the name of a file is that of one Graft reads."""
+def reads(path: PurePath) -> bool:
+    """Whether the name of a file is that of one Graft reads, compressed or not."""
     return plain_suffix(path) in SUFFIXES
 
 
-def files_of(path: Path, name: str | None = None) -> list[DataFile]:
-    """The files of data that a path stands for: one, or the members of an archive."""
-    return [data_file(path, name)]
+def is_data_file(path: PurePath) -> bool:
+    """Whether the name of a file is that of data: one that Graft reads, or an archive of such."""
+    return reads(path) or is_archive(path)
 
 
 def format_of(file: DataFile) -> Format:

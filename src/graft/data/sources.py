@@ -2,28 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-import pyarrow as pa
-
-from graft.data.arrow_types import plain_schema
+from graft.data.archive import data_file, is_archive
 from graft.data.card import CARD, card_features, read_card
-from graft.data.checks import check_unique
+from graft.data.class_folders import class_streams
 from graft.data.data_file import DataFile, Options
-from graft.data.features import ClassLabel, Features
-from graft.data.labels import dictionary_names
-from graft.data.raw import InMemory, Piece
-from graft.data.readers import SUFFIXES, files_of, format_of
-from graft.data.splits import choose_config, find_splits, ranked, split_of_file, split_of_part
+from graft.data.features import Features
+from graft.data.folder_files import TEXTS, Files, archive_files, data_files, files_at
+from graft.data.memory import in_memory, is_columns, is_rows
+from graft.data.raw import Piece
+from graft.data.readers import format_of, is_data_file, reads
+from graft.data.repository import fetched, hub_address, is_hub_address, pattern_of
+from graft.data.splits import (
+    SPLIT_WORDS,
+    base_of,
+    choose_config,
+    find_splits,
+    ranked,
+    split_of_file,
+    split_of_part,
+    splits_by_name,
+)
+from graft.data.sql_source import is_sql_url, sql_stream
 from graft.errors import DataError
-from graft.hub.client import local_folder
 from graft.hub.names import is_repo_id
 
-Frame: TypeAlias = Any
-"""A pandas DataFrame or a `pyarrow.Table`; pandas itself is never imported."""
+Rows: TypeAlias = Any
+"""Rows in memory: a data frame of pandas or Polars, a table of Arrow, a list, a generator, ..."""
 
-Source: TypeAlias = "str | Path | Frame | Mapping[str, str | Path | list[str | Path] | Frame]"
+Source: TypeAlias = "str | Path | Rows | Mapping[str, str | Path | list[str | Path] | Rows]"
+
+_LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
@@ -44,46 +55,87 @@ class Plan:
 
 
 def plan(source: Source, revision: str | None, config: str | None, options: Options) -> Plan:
-    """What to read for a file, a folder, a repository, a data frame, or a dict of split -> source.
+    """What to read for anything that `load_dataset` takes.
 
-    Raises `DataError` (or `HubError`, `CardError`) for what is not there.
+    Raises `DataError` (or `HubError`, `CardError`) for what is not there, and for an option that
+    no source of this kind has.
     """
     if isinstance(source, Mapping):
-        return Plan("dict", _plan_mapping(source))
+        if is_columns(source) and not any(_are_files(value) for value in source.values()):
+            return Plan("dict", {"train": [in_memory(source, "dict", options)]})
+        return Plan("dict", _plan_mapping(source, options))
+    if isinstance(source, list) and _are_files(source):
+        return Plan("list", _plan_mapping({"train": source}, options))
     if not isinstance(source, str | Path):
-        return Plan("data frame", {"train": [_frame(source, "data frame")]})
-    name, path = str(source), Path(source).expanduser()
+        name = _told(source)
+        return Plan(name, {"train": [in_memory(source, name, options)]})
+    name = str(source)
+    if is_sql_url(name):
+        stream = sql_stream(name, options)
+        return Plan(stream.name, {"train": [stream]})
+    if is_hub_address(name):
+        address = hub_address(name)
+        files = options.get("data_files") or pattern_of(address.path)
+        where = (address.repo_id, revision or address.revision)
+        return _plan_repository(*where, name, config, {**options, "data_files": files})
+    return _plan_path(Path(source).expanduser(), name, revision, config, options)
+
+
+def _plan_path(
+    path: Path, name: str, revision: str | None, config: str | None, options: Options
+) -> Plan:
+    if path.is_file() and is_archive(path):
+        return Plan(name, _splits_of(archive_files(path, name), name, options))
     if path.is_file():
-        files: list[Piece] = [*files_of(path, name)]
-        return Plan(name, _parts_of_files({split_of_file(path): files}, options))
-    if not path.exists():
-        path = _from_hub(name, revision)
-    return _plan_folder(path, name, config, options)
-
-
-def _from_hub(name: str, revision: str | None) -> Path:
-    if Path(name).suffix.lower() in SUFFIXES:
+        file = data_file(path, name)
+        return Plan(name, _parts_of_files({split_of_file(path): [file]}, options))
+    if path.is_dir():
+        return _plan_folder(path, name, config, options)
+    if reads(path) or is_archive(path):
         raise DataError(f"{name}: there is no such file. Check the path.")
     if not is_repo_id(name):
         raise DataError(
             f"{name!r} is neither a file or folder that exists nor a possible repository id. "
             "Give a path, or the id of a data set on the hub, such as owner/name."
         )
-    patterns = [CARD, *(f"*{suffix}" for suffix in SUFFIXES)]
-    return local_folder(name, repo_type="dataset", revision=revision, patterns=patterns)
+    return _plan_repository(name, revision, name, config, options)
+
+
+def _plan_repository(
+    repo_id: str, revision: str | None, name: str, config: str | None, options: Options
+) -> Plan:
+    folder, _ = fetched(repo_id, revision, config, options.get("data_files"))
+    return _plan_folder(folder, name, config, options)
 
 
 def _plan_folder(folder: Path, name: str, config: str | None, options: Options) -> Plan:
     metadata = read_card(folder, f"{name}/{CARD}")
     chosen = choose_config(metadata, config, name)
     config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
-    splits: dict[str, list[Piece]] = {}
-    for split, paths in find_splits(folder, chosen, name).items():
-        splits[split] = [
-            file for path in paths for file in files_of(path, f"{name}/{path.relative_to(folder)}")
-        ]
-    splits = _parts_of_files(splits, options)
+    given = options.get("data_files")
+    splits: dict[str, list[Piece]]
+    if given is not None:
+        found = find_splits(folder, {"data_files": given}, name, f"{name}: data_files")
+        splits = _parts_of_files(_pieces(found), options)
+    elif chosen.get("data_files") is not None:
+        splits = _parts_of_files(_pieces(find_splits(folder, chosen, name)), options)
+    else:
+        base, where = base_of(folder, chosen, name)
+        splits = _splits_of(data_files(base, where), where, options)
     return Plan(name, splits, card_features(metadata, config_name), metadata)
+
+
+def _splits_of(files: Files, name: str, options: Options) -> dict[str, list[Piece]]:
+    """The splits that files make up by their names, labelled by folders where those are classes."""
+    if all(file.suffix in TEXTS for file in files.values()):
+        streams = class_streams(files, SPLIT_WORDS, name, options)
+        if streams is not None:
+            return ranked({split: [stream] for split, stream in streams.items()})
+    return _parts_of_files(_pieces(splits_by_name(files, name)), options)
+
+
+def _pieces(found: Mapping[str, list[DataFile]]) -> dict[str, list[Piece]]:
+    return {split: [*files] for split, files in found.items()}
 
 
 def _parts_of_files(splits: dict[str, list[Piece]], options: Options) -> dict[str, list[Piece]]:
@@ -103,66 +155,43 @@ def _parts_of_files(splits: dict[str, list[Piece]], options: Options) -> dict[st
     return ranked(named)
 
 
-def _plan_mapping(source: Mapping[str, Any]) -> dict[str, list[Piece]]:
+def _plan_mapping(source: Mapping[str, Any], options: Options) -> dict[str, list[Piece]]:
     splits: dict[str, list[Piece]] = {}
     for split, value in source.items():
-        items = value if isinstance(value, list) else [value]
-        if not items or not all(_is_readable(item) for item in items):
+        items = value if isinstance(value, list) and not _are_rows(value) else [value]
+        if not items or not all(isinstance(item, str | Path) or is_rows(item) for item in items):
             raise DataError(
                 f"The dict's value for {split!r} is a {type(value).__name__}. Each key is the name "
-                "of a split, each value a file's path, a list of paths, or a pandas DataFrame."
+                "of a split, each value a file's path, a list of paths, a data frame or rows."
             )
         pieces: list[Piece] = []
         for item in items:
             if isinstance(item, str | Path):
-                pieces += files_of(Path(item).expanduser(), str(item))
+                path = Path(item).expanduser()
+                pieces += files_at(path, PurePosixPath(path.name), str(item)).values()
             else:
-                pieces.append(_frame(item, f"data frame {split!r}"))
+                pieces.append(in_memory(item, f"{_told(item)} {split!r}", options))
         splits[str(split)] = pieces
     if not splits:
         raise DataError("The dict is empty. Give a source for each split: {'train': ...}.")
     return splits
 
 
-def _is_readable(item: object) -> bool:
-    return isinstance(item, str | Path | pa.Table) or _is_pandas(item)
+def _are_files(value: object) -> bool:
+    """Whether a list is one of files or of data frames rather than of rows or values."""
+    if not isinstance(value, list) or not value:
+        return False
+    first = value[0]
+    if isinstance(first, str):
+        return is_data_file(Path(first)) or (len(first) < _LONGEST_PATH and Path(first).is_file())
+    return isinstance(first, Path) or (is_rows(first) and not isinstance(first, list | tuple))
 
 
-def _is_pandas(item: object) -> bool:
-    return type(item).__name__ == "DataFrame" and type(item).__module__.startswith("pandas")
+def _are_rows(value: list[Any]) -> bool:
+    """Whether a list is one of rows: dicts, or texts that name no file."""
+    return bool(value) and not _are_files(value)
 
 
-def _frame(frame: Frame, name: str) -> InMemory:
-    if isinstance(frame, pa.Table):
-        table = frame
-    elif _is_pandas(frame):
-        table = _from_pandas(frame, name)
-    else:
-        raise DataError(
-            f"A {type(frame).__name__} is no data set. Give a path, a repository id, a pandas "
-            "DataFrame, a pyarrow.Table, or a dict of split -> one of these."
-        )
-    check_unique(table.column_names, name)
-    categories = {column: dictionary_names(table[column]) for column in table.column_names}
-    declared: Features = {
-        column: ClassLabel(names) for column, names in categories.items() if names
-    }
-    plain = table.replace_schema_metadata(None).cast(plain_schema(table.schema))
-    return InMemory(name, plain, declared)
-
-
-def _from_pandas(frame: Frame, name: str) -> pa.Table:
-    columns = [str(column) for column in frame.columns]
-    check_unique(columns, name)
-    arrays = []
-    for position, column in enumerate(columns):
-        try:
-            array = pa.Array.from_pandas(frame.iloc[:, position])
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{name}, column {column!r}: values of several kinds ({reason}). "
-                f"Make them one kind, for instance with df[{column!r}].astype(str)."
-            ) from error
-        arrays.append(array)
-    return pa.table(arrays, names=columns)
+def _told(source: object) -> str:
+    kind = type(source).__name__
+    return "data frame" if kind == "DataFrame" else kind

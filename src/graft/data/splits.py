@@ -3,15 +3,16 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from graft.data.readers import is_data_file, kinds
+from graft.data.data_file import DataFile
+from graft.data.folder_files import Files, data_files, matching_files, natural, stem
 from graft.errors import DataError
 
 T = TypeVar("T")
 
-_SPLIT_WORDS = {
+SPLIT_WORDS = {
     "train": "train",
     "training": "train",
     "validation": "validation",
@@ -28,15 +29,7 @@ _ORDER = ["train", "validation", "test"]
 # train-00000-of-00002, and the same with a checksum behind it.
 _SHARD = re.compile(r"[-_.]\d+[-_.]of[-_.]\d+([-_.][0-9a-f]{8,})?$")
 _NUMBERED = re.compile(r"(^|[-_.])\d+$")
-_SHARD_WORDS = {"", "part", "shard", "chunk", "data", *_SPLIT_WORDS}
-_TEXTS = (".txt", ".text", ".md")
-# Beside other kinds of data, text describes them, and so does a .json file.
-_DESCRIPTIONS = (_TEXTS, (".json",))
-# Text files of these names are about the data, not data.
-_ABOUT = {
-    *("readme", "license", "licence", "copying", "copyright", "notice", "citation", "authors"),
-    *("changelog", "changes", "contributing"),
-}
+_SHARD_WORDS = {"", "part", "shard", "chunk", "data", *SPLIT_WORDS}
 _WORDS_BETWEEN = re.compile(r"[-_. ]+")
 
 
@@ -50,17 +43,32 @@ class _Name:
     group: str
 
 
-def find_splits(folder: Path, config: Mapping[str, Any], where: str) -> dict[str, list[Path]]:
+def find_splits(
+    folder: Path, config: Mapping[str, Any], where: str, written_in: str | None = None
+) -> dict[str, list[DataFile]]:
     """The data files of a folder, by split: train, validation and test first, then by name.
 
     `config` is what `choose_config` gave: its `data_dir` and `data_files` decide where there are
     any; else the names of files and sub-folders do. Shards of one file follow each other by number.
-    `where` names the data set in errors.
+    `where` names the data set in errors, `written_in` the place where `data_files` stands.
 
-    Raises `DataError` when there is no data file, when the card names files that are not there, and
-    when two files claim the same split.
+    Raises `DataError` when there is no data file, when `data_files` names files that are not there,
+    and when two files claim the same split.
     """
-    return ranked(_by_config(folder, config, where))
+    written_in = written_in or f"{where}/README.md: its configs"
+    base, where = base_of(folder, config, where)
+    listed = config.get("data_files")
+    if listed is None:
+        return splits_by_name(data_files(base, where), where)
+    return ranked(_by_patterns(base, listed, where, written_in))
+
+
+def base_of(folder: Path, config: Mapping[str, Any], where: str) -> tuple[Path, str]:
+    """The folder that `data_dir` of a configuration names, and how errors name it."""
+    inner = str(config.get("data_dir") or "").strip("/")
+    if Path(inner).is_absolute() or ".." in Path(inner).parts:
+        raise DataError(f"{where}/README.md: data_dir may not point out of the folder: {inner!r}.")
+    return (folder / inner, f"{where}/{inner}") if inner else (folder, where)
 
 
 def ranked(splits: Mapping[str, T]) -> dict[str, T]:
@@ -71,7 +79,7 @@ def ranked(splits: Mapping[str, T]) -> dict[str, T]:
 
 def split_of_part(name: str) -> str:
     """The split that a name within a file means: "val" is "validation"; others stay as they are."""
-    return _SPLIT_WORDS.get(name.lower(), name)
+    return SPLIT_WORDS.get(name.lower(), name)
 
 
 def choose_config(metadata: Mapping[str, Any], wanted: str | None, where: str) -> Mapping[str, Any]:
@@ -102,79 +110,62 @@ def choose_config(metadata: Mapping[str, Any], wanted: str | None, where: str) -
 
 def split_of_file(path: Path) -> str:
     """The split that a file given on its own is: by its name, else "train"."""
-    name = _parse(Path(path.name))
+    name = _parse(PurePosixPath(path.name))
     return name.split if name.split in _ORDER else "train"
 
 
-def _data_files(folder: Path, where: str) -> list[Path]:
-    found = [
-        path for path in folder.rglob("*") if _is_data(path.relative_to(folder)) and path.is_file()
-    ]
-    for described in _DESCRIPTIONS:
-        found = [path for path in found if path.suffix.lower() not in described] or found
-    if found:
-        return sorted(found)
-    there = sorted(path.name for path in folder.glob("*"))[:10]
-    held = f" The folder holds: {', '.join(there)}." if there else ""
-    raise DataError(f"{where} has no data files. Graft reads {kinds()}.{held}")
-
-
-def _is_data(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__")) for part in path.parts)
-    about = _WORDS_BETWEEN.split(path.stem.lower())[0] in _ABOUT
-    return not hidden and is_data_file(path) and not (about and path.suffix.lower() in _TEXTS)
-
-
-def _by_name(folder: Path, files: Iterable[Path], where: str) -> dict[str, list[Path]]:
-    groups: dict[str, list[Path]] = {}
+def splits_by_name(files: Files, where: str) -> dict[str, list[DataFile]]:
+    """Files by the splits that their names and folders mean, as `find_splits` has them."""
+    groups: dict[str, list[DataFile]] = {}
     names: dict[str, _Name] = {}
-    for path in sorted(files, key=_natural):
-        name = _parse(path.relative_to(folder))
+    firsts: dict[str, PurePosixPath] = {}
+    for at in sorted(files, key=natural):
+        name = _parse(at)
         names[name.group] = name
-        groups.setdefault(name.group, []).append(path)
+        firsts.setdefault(name.group, at)
+        groups.setdefault(name.group, []).append(files[at])
     if len(names) == 1:
         (name,) = names.values()
         return {name.split if name.split in _ORDER else "train": groups[name.group]}
-    splits: dict[str, list[Path]] = {}
+    splits: dict[str, str] = {}
     for group, name in names.items():
         split = name.split if name.sure or _only_claim(name, names.values()) else name.own
         if split in splits:
-            first, second = (
-                paths[0].relative_to(folder) for paths in (splits[split], groups[group])
-            )
             raise DataError(
-                f"{where}: {first} and {second} are both the split {split!r}. Name the splits by "
-                "hand, load_dataset({'train': '<file>', ...}), give the sub-folder that is meant, "
-                "or rename or remove one of them."
+                f"{where}: {firsts[splits[split]]} and {firsts[group]} are both the split "
+                f"{split!r}. Name the splits by hand, load_dataset({{'train': '<file>', ...}}), "
+                "give the sub-folder that is meant, or rename or remove one of them."
             )
-        splits[split] = groups[group]
-    return splits
+        splits[split] = group
+    return ranked({split: groups[group] for split, group in splits.items()})
 
 
 def _only_claim(name: _Name, names: Iterable[_Name]) -> bool:
     return sum(other.split == name.split for other in names) == 1
 
 
-def _parse(path: Path) -> _Name:
-    for depth in range(len(path.parts) - 1, 0, -1):
-        word = path.parts[depth - 1].lower()
-        if word in _SPLIT_WORDS:
-            return _Name(_SPLIT_WORDS[word], word, True, "/".join(path.parts[:depth]) + "/")
-    stem = _SHARD.sub("", path.stem)
-    numbered = _NUMBERED.sub("", path.stem)
+def _parse(at: PurePosixPath) -> _Name:
+    for depth in range(len(at.parts) - 1, 0, -1):
+        word = at.parts[depth - 1].lower()
+        if word in SPLIT_WORDS:
+            return _Name(SPLIT_WORDS[word], word, True, "/".join(at.parts[:depth]) + "/")
+    whole = stem(at)
+    suffixes = at.name[len(whole) :].lower()
+    shard = _SHARD.sub("", whole)
+    numbered = _NUMBERED.sub("", whole)
     if numbered.lower() in _SHARD_WORDS:
-        stem = numbered
-    group = (path.parent / stem).as_posix() + path.suffix.lower()
-    own = _as_name(stem)
-    if stem.lower() in _SPLIT_WORDS:
-        return _Name(_SPLIT_WORDS[stem.lower()], own, True, group)
-    folders = [part for part in path.parts[:-1] if part.lower() != "data"]
+        shard = numbered
+    group = (at.parent / shard).as_posix() + suffixes
+    own = _as_name(shard)
+    if shard.lower() in SPLIT_WORDS:
+        return _Name(SPLIT_WORDS[shard.lower()], own, True, group)
+    folders = [part for part in at.parts[:-1] if part.lower() != "data"]
     if folders:
         return _Name(_as_name(folders[0]), _as_name(folders[0]), True, folders[0] + "/")
-    words = _WORDS_BETWEEN.split(stem.lower())
+    words = _WORDS_BETWEEN.split(shard.lower())
     for word in (words[0], words[-1]):
-        if word in _SPLIT_WORDS:
-            return _Name(_SPLIT_WORDS[word], own, False, group)
+        if word in SPLIT_WORDS:
+            return _Name(SPLIT_WORDS[word], own, False, group)
     return _Name(own or "train", own or "train", True, group)
 
 
@@ -182,39 +173,33 @@ def _as_name(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_")
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    pieces = re.split(r"(\d+)", path.as_posix())
-    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces]
+def _by_patterns(
+    folder: Path, listed: Any, where: str, written_in: str
+) -> dict[str, list[DataFile]]:
+    splits: dict[str, list[DataFile]] = {}
+    unnamed: Files = {}
+    for split, pattern in patterns_of(listed):
+        files = matching_files(folder, pattern, where, written_in)
+        if split is None:
+            unnamed.update(files)
+        else:
+            splits.setdefault(split, []).extend(files.values())
+    return {**splits_by_name(unnamed, where), **splits} if unnamed else splits
 
 
-def _by_config(folder: Path, config: Mapping[str, Any], where: str) -> dict[str, list[Path]]:
-    base = folder / str(config.get("data_dir") or "")
-    listed = config.get("data_files")
-    if listed is None:
-        return _by_name(base, _data_files(base, where), where)
-    entries = listed if isinstance(listed, list) else [listed]
-    splits: dict[str, list[Path]] = {}
-    unnamed: list[Path] = []
-    for entry in entries:
-        if not isinstance(entry, dict):
-            unnamed += _matching(base, str(entry), where)
+def patterns_of(listed: Any) -> list[tuple[str | None, str]]:
+    """The patterns that `data_files` lists, each with the split that it is for, or None.
+
+    `listed` is a pattern, a list of patterns, a dict of split -> patterns, or a list of dicts with
+    `split` and `path`, as in the `configs` of a card.
+    """
+    found: list[tuple[str | None, str]] = []
+    for entry in listed if isinstance(listed, list | tuple) else [listed]:
+        if not isinstance(entry, Mapping):
+            found.append((None, str(entry)))
             continue
         named = {entry["split"]: entry.get("path")} if "split" in entry else entry
         for split, paths in named.items():
-            for pattern in paths if isinstance(paths, list) else [paths]:
-                splits.setdefault(str(split), []).extend(_matching(base, str(pattern), where))
-    return {**_by_name(base, unnamed, where), **splits} if unnamed else splits
-
-
-def _matching(folder: Path, pattern: str, where: str) -> list[Path]:
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise DataError(
-            f"{where}/README.md: data_files may not point out of the folder: {pattern!r}."
-        )
-    files = sorted((path for path in folder.glob(pattern) if path.is_file()), key=_natural)
-    if not files:
-        raise DataError(
-            f"{where}/README.md: its configs name the data file {pattern!r}, "
-            "but no file matches. Correct data_files, or add the file."
-        )
-    return files
+            every = paths if isinstance(paths, list | tuple) else [paths]
+            found += [(str(split), str(pattern)) for pattern in every]
+    return found
