@@ -52,8 +52,10 @@ class Peer:
     def tokenized(self, data: Any) -> Any:
         """Token ids by `map(batched=True)` with the fast tokenizer."""
 
+        tokenizer = self.tokenizer
+
         def tokenize(rows: dict[str, list[str]]) -> Any:
-            return self.tokenizer(rows["text"], truncation=True, max_length=_MAX_LENGTH)
+            return tokenizer(rows["text"], truncation=True, max_length=_MAX_LENGTH)
 
         return data.map(tokenize, batched=True, remove_columns=["text"], load_from_cache_file=False)
 

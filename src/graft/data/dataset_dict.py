@@ -18,6 +18,7 @@ from graft.hub.client import push_folder
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
+    from graft.text.tokenizer import Tokenizer
 
 
 class DatasetDict(dict[str, "Dataset"]):
@@ -192,6 +193,22 @@ class DatasetDict(dict[str, "Dataset"]):
         if label is not None and class_label_in(self.features[label]) is None:
             new = self.class_encode(label)
         return new._each(lambda dataset: dataset.with_roles_of(roles))
+
+    def tokenize(self, tokenizer: "Tokenizer", **options: Any) -> "DatasetDict":
+        """See `Dataset.tokenize`; labels of spans that are not declared are those of all splits."""
+        entities = options.get("entities")
+        if entities is not None and options.get("entity_labels") is None:
+            from graft.data.token_plan import span_labels
+
+            every = {name for dataset in self.values() for name in span_labels(dataset, entities)}
+            declared = span_labels(next(iter(self.values())), entities)
+            same = every == set(declared)
+            options["entity_labels"] = declared if same else sorted(every)
+        return self._each(lambda dataset: dataset.tokenize(tokenizer, **options))
+
+    def blocks(self, size: int, **options: Any) -> "DatasetDict":
+        """See `Dataset.blocks`."""
+        return self._each(lambda dataset: dataset.blocks(size, **options))
 
     def save(self, folder: str | Path) -> None:
         """Writes every split as Parquet under `data/`, and README.md: a folder to load or push.

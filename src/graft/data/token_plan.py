@@ -29,6 +29,7 @@ def planned(
     labels: Alignment,
     inside: bool,
     entities: str | None,
+    entity_labels: Sequence[str] | None,
     scheme: str,
     **options: Any,
 ) -> Tokenization:
@@ -61,7 +62,7 @@ def planned(
         text_pair=text_pair,
         keep=tuple(dict.fromkeys(kept)),
         labels=(
-            _labels_of_spans(dataset, read, entities, scheme)
+            _labels_of_spans(dataset, read, entities, entity_labels, scheme)
             if entities is not None
             else _labels_of_words(dataset, read, labels, inside)
         ),
@@ -132,19 +133,29 @@ def _labels_of_words(
     return Labels(tags, names, labels, inside)
 
 
-def _labels_of_spans(dataset: DatasetBase, text: str, entities: str, scheme: str) -> Labels:
+def _labels_of_spans(
+    dataset: DatasetBase, text: str, entities: str, labels: Sequence[str] | None, scheme: str
+) -> Labels:
     if is_list(dataset.rows.schema.field(text).type):
         raise DataError(
             f"{dataset.source}: spans are of characters, but {text!r} holds lists of words. Give "
             "the column of the text: text='<column>'."
         )
-    names = _span_labels(dataset, entities)
+    found = span_labels(dataset, entities)
+    names = found if labels is None else list(labels)
+    if labels is not None and sorted(set(names)) != sorted(names):
+        raise DataError(f"entity_labels has a label twice: {', '.join(names)}.")
     full = span_scheme(scheme)
     return Labels(entities, tag_names(names, full), "spans", span_labels=names, scheme=full)
 
 
-def _span_labels(dataset: DatasetBase, column: str) -> list[str]:
-    """The names of the labels of a column of spans: declared ones, or those that occur, sorted."""
+def span_labels(dataset: DatasetBase, column: str) -> list[str]:
+    """The names of the labels of a column of spans: declared ones, or those that occur, sorted.
+
+    Raises `DataError` where it does not hold lists of records `start`, `end` and `label`.
+    """
+    if column not in dataset.features:
+        dataset.column(column)  # says what columns there are
     kind = dataset.rows.schema.field(column).type
     shaped = is_list(kind) and pa.types.is_struct(kind.value_type)
     if not shaped or not {"start", "end", "label"} <= {each.name for each in kind.value_type}:

@@ -48,6 +48,7 @@ class TokenVerbs(DatasetBase):
         labels: "Alignment" = "first",
         inside: bool = False,
         entities: str | None = None,
+        entity_labels: Sequence[str] | None = None,
         scheme: str = "BIO",
         add_special_tokens: bool = True,
         num_threads: int | None = None,
@@ -80,6 +81,8 @@ class TokenVerbs(DatasetBase):
                 it (`I-x`); with BIOES, what ends a stretch ends it with the word's last token.
             entities: A column of labelled spans of the text, lists of {start, end, label} in
                 characters, which become tags of the tokens: see `graft.data.spans`.
+            entity_labels: The labels of spans, in the order of their tags; by default the declared
+                classes or else the names that occur, sorted.
             scheme: Which tags these are: "BIO" (IOB2), "BIOES", "BILOU" or "BMES".
             add_special_tokens: Whether rows get the special tokens that the model expects.
             num_threads: How many threads the engine uses; by default one for each processor.
@@ -101,6 +104,7 @@ class TokenVerbs(DatasetBase):
             labels=labels,
             inside=inside,
             entities=entities,
+            entity_labels=entity_labels,
             scheme=scheme,
             max_length=max_length,
             stride=stride,
