@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 import torch
 import transformers
 from oracle import build
@@ -223,6 +224,34 @@ def test_only_what_is_allowed(tmp_path: Path, beams: int) -> None:
 
         (wanted, _), *_ = written(oracle, prompt, prefix_allowed_tokens_fn=theirs, **options)
         assert list(found[number].ids) == wanted
+
+
+def letters() -> Any:
+    """A tokenizer whose tokens are one or two letters, which follow each other without a gap."""
+    some = "abcdefg"
+    words = [*some, *(first + second for first in some for second in some), "h", "i", "j", "k"]
+    model = tokenizers.models.BPE({word: number for number, word in enumerate(words)}, [])
+    raw = tokenizers.Tokenizer(model)
+    raw.decoder = tokenizers.decoders.Fuse()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=raw)
+
+
+@pytest.mark.parametrize("cut", [(0, 6), (1, 5), (4, 5), (5, 9)], ids=str)
+def test_strings_that_end_a_text(tmp_path: Path, cut: tuple[int, int]) -> None:
+    """Also where they begin or end within a token."""
+    oracle, model = make("llama", tmp_path)
+    tokenizer = letters()
+    (free,) = model.generate(PROMPTS[:1], max_new_tokens=12, eos_token_id=None)
+    stop = [tokenizer.decode(free.ids)[slice(*cut)], "never there"]
+    options = {"max_new_tokens": 12, "eos_token_id": None}
+    found = model.generate(PROMPTS, stop=stop, decode=tokenizer.decode, **options)
+    for number, prompt in enumerate(PROMPTS):
+        output = oracle.generate(
+            torch.tensor([prompt]), stop_strings=stop, tokenizer=tokenizer, **options
+        )
+        assert list(found[number].ids) == output[0, len(prompt) :].tolist()
+    assert found[0].reason == "stop"
+    assert len(found[0].ids) < 12
 
 
 def test_the_files_defaults(tmp_path: Path) -> None:
