@@ -100,7 +100,7 @@ def test_lines_of_other_columns_are_named(write, content, said):
 
 def test_a_bad_line_takes_its_sentence_with_it(write):
     bad = BadRows(collect=True)
-    path = write("a.conll", b"a\tO\n\nb\tO\nc\nd\tO\n\n\xf6\tO\nf\tO\n\ng\tO\n")
+    path = write("a.conll", b"a\tO\n\nb\tO\nc\nd\tO\n\n\x81\tO\nf\tO\n\ng\tO\n")
     assert rows(path, bad)["tokens"].to_pylist() == [["a"], ["g"]]
     found = bad.table().select(["line", "raw"]).to_pylist()
     assert sorted(row["line"] for row in found) == [4, 7]

@@ -77,29 +77,41 @@ def test_another_way_to_cut_is_refused(write):
 
 
 @pytest.mark.parametrize("by", ["line", "paragraph", "document"])
-def test_another_encoding_names_the_line_and_the_remedy(write, by):
+def test_another_encoding_is_found_out_or_given(write, by, caplog):
     path = write("a.txt", "gut\n\nschön\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"a\.txt, line 3: byte 0xf6 is not UTF-8.*encoding="):
-        texts(path, by=by)
-    rows = {"line": ["gut", "", "schön"], "paragraph": ["gut", "schön"], "document": None}[by]
-    assert texts(path, by=by, encoding="latin-1") == (rows or ["gut\n\nschön\n"])
+    rows = {"line": ["gut", "", "schön"], "paragraph": ["gut", "schön"]}.get(by, ["gut\n\nschön\n"])
+    assert texts(path, by=by) == rows
+    assert "is not UTF-8 and was read as Windows-1252" in caplog.text
+    caplog.clear()
+    assert texts(path, by=by, encoding="latin-1") == rows
+    assert not caplog.text
+    with pytest.raises(DataError, match=r"a\.txt: a line after line 0 is not UTF-8"):
+        texts(path, by=by, encoding="utf-8")
+
+
+def test_bytes_of_no_clear_encoding_name_the_line(write):
+    with pytest.raises(DataError, match=r"a\.txt, line 2: byte 0xff .* is not UTF-8"):
+        texts(write("a.txt", b"gut\n\xff\x00\x01\xc3\xa4\n"))
 
 
 def test_bad_rows_are_set_aside_alone(write):
-    path = write("a.txt", "gut\nschön\n\nso\n".encode("latin-1"))
+    path = write("a.txt", b"gut\nsch\x81n\n\nso\n")
     bad = BadRows(collect=True)
     assert texts(path, bad) == ["gut", "", "so"]
-    assert bad.table().select(["file", "line", "reason"]).to_pylist() == [
-        {"file": str(path), "line": 2, "reason": "not UTF-8"}
+    assert bad.table().to_pylist() == [
+        {"file": str(path), "line": 2, "reason": "bytes that are not utf-8", "raw": "sch\ufffdn"}
     ]
     assert texts(path, BadRows(collect=True), by="paragraph") == ["so"]
+    bad = BadRows(collect=True)
+    assert texts(path, bad, by="document") == []
+    assert bad.table()["line"].to_pylist() == [2]
 
 
-def test_utf_16_is_read_when_it_is_given_and_refused_when_it_is_cut(write):
+def test_utf_16_is_read_and_refused_when_it_is_cut(write):
     path = write("a.txt", "one\ntwo".encode("utf-16"))
-    assert texts(path, encoding="utf-16") == ["one", "two"]
+    assert texts(path) == texts(path, encoding="utf-16") == ["one", "two"]
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"a\.txt: the file is not utf-16"):
-        texts(path, encoding="utf-16")
+    with pytest.raises(DataError, match=r"a\.txt, line 2 or near: the bytes there are not utf-16"):
+        texts(path)
     with pytest.raises(DataError, match="'klingon' is not an encoding"):
         texts(path, encoding="klingon")

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from graft.data.bad_rows import BadRows
 from graft.data.data_file import Content, DataFile, Format, Options
+from graft.data.encoding import text_of
 from graft.data.lines import (
     BLOCK,
-    UTF_8,
     Lines,
     Mask,
     separated_blocks,
@@ -56,17 +56,17 @@ def read_conll(file: DataFile, options: Options, bad: BadRows) -> Content:
 
     Columns are separated by tabs, or by blanks where the first lines have no tabs. Lines that start
     with -DOCSTART- and comments (#) before a sentence are left out. The option `columns` names the
-    columns, such as ["tokens", "ner_tags"]; else `column_names` does. `encoding` is UTF-8 by
-    default. A sentence with a line of other columns is bad as a whole.
+    columns, such as ["tokens", "ner_tags"]; else `column_names` does. `encoding` is found
+    out where it is not given. A sentence with a line of other columns is bad as a whole.
 
     Raises `DataError` naming such a line, and for a file without tokens.
     """
-    encoding = str(options.get("encoding") or UTF_8)
+    text = text_of(file, options.get("encoding"), collect=bad.collect)
     size = int(options.get("block_size") or BLOCK)
     columns = options.get("columns")
     if columns is not None:
         columns = _checked([str(column) for column in columns])
-    return Content(_batches(file, columns, separated_blocks(file, encoding, bad, size), bad))
+    return Content(_batches(file, columns, separated_blocks(text, bad, size), bad))
 
 
 def _batches(

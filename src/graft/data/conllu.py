@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from graft.data.bad_rows import BadRows
 from graft.data.conll import Layout, columns_of_lists, refuse
 from graft.data.data_file import Content, DataFile, Format, Options
+from graft.data.encoding import text_of
 from graft.data.lines import (
     BLOCK,
-    UTF_8,
     Lines,
     Mask,
     separated_blocks,
@@ -55,11 +55,11 @@ def read_conllu(file: DataFile, options: Options, bad: BadRows) -> Content:
     and the others in `metadata`, as keys with values (null where a comment is no pair).
 
     Raises `DataError` naming a line that has not ten columns or no id, and for a file without
-    words. `encoding` is UTF-8 by default.
+    words. `encoding` is found out where it is not given.
     """
-    encoding = str(options.get("encoding") or UTF_8)
+    text = text_of(file, options.get("encoding"), collect=bad.collect)
     size = int(options.get("block_size") or BLOCK)
-    return Content(_batches(file, separated_blocks(file, encoding, bad, size), bad))
+    return Content(_batches(file, separated_blocks(text, bad, size), bad))
 
 
 def _batches(file: DataFile, blocks: Iterator[Lines], bad: BadRows) -> Iterator[pa.RecordBatch]:

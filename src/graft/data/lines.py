@@ -10,13 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.bad_rows import BadRows
-from graft.data.data_file import DataFile
+from graft.data.encoding import UNDECODABLE, Text
 from graft.errors import DataError
 
 BLOCK = 4 << 20
 """Characters that are read at a time."""
-UTF_8 = "utf-8-sig"
-"""The encoding where none is given: UTF-8, with or without a mark at its start."""
 # Arrow's strings hold 2 GiB, and a character is at most four bytes.
 LONGEST = (1 << 29) - 1
 """Characters that one text can have."""
@@ -61,59 +59,64 @@ class Lines:
         return np.cumsum(self.blank)
 
 
-def text_blocks(file: DataFile, encoding: str, size: int = BLOCK) -> Iterator[str]:
+def text_blocks(text: Text, size: int = BLOCK) -> Iterator[str]:
     r"""Whole lines of a file, about `size` characters at a time, each ended by "\n" but the last.
 
-    Line ends of every system become "\n". Bytes that are not of `encoding` stand as lone
-    surrogates, so that their line can be named. Raises `DataError` for a line too long for Arrow,
-    and for a file that cannot be decoded from some place on.
+    Line ends of every system become "\n". Raises `DataError` for a line too long for Arrow, and for
+    bytes that are not of the encoding that was given.
     """
+    name, lines = text.file.name, 0
     try:
-        with io.TextIOWrapper(file.open(), encoding, errors="surrogateescape") as text:
-            while block := text.read(size):
+        with io.TextIOWrapper(text.open(), "utf-8") as stream:
+            while block := stream.read(size):
                 if not block.endswith("\n"):
-                    block += text.readline(LONGEST + 1 - len(block))
+                    block += stream.readline(LONGEST + 1 - len(block))
                 if len(block) > LONGEST:
                     raise DataError(
-                        f"{file.name}: a line is longer than {LONGEST:,} characters, the most that "
-                        "one text can have. Cut it, or check that the file is text."
+                        f"{name}: a line is longer than {LONGEST:,} characters, the most that one "
+                        "text can have. Cut it, or check that the file is text."
                     )
                 yield block
-    except UnicodeError as error:
+                lines += block.count("\n")
+    except UnicodeDecodeError as error:
         raise DataError(
-            f"{file.name}: the file is not {_plain_name(encoding)} ({error}). "
-            "Give the encoding that it is in: encoding='...'."
+            f"{name}: a line after line {lines} is not UTF-8 ({error.reason}). "
+            "Give the encoding that the file is in, such as encoding='windows-1252'."
         ) from error
-    except LookupError as error:
-        raise DataError(f"encoding={encoding!r} is not an encoding that Python knows.") from error
 
 
-def line_blocks(file: DataFile, encoding: str, bad: BadRows, size: int = BLOCK) -> Iterator[Lines]:
+def line_blocks(text: Text, bad: BadRows, size: int = BLOCK) -> Iterator[Lines]:
     """The lines of a file, as many at a time as `text_blocks` gives.
 
-    A line whose bytes are not of `encoding` goes to `bad`; its text is "" then.
+    A line with bytes that are not of the encoding goes to `bad`, and is told by `Lines.refused`.
     """
     first = 1
-    for block in text_blocks(file, encoding, size):
-        wrong: list[int] = []
-        if not is_decoded(block):
-            block, wrong = _decodable(block, file, first, encoding, bad)
+    for block in text_blocks(text, size):
         whole = pa.array([block.removesuffix("\n")], pa.string())
         texts = pc.split_pattern(whole, "\n").flatten()
         trimmed = pc.utf8_trim(texts, _WHITE)
         blank = pc.equal(pc.binary_length(trimmed), 0).to_numpy(zero_copy_only=False)
         refused = np.zeros(len(texts), np.bool_)
-        refused[wrong] = True
-        yield Lines(first, texts, blank & ~refused, refused)
+        if text.keep_undecodable:
+            refused = pc.match_substring(texts, UNDECODABLE).to_numpy(zero_copy_only=False)
+            for place in np.flatnonzero(refused):
+                refuse_undecodable(text, first + int(place), str(texts[int(place)]), bad)
+        yield Lines(first, texts, blank, refused)
         first += len(texts)
 
 
-def separated_blocks(
-    file: DataFile, encoding: str, bad: BadRows, size: int = BLOCK
-) -> Iterator[Lines]:
+def refuse_undecodable(text: Text, line: int, raw: str, bad: BadRows) -> None:
+    """Sets aside what has bytes that are not of the encoding; `raw` starts at that line."""
+    name = text.file.name
+    error = DataError(f"{name}, line {line}: bytes that are not {text.encoding}.")
+    raw = raw.replace(UNDECODABLE, "\ufffd")
+    bad.refuse(name, line, f"bytes that are not {text.encoding}", raw, error)
+
+
+def separated_blocks(text: Text, bad: BadRows, size: int = BLOCK) -> Iterator[Lines]:
     """The lines of a file, cut at blank lines only: no paragraph or sentence is in two blocks."""
     pending: list[Lines] = []
-    for lines in line_blocks(file, encoding, bad, size):
+    for lines in line_blocks(text, bad, size):
         blanks = np.flatnonzero(lines.blank)
         if not len(blanks):
             pending.append(lines)
@@ -140,43 +143,6 @@ def starts_of_groups(
     groups = lines.groups[places]
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
     return pa.array(np.append(starts, len(places)), pa.int32()), groups[starts]
-
-
-def is_decoded(text: str) -> bool:
-    """Whether no byte was left that could not be decoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def undecodable(file: DataFile, line: int, text: str, encoding: str) -> DataError:
-    """The error for a line with bytes that are not of `encoding`: `text` has them as surrogates."""
-    byte = next((ord(mark) - 0xDC00 for mark in text if "\udc80" <= mark <= "\udcff"), 0)
-    return DataError(
-        f"{file.name}, line {line}: byte 0x{byte:02x} is not {_plain_name(encoding)}. If the file "
-        "is in another encoding, give it, such as encoding='windows-1252'."
-    )
-
-
-def _decodable(
-    block: str, file: DataFile, first: int, encoding: str, bad: BadRows
-) -> tuple[str, list[int]]:
-    """`block` with the lines emptied that hold bytes that are not of the encoding, and which."""
-    lines, wrong = block.split("\n"), []
-    for number, line in enumerate(lines):
-        if not is_decoded(line):
-            error = undecodable(file, first + number, line, encoding)
-            raw = line.encode("utf-8", "surrogateescape")
-            bad.refuse(file.name, first + number, f"not {_plain_name(encoding)}", raw, error)
-            lines[number] = ""
-            wrong.append(number)
-    return "\n".join(lines), wrong
-
-
-def _plain_name(encoding: str) -> str:
-    return "UTF-8" if encoding == UTF_8 else encoding
 
 
 def _joined(parts: list[Lines]) -> Lines:
