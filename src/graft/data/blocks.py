@@ -76,7 +76,7 @@ class Blocks:
                 held += first
                 if held < self.size:
                     continue
-                yield lists_of(np.array([0, held]), np.concatenate(rest))
+                yield _one_block(rest)
             full = (len(values) - first) // self.size
             if full:
                 offsets = first + np.arange(full + 1) * self.size
@@ -84,7 +84,7 @@ class Blocks:
             rest = [values[first + full * self.size :]]
             held = len(rest[0])
         if held and not self.drop_last:
-            yield lists_of(np.array([0, held]), np.concatenate(rest))
+            yield _one_block(rest)
 
     def _each_row(self, offsets: Ints, values: Numbers) -> pa.Array:
         """Every row cut by itself."""
@@ -117,3 +117,8 @@ def _kept(values: Numbers, offsets: Ints, lengths: Ints) -> Numbers:
     """The first `lengths[i]` values of each row."""
     place = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))
     return values[place < np.repeat(lengths, np.diff(offsets))]
+
+
+def _one_block(parts: list[Numbers]) -> pa.Array:
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return lists_of(np.array([0, len(values)]), values)
