@@ -158,9 +158,10 @@ class MapCall:
             reason, places = mixed(values, error)
             if places and not self.call.batched:
                 where = f"rows {start + places[0]} and {start + places[1]}"
+            wrong = "are of several kinds" if places else "cannot be kept in Arrow"
             raise DataError(
-                f"map, {where}: the values of {name!r} are of several kinds, or of none that "
-                f"Arrow has ({reason}). Return one kind for all rows, for instance str(value)."
+                f"map, {where}: the values of {name!r} {wrong} ({reason}). "
+                "Return values of one kind for all rows: texts, numbers, lists, dicts."
             ) from error
         return self._typed(name, array, start)
 

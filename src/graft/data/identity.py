@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from graft.data.features import Features
+from graft.data.fingerprint import digest
 from graft.data.roles import Roles
 from graft.data.rows import Rows
 
 _BYTES = 16
 _FORMAT = "graft rows 1"
-_ROWS_IN_A_BLOCK = 1000
 
 
 class Identity:
@@ -47,15 +47,13 @@ def given(fingerprint: str) -> Identity:
 
 def of_content(rows: Rows, features: Features, roles: Roles) -> Identity:
     """The identity of rows by their values; how they are cut into pieces does not count."""
-    return Identity(lambda: _digest(["content", repr(features), repr(roles), content_digest(rows)]))
+    return Identity(
+        lambda: _digest(["content", repr(features), repr(roles), _content(rows.materialized())])
+    )
 
 
-def content_digest(rows: Rows) -> str:
-    """32 hex digits of the types and values of `rows`, at about a gigabyte a second."""
-    digest = hashlib.blake2b(str(rows.schema.remove_metadata()).encode(), digest_size=_BYTES)
-    for batch in rows.batches(_ROWS_IN_A_BLOCK):
-        digest.update(batch.serialize())
-    return digest.hexdigest()
+def _content(table: pa.Table) -> str:
+    return digest(table.replace_schema_metadata(None))
 
 
 def _plain(value: Any) -> Any:
@@ -65,7 +63,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Identity):
         return value.fingerprint
     if isinstance(value, pa.ChunkedArray):
-        return content_digest(Rows(pa.table({"": value})))
+        return _content(pa.table({"": value}))
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 

@@ -82,18 +82,22 @@ def _any_array(values: Any) -> pa.Array:
         return values
     if hasattr(values, "detach"):  # a tensor
         values = values.detach().cpu().numpy()
-    if isinstance(values, np.ndarray) and values.ndim > 1:
+    if isinstance(values, tuple) or (isinstance(values, np.ndarray) and values.ndim > 1):
         values = list(values)
-    if isinstance(values, tuple):
-        values = list(values)
-    if isinstance(values, list) and values and isinstance(values[0], np.ndarray):
-        values = [value if _fits_arrow(value) else value.tolist() for value in values]
+    if isinstance(values, list):
+        kinds = {type(value) for value in values}
+        if any(issubclass(kind, np.ndarray) or hasattr(kind, "detach") for kind in kinds):
+            values = [_as_list(value) for value in values]
     array = pa.array(values)
+    if _is_bytes(array.type) and isinstance(values, list) and str in kinds:
+        raise pa.ArrowTypeError("texts among bytes")  # which Arrow would take for bytes
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _fits_arrow(value: Any) -> bool:
-    return not isinstance(value, np.ndarray) or value.ndim == 1
+def _as_list(value: Any) -> Any:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return value.tolist() if isinstance(value, np.ndarray) and value.ndim != 1 else value
 
 
 def _is_list(kind: pa.DataType) -> bool:
