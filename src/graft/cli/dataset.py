@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from graft.cli.dataset_cache import cache_app
 from graft.cli.options import Data, Label, Text, TextPair
 from graft.cli.output import Json, print_json, results
 
 dataset_app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+dataset_app.add_typer(cache_app, name="cache")
 
 
 @dataset_app.callback()

@@ -37,23 +37,33 @@ from graft.data.cache_files import (
     sync,
     when_unused,
 )
-from graft.data.cache_folder import cache_folder, size_limit
+from graft.data.cache_folder import Stored, cache_folder, size_limit
+from graft.data.cache_history import Lookup
+from graft.data.cache_tools import Cleared, Lookups, clear, entries, explain
 from graft.data.fingerprint import Unfingerprintable
 from graft.errors import DataError
 
 __all__ = [
+    "Cleared",
     "Entry",
     "EntryWriter",
+    "Lookup",
+    "Lookups",
     "Step",
+    "Stored",
     "cache_folder",
     "cached",
+    "clear",
     "computed",
+    "entries",
+    "explain",
     "size_limit",
     "uncached",
 ]
 
 _logger = logging.getLogger("graft.data")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER = {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 Write = Callable[[EntryWriter], None]
 
@@ -191,7 +201,7 @@ def _opened(fingerprint: str) -> Entry | None:
     folder = cache_folder() / fingerprint
     try:
         entry = _read(folder, hit=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except Damaged as error:
         _logger.warning("The cache is damaged: %s. The step is computed again.", error)
@@ -212,9 +222,12 @@ def _hit(entry: Entry) -> str:
 
 def _kept(step: Step, write: Write, started: float) -> Entry:
     """Computes a step whose lock is held, and puts it into its place whole."""
-    reason, changed = histories.why_missed(step.name, step.fingerprint, step.parts)
-    folders.sweep()
     place = cache_folder() / step.fingerprint
+    reason, changed = histories.why_missed(step.name, step.fingerprint, step.parts)
+    if place.exists():
+        reason, changed = "its files were damaged", ()
+    folders.sweep(step.fingerprint)
+    limit = size_limit()
     folder = folders.new_folder(step.fingerprint)
     try:
         _written(folder, step, step.fingerprint, write)
@@ -226,21 +239,29 @@ def _kept(step: Step, write: Write, started: float) -> Entry:
     entry = _read(place, hit=False)
     took = time.perf_counter() - started
     histories.record(step.name, step.fingerprint, "miss", reason, changed=changed, seconds=took)
-    _bound(step.fingerprint)
+    _bound(limit, step.fingerprint)
     return entry
 
 
 def _written(folder: Path, step: Step, fingerprint: str, write: Write) -> About:
     writer = EntryWriter(folder)
-    write(writer)
-    writer.finish(fingerprint, step.name, step.parts)
+    try:
+        write(writer)
+        writer.finish(fingerprint, step.name, step.parts)
+    except OSError as error:
+        if error.errno not in _NO_SPACE or error.filename:
+            raise
+        written = sum(file.stat().st_size for file in folder.iterdir())
+        raise _full(folder.parent, error, f" after {written / 1e6:,.1f} MB were written") from error
     return read_about(folder)
 
 
-def _bound(keep: str) -> None:
+def _bound(limit: int, keep: str) -> None:
     """Removes what has not been used for longest where the cache has grown beyond its limit."""
-    limit = size_limit()
-    for entry in folders.shrink(limit, keep):
+    removed = folders.shrink(limit, keep)
+    if removed:
+        folders.sweep_locks()
+    for entry in removed:
         about = entry.about
         reason = f"the cache holds more than {limit / 1e9:.1f} GB, see GRAFT_CACHE_SIZE"
         histories.record(about.step, about.fingerprint, "removed", reason)
@@ -249,22 +270,32 @@ def _bound(keep: str) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Says what to do about a full disk, or a folder that cannot be written to."""
+    """Says what to do about a full disk, and a folder that cannot be written to."""
     try:
         yield
     except OSError as error:
         folder = cache_folder()
-        if error.filename and folder not in Path(error.filename).parents:
+        if error.filename and not _is_within(folder, Path(error.filename)):
             raise  # not the cache's, but of what the step itself reads or writes
         if error.errno in _NO_SPACE:
-            raise DataError(
-                f"The disk of the cache is full: {folder} ({error.strerror}). Free some space, "
-                "or clear the cache (graft dataset cache clear), or set GRAFT_CACHE to a folder "
-                "on a larger disk; nothing was left behind."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise _full(folder, error) from error
+        if error.errno in _NO_FOLDER:
             raise DataError(
                 f"The cache cannot be written to: {error.filename or folder} ({error.strerror}). "
                 "Set GRAFT_CACHE to a folder of your own."
             ) from error
         raise
+
+
+def _full(folder: Path, error: OSError, when: str = "") -> DataError:
+    free = shutil.disk_usage(folder).free if folder.exists() else 0
+    return DataError(
+        f"The disk of the cache is full: {folder} ({error.strerror or error}){when}; "
+        f"{free / 1e6:,.1f} MB are free there. Free some space, or clear the cache (graft dataset "
+        "cache clear), or set GRAFT_CACHE to a folder on a larger disk. Nothing was left behind."
+    )
+
+
+def _is_within(folder: Path, path: Path) -> bool:
+    """Whether a path is below the cache's folder, or above it."""
+    return path.is_relative_to(folder) or folder.is_relative_to(path)

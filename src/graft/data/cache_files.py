@@ -220,7 +220,7 @@ class TableWriter:
         self.rows += batch.num_rows
         self._pending.append(batch)
         self._pending_rows += batch.num_rows
-        self._pending_bytes += batch.get_total_buffer_size() if batch.num_rows else 0
+        self._pending_bytes += batch.nbytes
         if self._pending_rows >= _BATCH_ROWS or self._pending_bytes >= _BATCH_BYTES:
             self.flush()
 

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*$", re.IGNORECASE)
 _NEW = re.compile(r"^\.new-([0-9a-f]{32})-")
+# Seconds.
+_LOCK_AGE = 86400
+_sizes: dict[Path, int] = {}
 _FINGERPRINT = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -154,14 +157,40 @@ def remove_if_free(fingerprint: str) -> bool:
         return False
 
 
-def sweep() -> None:
-    """Removes what processes that died have left: half-written and half-removed entries."""
+def sweep(held: str = "", *, damaged: bool = False) -> None:
+    """Removes what processes that died have left: half-written and half-removed entries.
+
+    Args:
+        held: The fingerprint whose lock the caller holds.
+        damaged: Whether to remove damaged entries too, which costs a look at each.
+    """
     for path in list(cache_folder().iterdir()):
         if path.name.startswith(".old-"):
             shutil.rmtree(path, ignore_errors=True)
         elif found := _NEW.match(path.name):
-            with suppress(Timeout), locked(found[1], timeout=0):
+            free = nullcontext() if found[1] == held else locked(found[1], timeout=0)
+            with suppress(Timeout), free:
                 shutil.rmtree(path, ignore_errors=True)
+        elif damaged and _FINGERPRINT.match(path.name) and not _is_whole(path):
+            remove_if_free(path.name)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        about = read_about(path)
+        return all((path / each.file).stat().st_size == each.bytes for each in about.tables)
+    except (FileNotFoundError, Damaged):
+        return False
+
+
+def sweep_locks() -> None:
+    """Removes locks without an entry that nobody has held for a day."""
+    for path in list((cache_folder() / ".locks").glob("*")):
+        with suppress(FileNotFoundError, Timeout):
+            old = path.stat().st_mtime < time.time() - _LOCK_AGE
+            if old and not (cache_folder() / path.name).exists():
+                with locked(path.name, timeout=0):  # who waits for it sees that it is gone
+                    path.unlink()
 
 
 def shrink(limit: int, keep: str = "") -> list[Stored]:
@@ -169,14 +198,23 @@ def shrink(limit: int, keep: str = "") -> list[Stored]:
 
     Entries that a process reads from stay, and so does `keep`. Returns those removed.
     """
-    there = entries()
-    total = sum(entry.bytes for entry in there)
+    there = {path: _size_of(path) for path, _ in _by_use()}
+    total = sum(there.values())
     removed = []
-    for entry in there:
+    for path, size in there.items():
         if total <= limit:
             break
-        fingerprint = entry.about.fingerprint
-        if fingerprint != keep and remove_if_free(fingerprint):
-            total -= entry.bytes
-            removed.append(entry)
+        with suppress(FileNotFoundError, Damaged):
+            entry = stored(path)
+            if path.name != keep and remove_if_free(path.name):
+                total -= size
+                removed.append(entry)
     return removed
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of an entry, which never changes: looked up once."""
+    if path not in _sizes:
+        with suppress(FileNotFoundError, Damaged):
+            _sizes[path] = stored(path).bytes
+    return _sizes.get(path, 0)
