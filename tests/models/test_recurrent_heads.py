@@ -100,8 +100,7 @@ class TestHeads:
     @pytest.mark.parametrize("crf", [True, False])
     def test_tokens_without_a_label_are_passed_over(self, crf: bool) -> None:
         model = make("bilstm", "token-classification", crf=crf)
-        batch, some = make_batch(), make_batch([3, 1, 6, 2])
-        head = model.head
+        batch, head = make_batch(), model.head
         assert isinstance(head, TagHead)
         # The second text has no label at all, the last token of the first one none.
         tags = torch.full((22,), -100)
@@ -116,6 +115,21 @@ class TestHeads:
         answers = head.decode(logits, batch, tags)
         assert answers[tags == -100].unique().tolist() == [-100]
         assert answers[chosen].tolist() == head.decode(logits[chosen], some).tolist()
+
+    @pytest.mark.parametrize("crf", [True, False])
+    @pytest.mark.parametrize(
+        ("dtype", "error"), [(torch.bfloat16, 0.2), (torch.float16, 0.03), (torch.float64, 1e-5)]
+    )
+    def test_in_other_formats(self, dtype: torch.dtype, error: float, crf: bool) -> None:
+        model, batch = make("bilstm", "token-classification", crf=crf), make_batch()
+        tags, head = torch.arange(22) % 3, model.head
+        assert isinstance(head, TagHead)
+        expected = head.loss(model(batch).logits, tags, batch)
+        losses = head.loss(model.to(dtype)(batch).logits, tags, batch)
+        assert losses.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        torch.testing.assert_close(losses.float(), expected, atol=error, rtol=0)
+        losses.sum().backward()
+        assert all(weight.grad is not None for weight in head.parameters())
 
     def test_a_batch_without_any_label(self) -> None:
         model, batch = make("bilstm", "token-classification", crf=True), make_batch()

@@ -103,7 +103,8 @@ class Classifier:
         pool: The state that it reads: of the "first" or the "last" token, or the "mean" of all.
         dense: Whether a linear layer stands before the one that gives the labels.
         activation: Behind it.
-        bias: Whether the layers have biases.
+        bias: Whether the layer that gives the labels has a bias.
+        dense_bias: Whether the one before it has.
         norm: Whether a normalisation follows the activation.
         dropout_before: Whether what is pooled is dropped from as well.
         share_before: The share of that; None for the head's.

@@ -56,7 +56,7 @@ class CRF(nn.Module):
         Returns:
             `float32[sequences]`, in nats (`float64` for logits of that).
         """
-        logits = _precise(logits)
+        logits = precise(logits)
         return self._scores(logits, tags, lengths) - self._all_scores(logits, lengths)
 
     def decode(self, logits: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ class CRF(nn.Module):
         Returns:
             The labels, `int64[tokens]`, and the scores of the sequences, `float32[sequences]`.
         """
-        logits = _precise(logits)
+        logits = precise(logits)
         order = TimeOrder.of(lengths, logits.device)
         start, transitions, end = self._constrained()
         came_from: list[Tensor] = []
@@ -101,7 +101,7 @@ class CRF(nn.Module):
         """
         # They are the gradient of the sum's logarithm, also where no gradients are wanted.
         with torch.inference_mode(False), torch.enable_grad():
-            free = _precise(logits).detach().clone().requires_grad_()
+            free = precise(logits).detach().clone().requires_grad_()
             total = self._all_scores(free, lengths).sum()
             return torch.autograd.grad(total, free)[0]
 
@@ -132,7 +132,7 @@ class CRF(nn.Module):
 
     def _constrained(self) -> tuple[Tensor, Tensor, Tensor]:
         """Start, transitions and end, with what may not be out of reach."""
-        start, transitions, end = map(_precise, (self.start, self.transitions, self.end))
+        start, transitions, end = map(precise, (self.start, self.transitions, self.end))
         if self._allowed is None:
             return start, transitions, end
         return (
@@ -166,7 +166,8 @@ def _run(
     return torch.cat([scores, *ended[::-1]])
 
 
-def _precise(logits: Tensor) -> Tensor:
+def precise(logits: Tensor) -> Tensor:
+    """In float32, or float64 where they are: what likelihoods are summed up in."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graft.models.batch import Batch
-from graft.models.crf import CRF
+from graft.models.crf import CRF, precise
 from graft.models.dropout import Dropout
 from graft.models.heads import HeadKind, TokenHead, VocabularyHead, head_dropout
 from graft.models.losses import IGNORED
@@ -122,16 +122,17 @@ class TagHead(TokenHead):
             batch: The sequences.
 
         Returns:
-            `float32[sequences]`, the negative logarithm of the probability of all of a sequence's
-            labels, in nats; zero where it has none.
+            `float32[sequences]` (`float64` for logits of that), the negative logarithm of the
+            probability of all of a sequence's labels, in nats; zero where it has none.
         """
         rows, counts = _labelled(tags, batch)
         chosen = tags != IGNORED
-        losses = logits.new_zeros(len(batch), dtype=torch.float32)
+        logits = precise(logits)
+        losses = logits.new_zeros(len(batch))
         if not len(rows):
-            return losses + 0 * logits.float().sum()
+            return losses + 0 * logits.sum()
         if self.crf is None:
-            each = F.cross_entropy(logits[chosen].float(), tags[chosen], reduction="none")
+            each = F.cross_entropy(logits[chosen], tags[chosen], reduction="none")
             return losses.index_add(0, sequence_of_tokens(batch)[chosen], each)
         likelihood = self.crf.log_likelihood(logits[chosen], tags[chosen], counts)
         return losses.index_add(0, rows.to(losses.device), -likelihood)
