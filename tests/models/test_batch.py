@@ -1,5 +1,7 @@
 """Sequences laid end to end, and how the CPU's attention groups them."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -42,6 +44,23 @@ def test_segments_and_targets_go_with_it() -> None:
 def test_nothing_to_read_is_refused(sequences: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         graft.Batch.from_sequences(sequences)
+
+
+@pytest.mark.parametrize(
+    "sequences",
+    [[[1.0, 2.0]], [["a"]], ["abc"], [[True]], [[10**30]], [[[1]]], [[None]], [[[1], 2]]],
+)
+def test_what_is_no_id_is_refused(sequences: Any) -> None:
+    with pytest.raises(ValueError, match="whole numbers"):
+        graft.Batch.from_sequences(sequences)
+
+
+def test_ids_of_any_format_of_whole_numbers() -> None:
+    rows = torch.tensor([[5, 6], [7, 8]], dtype=torch.int32)
+    for ids in (rows, rows.numpy(), rows.tolist()):
+        found = graft.Batch.from_sequences(ids).ids
+        assert found.dtype == torch.int64
+        assert found.tolist() == [5, 6, 7, 8]
 
 
 def test_segments_of_other_lengths_are_refused() -> None:

@@ -148,6 +148,7 @@ class TestPickles:
         with pytest.raises(ModelError, match=r"pytorch_model\.bin is not a state dict"):
             graft.Model.from_pretrained(folder)
 
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
     @pytest.mark.parametrize(
         "change",
         [
@@ -212,6 +213,7 @@ class TestDamagedConfig:
             ("num_attention_heads", 5),
             ("position_embedding_type", "relative_key"),
             ("is_decoder", True),
+            ("add_cross_attention", True),
         ],
     )
     def test_what_we_do_not_have_is_named(self, folder: Path, setting: str, value: Any) -> None:

@@ -58,6 +58,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"rope_scaling": {"type": "linear"}}, "factor is None, not a number above zero"),
     ("llama", {"rope_parameters": {"full_attention": {}}}, "full_attention of the rotations"),
     ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
+    ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor 0.5 of llama"),
     ("llama", {"rope_scaling": {**YARN, "beta_fast": "x"}}, "beta_fast is 'x'"),
     ("llama", {"rope_scaling": YARN, "rope_theta": 1.0}, "rope_theta is 1.0, not .* above 1"),
     ("llama", {"rope_scaling": {**LLAMA3, "high_freq_factor": 1.0}}, "must be above low_freq"),

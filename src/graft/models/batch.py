@@ -49,7 +49,8 @@ class Batch:
             targets: See the attribute.
 
         Raises:
-            ValueError: There are no sequences, one is empty, or `type_ids` has other lengths.
+            ValueError: There are no sequences, one is empty or holds other than whole numbers, or
+                `type_ids` has other lengths.
         """
         lengths = [len(sequence) for sequence in sequences]
         if not lengths or min(lengths) == 0:
@@ -174,4 +175,16 @@ class Batch:
 
 
 def _flat(sequences: Sequence[Sequence[int]]) -> Tensor:
-    return torch.tensor([value for sequence in sequences for value in sequence])
+    """`int64[tokens]`, end to end."""
+    try:
+        ids = torch.tensor([value for sequence in sequences for value in sequence])
+    except (TypeError, ValueError, RuntimeError) as error:
+        why = str(error).partition("\n")[0]
+        raise ValueError(f"A batch needs ids, which are whole numbers: {why}.") from error
+    if ids.ndim != 1 or ids.dtype == torch.bool or ids.is_floating_point():
+        found = str(ids.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"A batch needs ids, whole numbers in one list a sequence; these are {found} in "
+            f"{ids.ndim + 1} dimensions."
+        )
+    return ids.long()

@@ -57,6 +57,7 @@ def read_encoder(settings: Settings, family: str, **own: Any) -> Config:
     """
     settings.only("position_embedding_type", "absolute")
     settings.only("is_decoder", False)
+    settings.only("add_cross_attention", None, False)
     settings.heads("hidden_size", "num_attention_heads")
     dropout = settings.get("classifier_dropout")
     activation = settings.activation("hidden_act")

@@ -47,6 +47,7 @@ def make_rotary(
     Raises:
         ModelError: A setting makes no sense, or means rotations that Graft does not have.
     """
+    settings.only("partial_rotary_factor", None, 1)  # where older files have it
     beside = settings.get(theta_name)
     options = _plain(given)
     kind = options["rope_type"] = _kind(options)
