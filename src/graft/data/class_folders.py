@@ -14,7 +14,7 @@ from graft.data.data_file import Content, DataFile, Options
 from graft.data.features import ClassLabel
 from graft.data.fingerprint import digest
 from graft.data.fingerprint_files import file_digest
-from graft.data.folder_files import Files, stem
+from graft.data.folder_files import Files, natural, stem
 from graft.data.raw import Stream
 from graft.data.text_file import read_text
 
@@ -45,6 +45,7 @@ def class_streams(
         A stream of `text` and `label` per split; None where the names are not those of classes.
         Texts in a folder "unsup" (or "unlabeled") are the split "unsupervised", without labels.
     """
+    files = {at: files[at] for at in sorted(files, key=natural)}
     by_folder = _by_folder(files, split_words, where)
     if by_folder:
         return _streams(by_folder, where, {"by": "document", **options})

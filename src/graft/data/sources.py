@@ -1,5 +1,6 @@
 """From what a user names to the files, tables and streams that each split is read from."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from graft.data.features import Features
 from graft.data.folder_files import TEXTS, Files, archive_files, data_files, files_at
 from graft.data.memory import in_memory, is_columns, is_rows
 from graft.data.raw import Piece
-from graft.data.readers import format_of, is_data_file, reads
+from graft.data.readers import FORMATS, format_of, is_data_file, reads
 from graft.data.repository import fetched, hub_address, is_hub_address, pattern_of
 from graft.data.splits import (
     SPLIT_WORDS,
@@ -34,6 +35,8 @@ Rows: TypeAlias = Any
 
 Source: TypeAlias = "str | Path | Rows | Mapping[str, str | Path | list[str | Path] | Rows]"
 
+# Options of sources that are no files of a format.
+_OPTIONS = ("data_files", "gen_kwargs", "keep", "parameters", "query")
 _LONGEST_PATH = 1024
 
 
@@ -60,6 +63,7 @@ def plan(source: Source, revision: str | None, config: str | None, options: Opti
     Raises `DataError` (or `HubError`, `CardError`) for what is not there, and for an option that
     no source of this kind has.
     """
+    _check_options(options)
     if isinstance(source, Mapping):
         if is_columns(source) and not any(_are_files(value) for value in source.values()):
             return Plan("dict", {"train": [in_memory(source, "dict", options)]})
@@ -79,6 +83,18 @@ def plan(source: Source, revision: str | None, config: str | None, options: Opti
         where = (address.repo_id, revision or address.revision)
         return _plan_repository(*where, name, config, {**options, "data_files": files})
     return _plan_path(Path(source).expanduser(), name, revision, config, options)
+
+
+def _check_options(options: Options) -> None:
+    known = {*_OPTIONS, *(name for each in FORMATS for name in each.options)}
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            raise DataError(
+                f"load_dataset has no option {name!r}.{meant} Its options are: "
+                f"{', '.join(sorted(known))}."
+            )
 
 
 def _plan_path(
