@@ -41,6 +41,7 @@ from graft.data.cache_folder import Stored, cache_folder, size_limit
 from graft.data.cache_history import Lookup
 from graft.data.cache_tools import Cleared, Lookups, clear, entries, explain
 from graft.data.fingerprint import Unfingerprintable
+from graft.data.fingerprint_library import VERSION
 from graft.errors import DataError
 
 __all__ = [
@@ -83,9 +84,9 @@ class Step:
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 hex digits of the name, the parts and the format of the files."""
+        """32 hex digits of the name, the parts, Graft's version and the format of the files."""
         hashed = hashlib.blake2b(digest_size=16)
-        for text in (f"graft cache {FORMAT}", self.name, *_pairs(self.parts)):
+        for text in (f"graft {VERSION} {FORMAT}", self.name, *_pairs(self.parts)):
             content = text.encode("utf-8", "surrogatepass")
             hashed.update(b"%d:" % len(content))
             hashed.update(content)

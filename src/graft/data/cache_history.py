@@ -111,7 +111,7 @@ def why_missed(
     changed = differing(nearest.about.parts, parts)
     when = ago(nearest.about.created)
     if not changed:
-        return f"the entry of {when} was written by another version of Graft's cache", ()
+        return f"the entry of {when} was written by another version of Graft", ()
     shown = [_told(name, nearest.about.parts, parts) for name in changed[:_SHOWN]]
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     return f"{'; '.join(shown)}{more}; everything else as in the entry of {when}", changed

@@ -30,7 +30,7 @@ def library_of(module: str | None) -> str | None:
     if top in sys.stdlib_module_names and _is_of_python(file):
         return PYTHON
     if top == "graft":
-        return f"graft {_version('graft-nlp') or ''}{_content(file)}"
+        return f"graft {VERSION}{_content(file)}"
     if file is None or not _INSTALLED.intersection(Path(file).parts):
         return None
     return f"{top} {_version(top) or _version_by_module(top) or ''}{_content(file)}"
@@ -57,6 +57,10 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+# Of Graft itself: another version may do a step in another way.
+VERSION = _version("graft-nlp") or "unknown"
 
 
 def _version_by_module(top: str) -> str | None:
