@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from graft.data.features import ClassLabel, Feature, class_label_in
-from graft.data.features import Sequence as ListOf
 from graft.data.lists import ListColumn, Rows
 from graft.data.roles import is_list
 from graft.errors import DataError
@@ -129,11 +128,13 @@ def targets_of(
     tokens: ListColumn,
     name: str,
     order: npt.NDArray[np.integer[Any]] | None = None,
+    *,
+    of_rows: bool = False,
 ) -> Targets:
     """The targets in a column, by what it holds.
 
-    A `ClassLabel` or whole numbers: `ClassTargets`; fractions: `NumberTargets`; lists with a number
-    for each token: `TokenTargets`; other lists of classes: `SeveralTargets`.
+    A `ClassLabel` or whole numbers: `ClassTargets`; fractions: `NumberTargets`; lists of classes
+    of rows: `SeveralTargets`; lists with a number for each token: `TokenTargets`.
 
     Args:
         column: The column, as stored.
@@ -141,6 +142,7 @@ def targets_of(
         tokens: The token ids.
         name: What errors call it.
         order: Which row of the column each row is; None for as stored.
+        of_rows: Whether a list is known to be of its row, and not of the tokens.
 
     Raises:
         DataError: It holds no such thing.
@@ -148,10 +150,9 @@ def targets_of(
     kind = column.type
     if is_list(kind) and pa.types.is_integer(kind.value_type):
         classes = class_label_in(feature)
-        several = classes is not None and isinstance(feature, ListOf)
-        if classes is None or not several or _as_long(column, tokens, name, order):
-            return TokenTargets(column, tokens, name, order)
-        return SeveralTargets(column, len(classes.names), name, order)
+        if classes is not None and (of_rows or not _as_long(column, tokens, name, order)):
+            return SeveralTargets(column, len(classes.names), name, order)
+        return TokenTargets(column, tokens, name, order)
     if order is not None:
         column = pa.chunked_array([column.take(pa.array(order))])
     if isinstance(feature, ClassLabel) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):

@@ -38,8 +38,14 @@ def tokenized_rows(dataset: "Dataset", targets: str | None = None) -> TokenizedR
         return TokenizedRows(ids, type_ids)
     if name not in dataset.column_names:
         dataset.column(name)  # says what columns there are
-    feature = dataset.features[name]
-    found = targets_of(table.column(name), feature, ids, _told(dataset, name), order)
+    found = targets_of(
+        table.column(name),
+        dataset.features[name],
+        ids,
+        _told(dataset, name),
+        order,
+        of_rows=name == dataset.roles.label,
+    )
     return TokenizedRows(ids, type_ids, found)
 
 
