@@ -17,6 +17,7 @@ from graft.data.roles import is_list
 from graft.data.row_verbs import RowVerbs
 from graft.data.rows import Numbers, Rows
 from graft.data.sampling import groups_of, stratified_sample, with_every_class
+from graft.data.shards import SHARD_BYTES
 from graft.data.tag_verbs import TagVerbs
 from graft.data.token_verbs import TokenVerbs
 from graft.data.transform import Row, TransformVerbs
@@ -65,7 +66,7 @@ class Dataset(RowVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, Token
 
         Raises `DataError` when a column is not there.
         """
-        for batch in self.batches(columns=columns):
+        for batch in self.batches(self._rows.at_a_time(), columns):
             yield from batch.to_pylist()
 
     def __repr__(self) -> str:
@@ -162,12 +163,33 @@ class Dataset(RowVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, Token
         rows = stratified_sample(groups_of(labels), size, seed, keep=1)
         return self.select(with_every_class(rows, labels) if is_list(labels.type) else rows)
 
-    def save(self, folder: str | Path, *, split: str = "train") -> None:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        split: str = "train",
+        config: str | None = None,
+        max_shard_size: int | str = SHARD_BYTES,
+    ) -> None:
         """Writes Parquet and a card into a folder, as `split`; see `DatasetDict.save`."""
-        DatasetDict({split: self}).save(folder)
+        one = DatasetDict({split: self})
+        one.save(folder, config=config, max_shard_size=max_shard_size)
 
     def push_to_hub(
-        self, repo_id: str, *, split: str = "train", private: bool = False, message: str = ""
+        self,
+        repo_id: str,
+        *,
+        split: str = "train",
+        config: str | None = None,
+        max_shard_size: int | str = SHARD_BYTES,
+        private: bool = False,
+        message: str = "",
     ) -> str:
         """Uploads the rows as `split` of a data set on the hub; see `DatasetDict.push_to_hub`."""
-        return DatasetDict({split: self}).push_to_hub(repo_id, private=private, message=message)
+        return DatasetDict({split: self}).push_to_hub(
+            repo_id,
+            config=config,
+            max_shard_size=max_shard_size,
+            private=private,
+            message=message,
+        )

@@ -1,6 +1,5 @@
 """The splits of a data set by name, over one set of columns, roles and classes."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +8,15 @@ import pyarrow as pa
 from rich.console import RenderableType
 
 from graft.data import bad_rows, save, show
+from graft.data.card import DEFAULT
+from graft.data.disk import write_to_disk
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.labels import encode_labels
+from graft.data.push import push
 from graft.data.roles import Roles, infer_roles
 from graft.data.rows import ROWS_AT_A_TIME
+from graft.data.shards import SHARD_BYTES, parse_size
 from graft.errors import DataError
-from graft.hub.client import push_folder
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
@@ -210,33 +212,70 @@ class DatasetDict(dict[str, "Dataset"]):
         """See `Dataset.blocks`."""
         return self._each(lambda dataset: dataset.blocks(size, **options))
 
-    def save(self, folder: str | Path) -> None:
-        """Writes every split as Parquet under `data/`, and README.md: a folder to load or push.
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        config: str | None = None,
+        max_shard_size: int | str = SHARD_BYTES,
+    ) -> None:
+        """Writes every split as Parquet, and README.md: a folder to load or push.
 
-        `datasets` reads it with the same features. The card keeps `metadata` and gains the
-        files, features and figures. All files appear at once, or none.
+        `datasets` reads it with the same features. The card keeps `metadata`, and what a card in
+        the folder says besides, and gains the files, features and figures. Rows are written batch
+        by batch, however many there are. All files appear at once, or none.
+
+        Args:
+            folder: where to. Other configurations in it stay; of this one it replaces all files.
+            config: the name of the configuration that the splits are, in a folder with several.
+            max_shard_size: how much a file may hold, as bytes in memory or "500MB".
+
+        Raises `DataError` for a name that cannot be that of a file, and for values that are not of
+        their feature.
         """
-        save.write_folder(self, Path(folder).expanduser(), self.metadata)
+        where = Path(folder).expanduser()
+        layout = save.Layout(where.name, config or DEFAULT, parse_size(max_shard_size))
+        save.save_folder(self, where, self.metadata, layout)
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False, message: str = "") -> str:
+    def save_to_disk(self, folder: str | Path, *, max_shard_size: int | str = SHARD_BYTES) -> None:
+        """Writes Arrow files as `save_to_disk` of `datasets` does, for its `load_from_disk`.
+
+        `load_dataset` loads the folder too. All files appear at once, or none.
+        """
+        write_to_disk(self, Path(folder).expanduser(), parse_size(max_shard_size))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        config: str | None = None,
+        max_shard_size: int | str = SHARD_BYTES,
+        private: bool = False,
+        message: str = "",
+    ) -> str:
         """Uploads what `save` writes to a data set on the hub, in one commit.
+
+        Older files of the configuration go in the same commit; other configurations, and what
+        people wrote into the card, stay. What the hub has already is not sent again.
 
         Args:
             repo_id: `owner/name`; made when it is not there (`private` counts only then).
+            config: the name of the configuration that the splits are, in a repository with several.
+            max_shard_size: how much a file may hold, as bytes in memory or "500MB".
+            private: whether only you see a repository that is made.
             message: the commit's message.
 
         Returns the address of its page. Raises `HubError` when the hub refuses or is not there.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            save.write_folder(self, Path(folder), self.metadata, title=repo_id)
-            return push_folder(
-                folder,
-                repo_id,
-                repo_type="dataset",
-                private=private,
-                message=message or f"Upload {', '.join(self)}",
-                replace=[f"{save.DATA}/*.parquet"],
-            )
+        return push(
+            self,
+            repo_id,
+            self.metadata,
+            config=config or DEFAULT,
+            most_bytes=parse_size(max_shard_size),
+            private=private,
+            message=message,
+        )
 
     def _each(self, do: Callable[["Dataset"], "Dataset"]) -> "DatasetDict":
         return self._like({name: do(dataset) for name, dataset in self.items()})

@@ -13,7 +13,12 @@ from typing import Any
 
 from huggingface_hub import CardData, DatasetInfo, HfApi, ModelInfo, snapshot_download
 from huggingface_hub.constants import is_offline_mode
-from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    IncompleteSnapshotError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 
 from graft.errors import HubError
 from graft.hub.account import Account, login, whoami
@@ -37,10 +42,12 @@ __all__ = [
     "Account",
     "Found",
     "delete_repository",
+    "full_id",
     "hub_endpoint",
     "local_folder",
     "login",
     "push_folder",
+    "repository_file",
     "search_datasets",
     "search_models",
     "whoami",
@@ -175,8 +182,7 @@ def push_folder(
     files = files_to_push(folder)
     check_card(folder)
     endpoint = hub_endpoint()
-    if "/" not in repo_id:
-        repo_id = f"{whoami().name}/{repo_id}"
+    repo_id = full_id(repo_id)
     with hub_errors(Attempt("push to", f"{KINDS[repo_type]} {repo_id!r}", endpoint)):
         knock(endpoint)
         api = _api(endpoint)
@@ -185,6 +191,40 @@ def push_folder(
             api, folder, files, repo_id, repo_type=repo_type, message=message, replace=replace
         )
     return page_url(endpoint, repo_id, repo_type)
+
+
+def full_id(repo_id: str) -> str:
+    """`owner/name` of a repository; a bare name is your own.
+
+    Raises:
+        HubError: it cannot be the id of a repository; or it is a bare name, and nobody is logged in
+            or the hub is not there.
+    """
+    check_repo_id(repo_id)
+    return repo_id if "/" in repo_id else f"{whoami().name}/{repo_id}"
+
+
+def repository_file(
+    repo_id: str, name: str, *, repo_type: RepoType = "model", revision: str | None = None
+) -> Path | None:
+    """A file of a repository, as it is now, in the user's hub cache.
+
+    Returns None where there is no such repository (for this user), or no such file in it.
+
+    Raises:
+        HubError: the hub refused or is not there.
+    """
+    endpoint = hub_endpoint()
+    attempt = Attempt("load", f"{name} of {KINDS[repo_type]} {repo_id!r}", endpoint, revision)
+    with hub_errors(attempt):
+        knock(endpoint)
+        try:
+            path = _api(endpoint).hf_hub_download(
+                repo_id, name, repo_type=repo_type, revision=revision
+            )
+        except (RepositoryNotFoundError, RemoteEntryNotFoundError):
+            return None
+    return Path(path)
 
 
 def delete_repository(repo_id: str, *, repo_type: RepoType = "model") -> None:

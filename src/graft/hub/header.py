@@ -1,7 +1,7 @@
 """The YAML header of a card: reading it with errors that name the line, and writing it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,13 @@ def parse_card(text: str | bytes, path: str | Path = "README.md") -> tuple[dict[
     return metadata, text[closing.end() :].lstrip("\n")
 
 
-def render_header(metadata: Mapping[str, Any]) -> str:
+def render_header(metadata: Mapping[str, Any], exact: Collection[str] = ()) -> str:
     """The YAML header of a card, fences included, for plain values (text, numbers, lists, dicts).
 
-    What is None or empty is left out, at any depth.
+    What is None or empty is left out, at any depth, but under the keys of `exact`.
     """
-    values = _without_empty(dict(metadata))
+    values = _without_empty({key: value for key, value in metadata.items() if key not in exact})
+    values.update({key: metadata[key] for key in metadata if key in exact})
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=100) if values else ""
     return f"---\n{text}---\n"
 
