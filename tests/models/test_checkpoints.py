@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pickle
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,29 @@ class TestPickles:
         torch.save({**tensors, name: change(tensors[name])}, folder / "pytorch_model.bin")
         with pytest.raises(ModelError, match=r"pytorch_model\.bin is not a state dict"):
             graft.Model.from_pretrained(folder)
+
+    @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+    @pytest.mark.parametrize("zipped", [True, False])
+    def test_flipped_bytes(self, folder: Path, zipped: bool) -> None:
+        """The file loads where it was only a weight that changed, or is refused in words."""
+        tensors = safetensors.torch.load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        path = folder / "pytorch_model.bin"
+        torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
+        whole, source = path.read_bytes(), random.Random(0)
+        refused = []
+        for _ in range(40):
+            content = bytearray(whole)
+            for _ in range(5):
+                place = source.choice((source.randrange(3000), -1 - source.randrange(4000)))
+                content[place] = source.randrange(256)
+            path.write_bytes(content)
+            try:
+                graft.Model.from_pretrained(folder)
+            except ModelError as error:
+                refused.append(str(error))
+        assert len(refused) > 20
+        assert all("pytorch_model.bin" in message for message in refused)
 
     def test_names_that_are_numbers(self, folder: Path) -> None:
         (folder / "model.safetensors").unlink()

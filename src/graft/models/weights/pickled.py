@@ -30,13 +30,20 @@ class PickledFile(MappedFile):
     def _open(self) -> Callable[[str], Tensor]:
         if self._whole is not None:
             return self._whole.__getitem__
-        mapped = zipfile.is_zipfile(self.path)
+        mapped = _is_zip(self.path)
         state = _read(self.path, mapped)
         if not mapped:
             self._whole = state
         if not self.entries:
             self.entries = {name: Entry(tuple(t.shape), t.dtype) for name, t in state.items()}
         return state.__getitem__
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise damaged(path, error) from error
 
 
 def _read(path: Path, mapped: bool) -> dict[str, Tensor]:
@@ -47,8 +54,8 @@ def _read(path: Path, mapped: bool) -> dict[str, Tensor]:
             f"{path} holds more than weights, and reading it could run code: refused. Ask its "
             "author for model.safetensors."
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise damaged(path, error) from error
+    except Exception as error:  # damaged bytes are opcodes too, which may fail in any way
+        raise damaged(path, f"{type(error).__name__}: {error}".partition("\n")[0]) from error
     if not isinstance(state, dict) or not all(map(_is_entry, state, state.values())):
         raise ModelError(f"{path} is not a state dict: a table of names and dense tensors.")
     return {name: tensor.detach() for name, tensor in state.items()}
