@@ -239,3 +239,33 @@ def test_each_verb_and_argument_has_a_fingerprint_of_its_own(mapped):
     assert all(len(one.fingerprint) == 32 for one in made)
     other = data.with_roles_of(Roles("text", None, "label"))
     assert Dataset(mapped, roles=Roles("text")).fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("chosen", [range(2499, -1, -1), range(1, 2500), [3, 1], [5] * 2000])
+def test_a_new_column_stands_by_its_rows_in_any_order(mapped, chosen):
+    data = Dataset(mapped, roles=Roles("text")).select(np.array(list(chosen)))
+    lengths = pa.chunked_array([pa.array([len(text) for text in data["text"]])])
+    new = data.with_column("length", lengths, Value("int64"))
+    assert [(row["text"], row["length"]) for row in new] == [(t, len(t)) for t in data["text"]]
+    assert new.table.column_names == ["text", "label", "length"]
+    named = data.cast("label", ClassLabel(["a", "b"])).cast("label", Value("string"))
+    assert named["label"] == ["ab"[label] for label in data["label"]]
+    with pytest.raises(DataError, match="1 values for"):
+        data.with_column("length", lengths[:1], Value("int64"))
+
+
+def test_a_new_column_leaves_the_others_in_their_file(mapped):
+    data = Dataset(mapped, roles=Roles("text")).shuffle(1)
+    before = pa.total_allocated_bytes()
+    new = data.with_column("n", pa.chunked_array([pa.array(range(2500))]), Value("int64"))
+    assert new["n"] == list(range(2500))
+    assert pa.total_allocated_bytes() - before < 100_000
+    assert new.rows.table.column("text").chunk(0).buffers()[2].address == (
+        mapped.column("text").chunk(0).buffers()[2].address
+    )
+
+
+def test_long_rows_are_read_few_at_a_time():
+    assert Rows(pa.table({"text": ["x" * (1 << 20)] * 100})).at_a_time() == 32
+    assert Rows(pa.table({"text": ["x"] * 100})).at_a_time() == 1000
+    assert Rows(pa.table({"text": pa.array([], pa.string())})).at_a_time() == 1000

@@ -239,6 +239,11 @@ def test_several_processes_give_the_same_rows(data):
     assert made["n"] == [n for n in range(ROWS) if n % 9 % 2 == 0]
 
 
+def test_few_rows_are_shared_by_all_processes(data):
+    pids = data[:40].map(lambda _: {"pid": os.getpid()}, num_proc=4)["pid"]
+    assert len(set(pids)) == 4
+
+
 class Stubborn(Exception):
     """An error that cannot be made again from its pickle."""
 

@@ -10,7 +10,6 @@ from graft.data.features import Feature
 from graft.data.identity import Identity
 from graft.data.labels import cast_column, encode_labels
 from graft.data.roles import Roles
-from graft.data.rows import Rows
 from graft.errors import DataError
 
 
@@ -83,9 +82,5 @@ class ColumnVerbs(DatasetBase):
         return self._like(self._rows, self._identity.then("with_roles", roles), roles=roles)
 
     def _with(self, name: str, column: pa.ChunkedArray, feature: Feature, then: Identity) -> Self:
-        table = self.table  # the new column has the rows in order, and so must the others
-        if name in self.column_names:
-            table = table.set_column(self.column_names.index(name), name, column)
-        else:
-            table = table.append_column(name, column)
-        return self._like(Rows(table), then, features={**self._features, name: feature})
+        rows = self._rows.with_column(name, column)
+        return self._like(rows, then, features={**self._features, name: feature})

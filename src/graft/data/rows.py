@@ -119,10 +119,24 @@ class Rows:
         return {name: array[place].as_py() for name, array in columns}
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column in order: [rows]. Gathered anew at each call where there is an order."""
+        """A column in order: [rows]. Where there is an order, a copy in memory.
+
+        One of numbers is kept; others, which may be large, are gathered anew at each call.
+        """
         if self._whole is not None:
             return self._whole.column(name)
-        return self._of([name]).materialized().column(name)
+        alone = self._of([name])
+        if alone._is_primitive():
+            return alone.materialized().column(name)
+        assert alone.order is not None
+        return alone._gathered(alone.order).column(name)
+
+    def at_a_time(self, most: int = ROWS_AT_A_TIME, size: int = 32 << 20) -> int:
+        """How many rows, up to `most`, are about `size` bytes: judged by a few stored pieces."""
+        pieces = self._stored()
+        some = pieces[:: max(len(pieces) // 8, 1)]
+        rows = sum(piece.num_rows for piece in some)
+        return most if rows == 0 else max(min(most, size * rows // _bytes_of(some)), 1)
 
     def slice(self, start: int, length: int) -> "Rows":
         """`length` rows from `start` on; nothing is copied."""
@@ -133,6 +147,20 @@ class Rows:
     def select(self, rows: Numbers) -> "Rows":
         """The rows of these numbers (from 0, not checked), in their order; nothing is copied."""
         return Rows(self.table, rows if self.order is None else self.order[rows])
+
+    def with_column(self, name: str, column: pa.ChunkedArray) -> "Rows":
+        """With a column added, or in place of the one of that name: [rows], in order.
+
+        Where the order leaves out few rows, the column is brought into the order of storage, and
+        the other columns stay where they are. Else all are copied in order.
+        """
+        inverse = None if self.order is None else _inverse(self.order, self.table.num_rows)
+        if inverse is not None:
+            try:
+                return Rows(_with(self.table, name, column.take(inverse)), self.order)
+            except pa.ArrowInvalid:  # more than 2 GB of strings, which Arrow takes at once
+                pass
+        return Rows(_with(self.materialized(), name, column))
 
     def with_table(self, table: pa.Table) -> "Rows":
         """The same order over another table with as many rows."""
@@ -197,13 +225,40 @@ class Rows:
             )
         ]
 
+    def _is_primitive(self) -> bool:
+        return all(pa.types.is_primitive(field.type) for field in self.schema)
+
     def _gathered(self, numbers: Numbers) -> pa.Table:
-        if all(pa.types.is_primitive(field.type) for field in self.schema):
+        if self._is_primitive():
             return self.table.take(pa.array(numbers))
         batches: list[pa.RecordBatch] = []
         for start in range(0, len(numbers), _ROWS_TO_GATHER):
             batches += _batches_of(self._at(numbers[start : start + _ROWS_TO_GATHER]))
         return pa.Table.from_batches(batches, self.schema)
+
+
+def _bytes_of(pieces: Sequence[pa.RecordBatch]) -> int:
+    return max(sum(int(piece.nbytes) for piece in pieces), 1)
+
+
+def _with(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)
+
+
+def _inverse(order: Numbers, stored: int) -> pa.Array | None:
+    """Which row of an order each stored row is, null for none; None where it is not worth it.
+
+    It is not where a row comes twice, or where most stored rows are left out.
+    """
+    if 2 * len(order) < stored:
+        return None
+    places = np.full(stored, -1, np.int64)
+    places[order] = np.arange(len(order))
+    if np.count_nonzero(places >= 0) < len(order):
+        return None
+    return pa.array(places, mask=places < 0)
 
 
 def _runs(breaks: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """`map` and `filter`: a user's function over the rows, batch by batch, kept in the cache."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Self
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from graft.errors import DataError
 Row = dict[str, Any]
 
 _TABLE = "rows"
+_ROWS_IN_A_BLOCK = 200
 
 
 class TransformVerbs(DatasetBase):
@@ -75,7 +77,7 @@ class TransformVerbs(DatasetBase):
         )
         if len(self) == 0:
             return self._without(remove)
-        size = batch_size if batched else ROWS_AT_A_TIME
+        size = batch_size if batched else self._rows.at_a_time(_share(len(self), num_proc))
         options = {
             "with_index": with_index,
             "batch_size": batch_size if batched else None,
@@ -118,7 +120,7 @@ class TransformVerbs(DatasetBase):
             Call("filter", fn, batched, with_index, self._source),
             pa.from_numpy_dtype(order_type(len(self))),
         )
-        size = batch_size if batched else ROWS_AT_A_TIME
+        size = batch_size if batched else self._rows.at_a_time(_share(len(self), num_proc))
         options = {"with_index": with_index, "batch_size": batch_size if batched else None}
         entry, then = self._computed(
             "filter", fn, options, _writing(step, self._rows, size, num_proc), cache
@@ -221,8 +223,9 @@ def _writing(
     def write(writer: EntryWriter) -> None:
         table = GrowingTable(writer, _TABLE, step.call.verb)
         try:
-            for batch, where in _results(step, rows, size, num_proc):
-                table.write(batch, where)
+            with closing(_results(step, rows, size, num_proc)) as results:
+                for batch, where in results:
+                    table.write(batch, where)
         except BaseException:
             table.abandon()
             raise
@@ -233,10 +236,10 @@ def _writing(
 
 def _results(
     step: MapCall | FilterCall, rows: Rows, size: int, num_proc: int
-) -> Iterator[tuple[pa.RecordBatch, str]]:
+) -> Generator[tuple[pa.RecordBatch, str]]:
     """The result of each batch, in order, and the name of its rows."""
     # What goes from process to process is at least a few rows, however small the batches.
-    in_block = size * max(ROWS_AT_A_TIME // size, 1)
+    in_block = size * max(min(_ROWS_IN_A_BLOCK, _share(rows.num_rows, num_proc)) // size, 1)
     starts = range(0, rows.num_rows, in_block)
 
     def work(block: int) -> list[pa.RecordBatch]:
@@ -247,7 +250,13 @@ def _results(
             start += batch.num_rows
         return found
 
-    for block, batches in enumerate(in_order(work, len(starts), num_proc)):
-        where = rows_text(starts[block], min(starts[block] + in_block, rows.num_rows))
-        for batch in batches:
-            yield batch, where
+    with closing(in_order(work, len(starts), num_proc)) as blocks:
+        for start, batches in zip(starts, blocks, strict=True):
+            where = rows_text(start, min(start + in_block, rows.num_rows))
+            for batch in batches:
+                yield batch, where
+
+
+def _share(rows: int, num_proc: int) -> int:
+    """Rows that go to a process at a time: few enough that all have work until the end."""
+    return min(ROWS_AT_A_TIME, -(-rows // (4 * num_proc))) if num_proc > 1 else ROWS_AT_A_TIME

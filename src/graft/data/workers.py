@@ -3,7 +3,7 @@
 import pickle
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,7 +17,7 @@ Work = Callable[[int], Sequence[pa.RecordBatch]]
 _Process = Any  # of the context that forks; its class is not on every system
 
 
-def in_order(work: Work, blocks: int, processes: int) -> Iterator[list[pa.RecordBatch]]:
+def in_order(work: Work, blocks: int, processes: int) -> Generator[list[pa.RecordBatch]]:
     """`work(0)`, `work(1)`, ... up to `blocks`, computed by several processes.
 
     The processes are forked, so that `work` may be any function and reaches whatever it captured;
