@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 
 import pytest
 from hypothesis import given
@@ -72,18 +73,40 @@ def test_broken_csv_names_file_and_line(write, content, said):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
-def test_latin_1_is_refused_with_line_offset_and_remedy(write, suffix):
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings_are_found_out(write, caplog, suffix, encoding):
     mark = "\t" if suffix == "tsv" else ","
-    text = f"text{mark}label\ngut{mark}x\nschön{mark}y\n"
+    text = f"text{mark}label\nein schöner alter Baum am Weg{mark}x\n“gut”{mark}y\n"
     if suffix == "jsonl":
-        text = '{"text": "gut"}\n\n{"text": "schön"}\n'
-    content = text.encode("latin-1")
-    path = write(f"a.{suffix}", content)
-    with pytest.raises(DataError) as caught:
+        text = '{"text": "ein schöner alter Baum am Weg", "label": "x"}\n'
+    if encoding == "latin-1":
+        text = text.replace("“gut”", "gut")
+    path = write(f"a.{suffix}", text.encode(encoding))
+    with caplog.at_level(logging.WARNING, "graft.data"):
+        data = load_dataset(path, split="train")
+    assert "schöner" in data["text"][0]
+    told = [record.getMessage() for record in caplog.records]
+    assert (["Windows-1252" in words for words in told] == [True]) == (encoding == "latin-1")
+
+
+def test_an_encoding_that_is_given_counts(write, caplog):
+    content = "text,label\nПривет мир,x\n".encode("windows-1251")
+    path = write("a.csv", content)
+    with pytest.raises(DataError, match=r"line 2: byte 0xcf at offset 11 is not UTF-8.*encoding="):
         load_dataset(path)
-    offset = content.index(0xF6)
-    assert f"{path}, line 3: byte 0xf6 at offset {offset} is not UTF-8" in str(caught.value)
-    assert "iconv -f WINDOWS-1252 -t UTF-8" in str(caught.value)
+    with caplog.at_level(logging.WARNING, "graft.data"):
+        data = load_dataset(path, split="train", encoding="windows-1251")
+    assert data["text"] == ["Привет мир"]
+    assert not caplog.records
+    with pytest.raises(DataError, match="'klingon' is not an encoding"):
+        load_dataset(path, encoding="klingon")
+    with pytest.raises(DataError, match="line 2: byte 0xcf at offset 11 is not UTF-8"):
+        load_dataset(path, encoding="utf-8")
+
+
+def test_windows_1252_marks_are_read(write):
+    path = write("a.csv", "text,label\n“so” – it’s 5 €,x\nplain,y\n".encode("windows-1252"))
+    assert load_dataset(path, split="train")["text"] == ["“so” – it’s 5 €", "plain"]
 
 
 def test_a_wrong_byte_far_into_a_file_is_placed_exactly(write):
@@ -97,11 +120,6 @@ def test_a_character_cut_off_at_the_end_is_placed(write):
     path = write("a.csv", "text,label\na,x\nb,schö".encode()[:-1])
     with pytest.raises(DataError, match="line 3: byte 0xc3 at offset 20 "):
         load_dataset(path)
-
-
-def test_utf_16_is_named(write):
-    with pytest.raises(DataError, match="UTF-16, not UTF-8"):
-        load_dataset(write("a.csv", "text,label\na,x\n".encode("utf-16")))
 
 
 def test_tsv_quotes_are_text_unless_all_are_paired(write):

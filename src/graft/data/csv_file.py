@@ -1,194 +1,264 @@
 """CSV and TSV files: every field stays the text it is, and a ragged row is named by its line."""
 
-import csv
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from graft.data.bad_rows import BadRows
-from graft.data.checks import check_unique, check_utf8
-from graft.data.data_file import Content, DataFile, Format, Options, batches_of
+from graft.data.checks import check_unique
+from graft.data.data_file import Content, DataFile, Format, Options
+from graft.data.encoding import UNDECODABLE, Text, text_of
+from graft.data.quotes import check_quotes, records
 from graft.errors import DataError
 
 _OTHER_DELIMITERS = ";\t|"
 _SHOWN = 60
-# One record must fit into a block.
-_BLOCK = 64 << 20
+# One record must fit into a block; where one does not, blocks grow.
+_BLOCK = 8 << 20
+_LARGEST_BLOCK = 1 << 30
+_NO_HEADER = (None, False)
+_OPTIONS = frozenset(["delimiter", "quote", "escape", "header", "columns", "encoding"])
 
 
 class _Unreadable(Exception):
     """The parser's refusal; what the user is told comes from a second look at the file."""
 
 
-def read_csv(path: Path, name: str) -> pa.Table:
+@dataclass(frozen=True)
+class _Dialect:
+    """How a file is to be read.
+
+    Attributes:
+        delimiter: between fields.
+        quoted: whether double quotes may stand around fields.
+        escape: makes the character that follows it one like others; None where there is none.
+        columns: the names of the columns.
+        header: whether the first record holds them.
+    """
+
+    delimiter: str
+    quoted: bool
+    escape: str | None
+    columns: tuple[str, ...]
+    header: bool
+
+
+def read_csv(file: DataFile, options: Options, bad: BadRows) -> Content:
     """A CSV file (RFC 4180) with a header line; all columns are strings, an empty field is "".
 
-    The delimiter is the comma unless the header has none and has semicolons, tabs or bars. Raises
-    `DataError` for a ragged row, an unclosed quote, two columns of one name, or another encoding.
+    The delimiter is the comma unless the header has none and has semicolons, tabs or bars. Options:
+    `delimiter`; `quote=None` where double quotes are part of the text; `escape`, such as a
+    backslash; `header=None` where there is none; `columns`, the names; `encoding`.
+
+    Raises `DataError` for a ragged row, an unclosed quote, and two columns of one name.
     """
-    header = _headers(path, name, ",")
-    delimiter = ","
-    if len(header) == 1:
-        others = {mark: _headers(path, name, mark) for mark in _OTHER_DELIMITERS}
-        best = max(others, key=lambda mark: len(others[mark]))
-        if len(others[best]) > 1:
-            header, delimiter = others[best], best
-    return _parse_or_explain(path, name, header, delimiter, quoted=True)
+    text = text_of(file, options.get("encoding"), collect=bad.collect)
+    quoted = bool(options.get("quote", '"'))
+    delimiter = _given_delimiter(options)
+    if delimiter is None:
+        delimiter = ","
+        if len(_first(text, ",", quoted, options)) == 1:
+            widths = {mark: len(_first(text, mark, quoted, options)) for mark in _OTHER_DELIMITERS}
+            best = max(widths, key=lambda mark: widths[mark])
+            delimiter = best if widths[best] > 1 else ","
+    dialect = _dialect(text, delimiter, quoted, options)
+    return Content(_batches(text, dialect, bad), untyped=True)
 
 
-def read_tsv(path: Path, name: str) -> pa.Table:
+def read_tsv(file: DataFile, options: Options, bad: BadRows) -> Content:
     """A tab-separated file with a header line; all columns are strings, an empty field is "".
 
     Quotes are part of the text, as most such files mean them, unless every field that starts with
-    one is quoted as in CSV. Raises as `read_csv` does.
+    one is quoted as in CSV. Options and errors are those of `read_csv`.
     """
+    text = text_of(file, options.get("encoding"), collect=bad.collect)
+    delimiter = _given_delimiter(options) or "\t"
+    if "quote" in options:
+        quoted = bool(options["quote"])
+    else:
+        quoted = _has_quotes(text) and not _has_lone_quotes(
+            text, _dialect(text, delimiter, False, options)
+        )
+    return Content(_batches(text, _dialect(text, delimiter, quoted, options), bad), untyped=True)
+
+
+CSV = Format("CSV", (".csv",), read_csv, _OPTIONS)
+TSV = Format("TSV", (".tsv",), read_tsv, _OPTIONS)
+
+
+def _given_delimiter(options: Options) -> str | None:
+    delimiter = options.get("delimiter")
+    if delimiter is None:
+        return None
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or not delimiter.isascii():
+        raise DataError(f"delimiter={delimiter!r} is not one ASCII character, such as ',' or ';'.")
+    return delimiter
+
+
+def _first(text: Text, delimiter: str, quoted: bool, options: Options) -> list[str]:
+    escape = options.get("escape")
+    with records(text, delimiter, quoted=quoted, escape=escape) as found:
+        return next((record for _, record in found if record), [])
+
+
+def _dialect(text: Text, delimiter: str, quoted: bool, options: Options) -> _Dialect:
+    """The dialect with the names of the columns: as given, else from the header."""
+    first = _first(text, delimiter, quoted, options)
+    header = options.get("header", True) not in _NO_HEADER
+    given = options.get("columns")
+    if given is not None and len(given) != len(first):
+        raise DataError(
+            f"{text.file.name}: columns= names {len(given)} columns, but the first row has "
+            f"{len(first)}. Name each of them."
+        )
+    named = given or ([field.strip() for field in first] if header else [""] * len(first))
+    columns = [str(name) or f"column_{position}" for position, name in enumerate(named, start=1)]
+    check_unique(columns, f"{text.file.name}, line 1")
+    return _Dialect(delimiter, quoted, options.get("escape"), tuple(columns), header)
+
+
+def _has_quotes(text: Text) -> bool:
+    with text.open() as stream:
+        return any(b'"' in block for block in iter(lambda: stream.read(_BLOCK), b""))
+
+
+def _has_lone_quotes(text: Text, dialect: _Dialect) -> bool:
+    """Whether a field starts with a quote that no other closes; unread where that is not clear."""
     try:
-        raw = _parse(path, _headers(path, name, "\t", quoted=False), "\t", quoted=False)
+        for batch in _parsed(text, dialect, []):
+            for column in batch.columns:
+                starts = pc.starts_with(column, '"')
+                quoted = pc.match_substring_regex(column, r'^"(?:[^"]|"")*"$')
+                if pc.any(pc.and_not(starts, quoted)).as_py():
+                    return True
     except _Unreadable:
-        header = _headers(path, name, "\t")
-        return _parse_or_explain(path, name, header, "\t", quoted=True)
-    if any(_has_lone_quote(column) for column in raw.columns):
-        return _named(raw, name)
-    return _parse_or_explain(path, name, _headers(path, name, "\t"), "\t", quoted=True)
+        return False
+    return False
 
 
-def _has_lone_quote(column: pa.ChunkedArray) -> bool:
-    starts = pc.starts_with(column, '"')
-    quoted = pc.match_substring_regex(column, r'^"(?:[^"]|"")*"$')
-    return bool(pc.any(pc.and_not(starts, quoted)).as_py())
-
-
-def _headers(path: Path, name: str, delimiter: str, *, quoted: bool = True) -> list[str]:
-    with _records(path, name, delimiter, quoted=quoted) as records:
-        return next((record for _, record in records if record), [])
-
-
-def _parse(path: Path, header: list[str], delimiter: str, *, quoted: bool) -> pa.Table:
-    """The file as strings, its header as the first row."""
-    columns = [str(position) for position in range(len(header))]
+def _batches(text: Text, dialect: _Dialect, bad: BadRows) -> Iterator[pa.RecordBatch]:
+    ragged: list[pa_csv.InvalidRow] | None = [] if bad.collect else None
+    first, broken_lines = True, False
     try:
-        return pa_csv.read_csv(
-            path,
-            read_options=pa_csv.ReadOptions(column_names=columns, block_size=_BLOCK),
+        for batch in _parsed(text, dialect, ragged):
+            whole = batch.slice(1) if first and dialect.header else batch
+            first = False
+            broken_lines = broken_lines or any(_has_newline(column) for column in whole.columns)
+            yield _decodable(text, whole, bad) if text.keep_undecodable else whole
+    except _Unreadable as error:
+        for line, record in _ragged(text, dialect):
+            raise _ragged_error(text, dialect, line, record) from error
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{text.file.name}: the file cannot be read as CSV ({reason}).") from error
+    if broken_lines and dialect.quoted and dialect.escape is None:
+        check_quotes(text, dialect.delimiter)
+    if ragged:
+        _set_aside(text, dialect, bad)
+
+
+def _parsed(
+    text: Text, dialect: _Dialect, ragged: list[pa_csv.InvalidRow] | None
+) -> Iterator[pa.RecordBatch]:
+    """The records as strings, the header among them; ragged ones go to `ragged` or raise."""
+    size, done = _BLOCK, 0
+    while True:
+        skip = done
+        try:
+            for batch in _stream(text, dialect, ragged, size):
+                rest = batch.slice(min(skip, batch.num_rows))
+                skip -= batch.num_rows - rest.num_rows
+                if rest.num_rows or not batch.num_rows:
+                    done += rest.num_rows
+                    yield rest
+            return
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error) or size >= _LARGEST_BLOCK:
+                raise _Unreadable(str(error)) from error
+        if dialect.quoted and dialect.escape is None:
+            check_quotes(text, dialect.delimiter)
+        size *= 8
+
+
+def _stream(
+    text: Text, dialect: _Dialect, ragged: list[pa_csv.InvalidRow] | None, size: int
+) -> Iterator[pa.RecordBatch]:
+    def refuse(row: pa_csv.InvalidRow) -> str:
+        if ragged is None:
+            return "error"
+        ragged.append(row)
+        return "skip"
+
+    with text.open() as content:
+        reader = pa_csv.open_csv(
+            content,
+            read_options=pa_csv.ReadOptions(column_names=dialect.columns, block_size=size),
             parse_options=pa_csv.ParseOptions(
-                delimiter=delimiter,
-                quote_char='"' if quoted else False,
-                newlines_in_values=quoted,
+                delimiter=dialect.delimiter,
+                quote_char='"' if dialect.quoted else False,
+                escape_char=dialect.escape or False,
+                newlines_in_values=dialect.quoted,
+                invalid_row_handler=refuse,
             ),
             convert_options=pa_csv.ConvertOptions(
                 strings_can_be_null=False,
-                column_types=dict.fromkeys(columns, pa.string()),
+                column_types=dict.fromkeys(dialect.columns, pa.string()),
             ),
         )
-    except pa.ArrowInvalid as error:
-        raise _Unreadable(str(error)) from error
+        yield from reader
 
 
-def _parse_or_explain(
-    path: Path, name: str, header: list[str], delimiter: str, *, quoted: bool
-) -> pa.Table:
-    try:
-        raw = _parse(path, header, delimiter, quoted=quoted)
-    except _Unreadable as error:
-        check_utf8(path, name)
-        _explain_ragged(path, name, header, delimiter)
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{name}: the file cannot be read as CSV ({reason}).") from error
-    if any(pc.any(pc.match_substring(column, "\n")).as_py() for column in raw.columns):
-        _check_quotes(path, name, delimiter)
-    return _named(raw, name)
+def _has_newline(column: pa.StringArray) -> bool:
+    offsets, content = column.buffers()[1:]
+    if content is None or len(column) == 0:
+        return False
+    ends = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
+    return bool((np.frombuffer(content, np.uint8)[ends[0] : ends[1]] == 0x0A).any())
 
 
-def _named(raw: pa.Table, name: str) -> pa.Table:
-    """The rows below the header, their columns named by it; a column without a name gets one."""
-    given = [raw.column(position)[0].as_py().strip() for position in range(raw.num_columns)]
-    columns = [column or f"column_{position}" for position, column in enumerate(given, start=1)]
-    check_unique(columns, f"{name}, line 1")
-    return raw.slice(1).rename_columns(columns)
+def _set_aside(text: Text, dialect: _Dialect, bad: BadRows) -> None:
+    """Counts the ragged rows that the parser has left out, each with its line."""
+    for line, record in _ragged(text, dialect):
+        reason = f"expected {len(dialect.columns)} fields, found {len(record)}"
+        raw = dialect.delimiter.join(record)
+        bad.refuse(text.file.name, line, reason, raw, _ragged_error(text, dialect, line, record))
 
 
-def _explain_ragged(path: Path, name: str, header: list[str], delimiter: str) -> None:
-    with _records(path, name, delimiter) as records:
-        ragged = (at for at in records if at[1] and len(at[1]) != len(header))
-        line, record = next(ragged, (0, []))
-    if not record:
-        return
-    start = delimiter.join(record)
+def _ragged(text: Text, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
+    with records(text, dialect.delimiter, quoted=dialect.quoted, escape=dialect.escape) as found:
+        for line, record in found:
+            if record and len(record) != len(dialect.columns):
+                yield line, record
+
+
+def _ragged_error(text: Text, dialect: _Dialect, line: int, record: list[str]) -> DataError:
+    start = dialect.delimiter.join(record)
     shown = repr(start if len(start) <= _SHOWN else f"{start[:_SHOWN]}...")
-    mark = {"\t": "tab", ",": "comma", ";": "semicolon"}.get(delimiter, delimiter)
+    names = {"\t": "tab", ",": "comma", ";": "semicolon"}
+    mark = names.get(dialect.delimiter, dialect.delimiter)
     if "\n" in record[-1]:
         advice = "A double quote that was opened is not closed there."
-    elif len(record) > len(header):
+    elif len(record) > len(dialect.columns):
         advice = f"A field with a {mark} in it must stand in double quotes."
     else:
         advice = "Add what is missing, or join the row to the one it belongs to."
-    raise DataError(
-        f"{name}, line {line}: expected {len(header)} fields as in the header "
-        f"({', '.join(header)}), found {len(record)}: {shown}. {advice}"
+    as_in = "as in the header" if dialect.header else "for the columns"
+    return DataError(
+        f"{text.file.name}, line {line}: expected {len(dialect.columns)} fields {as_in} "
+        f"({', '.join(dialect.columns)}), found {len(record)}: {shown}. {advice}"
     )
 
 
-def _check_quotes(path: Path, name: str, delimiter: str) -> None:
-    """Raises `DataError` where a stray quote has swallowed the lines that follow it."""
-    with path.open(encoding="utf-8-sig", newline="") as file, _any_field_size():
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        while True:
-            line = reader.line_num + 1
-            try:
-                if next(reader, None) is None:
-                    return
-            except csv.Error as error:
-                if reader.line_num > line or "end of data" in str(error):
-                    raise DataError(
-                        f"{name}, line {line}: a double quote that opens a field there is not "
-                        "closed as it should be, and takes in the lines below. Close it; a double "
-                        'quote within a quoted field is written twice ("").'
-                    ) from error
-
-
-@contextmanager
-def _records(
-    path: Path, name: str, delimiter: str, *, quoted: bool = True
-) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The records of a file with the line that each starts on, for headers and explanations."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file, _any_field_size():
-            if quoted:
-                yield _with_lines(csv.reader(file, delimiter=delimiter))
-            else:
-                yield _with_lines(csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE))
-    except UnicodeDecodeError:
-        check_utf8(path, name)
-        raise
-
-
-@contextmanager
-def _any_field_size() -> Iterator[None]:
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _with_lines(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    line = 1
-    for record in reader:
-        yield line, record
-        line = reader.line_num + 1  # type: ignore[attr-defined]
-
-
-def _csv(file: DataFile, _options: Options, _bad: BadRows) -> Content:
-    return Content(batches_of(read_csv(file.path, file.name)), untyped=True)
-
-
-def _tsv(file: DataFile, _options: Options, _bad: BadRows) -> Content:
-    return Content(batches_of(read_tsv(file.path, file.name)), untyped=True)
-
-
-CSV = Format("CSV", (".csv",), _csv)
-TSV = Format("TSV", (".tsv",), _tsv)
+def _decodable(text: Text, batch: pa.RecordBatch, bad: BadRows) -> pa.RecordBatch:
+    """A batch without the rows that hold bytes which are not of the encoding."""
+    wrong = pa.array(np.zeros(batch.num_rows, np.bool_))
+    for column in batch.columns:
+        wrong = pc.or_(wrong, pc.match_substring(column, UNDECODABLE))
+    for row in batch.filter(wrong).to_pylist():
+        raw = ",".join(row.values()).replace(UNDECODABLE, "\ufffd")
+        error = DataError(f"{text.file.name}: a row holds bytes that are not {text.encoding}.")
+        bad.refuse(text.file.name, None, f"bytes that are not {text.encoding}", raw, error)
+    return batch.filter(pc.invert(wrong))

@@ -1,76 +1,260 @@
-"""JSON Lines files, and JSON files that hold one array of objects."""
+"""JSON files: an object on each line, or rows within one document; SQuAD's layout among them."""
 
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.json as pa_json
 
 from graft.data.arrow_types import plain_batch
 from graft.data.bad_rows import BadRows
-from graft.data.checks import BOM, check_utf8
-from graft.data.data_file import Content, DataFile, Format, Options
+from graft.data.data_file import Content, DataFile, Format, Options, batches_of
+from graft.data.encoding import UNDECODABLE, Text, text_of
+from graft.data.json_kinds import Kinds, Place
+from graft.data.json_layout import Layout, layout_of, open_rows
+from graft.data.json_stream import Item
+from graft.data.squad import squad_rows
 from graft.errors import DataError
 
-# One record must fit into a block.
-_BLOCK = 64 << 20
-_SHOWN = 60
-_KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
-# What stands at one place of the file: its name for an error, and the value itself.
-_Places = Iterable[tuple[str, Any]]
+# Rows are parsed in blocks of about so many bytes, of which the parser takes parts in parallel.
+_BLOCK = 8 << 20
+_PART = 1 << 20
+_PAIR = ("text", "label")
+_OPTIONS = frozenset(["field", "columns", "encoding"])
 
 
-def read_json(path: Path, name: str) -> pa.Table:
-    """One object per line (or one array of objects); the keys are the columns.
+@dataclass(frozen=True)
+class _Block:
+    """Some rows, one after the other, as they are written.
 
-    Text stays text, also where it looks like a date. A key that an object lacks is null.
+    Attributes:
+        content: UTF-8 bytes; between two rows is a line feed.
+        places: the rows with their places, for a second look.
+        lines: whether no row has a line feed within.
+    """
+
+    content: bytes
+    places: Callable[[], Iterator[Place]]
+    lines: bool
+
+
+def read_json_lines(file: DataFile, options: Options, bad: BadRows) -> Content:
+    """One object per line; the keys are the columns.
+
+    Text stays text, also where it looks like a date. A key that an object lacks is null. Lines
+    without content are passed over. Options: `encoding`.
 
     Raises `DataError` naming the line that is no JSON object, and the line and key whose kind of
     value differs from those before.
     """
-    try:
-        items = _array(path, name)
-        if items is None:
-            table = _parse(lambda: _after_mark(path))
-        else:
-            lines = "\n".join(map(json.dumps, items)).encode()
-            table = _parse(lambda: io.BytesIO(lines))
-        table.validate(full=True)  # the parser lets bytes through that are not UTF-8
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        check_utf8(path, name)
-        numbered = enumerate(items or [], start=1)
-        places = _lines(path, name) if items is None else ((f"item {i}", x) for i, x in numbered)
-        _explain(places, name)
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{name}: the file cannot be read as JSON Lines ({reason}).") from error
-    if table.num_columns == 0:
-        raise DataError(f"{name}: the objects have no keys, so there are no columns.")
-    return table
+    text = text_of(file, options.get("encoding"), collect=bad.collect)
+    if options.get("field"):
+        return read_json(file, options, bad)
+    return Content(_batches(partial(_line_blocks, text), text, bad))
 
 
-def _after_mark(path: Path) -> BinaryIO:
-    file = path.open("rb")
-    if file.read(len(BOM)) != BOM:
-        file.seek(0)
-    return file
+def read_json(file: DataFile, options: Options, bad: BadRows) -> Content:
+    """Rows in a JSON document, or one object per line.
+
+    The rows are an array of objects: the document, or found below the keys of the option `field`,
+    joined by dots. Without it, the only array of objects in an object is taken, articles in the
+    layout of SQuAD become questions with their contexts, and keys named like splits are splits.
+    Rows that are lists are named by the option `columns`; pairs are `text` and `label`.
+
+    Raises as `read_json_lines` does.
+    """
+    text = text_of(file, options.get("encoding"), collect=bad.collect)
+    layout = layout_of(text, options.get("field"))
+    if layout.kind == "lines":
+        return Content(_batches(partial(_line_blocks, text), text, bad))
+    path = layout.path if file.part is None else (*layout.path, file.part)
+    if layout.kind == "squad":
+        return Content(squad_rows(text, path))
+    columns = options.get("columns")
+    names = None if columns is None else tuple(map(str, columns))
+    blocks = partial(_item_blocks, text, path, names)
+    return Content(_batches(blocks, text, bad))
 
 
-def _parse(open_stream: Callable[[], BinaryIO]) -> pa.Table:
-    options = pa_json.ReadOptions(block_size=_BLOCK)
-    with open_stream() as stream:
-        table = pa_json.read_json(stream, read_options=options)
-    as_text = pa.schema([(field.name, _without_times(field.type)) for field in table.schema])
-    if as_text.equals(table.schema):
-        return table
-    with open_stream() as stream:
-        return pa_json.read_json(
-            stream,
-            read_options=options,
-            parse_options=pa_json.ParseOptions(explicit_schema=as_text),
+def splits_in(file: DataFile, options: Options) -> list[str] | None:
+    """The keys of a JSON document that are splits; None where it holds but one."""
+    text = text_of(file, options.get("encoding"))
+    layout: Layout = layout_of(text, options.get("field"))
+    return list(layout.splits) or None
+
+
+JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"), read_json_lines, _OPTIONS)
+JSON = Format("JSON", (".json",), read_json, _OPTIONS, splits_in)
+
+
+def _line_blocks(text: Text) -> Iterator[_Block]:
+    first = 1
+    with text.open() as stream:
+        while content := stream.read(_BLOCK):
+            if not content.endswith(b"\n"):
+                content += stream.readline()
+            yield _Block(content, _lines_of(content, first), lines=True)
+            first += content.count(b"\n")
+
+
+def _lines_of(content: bytes, first: int) -> Callable[[], Iterator[Place]]:
+    def places() -> Iterator[Place]:
+        for number, line in enumerate(content.decode().split("\n"), start=first):
+            if raw := line.strip():
+                yield Place("line", number, raw)
+
+    return places
+
+
+def _item_blocks(
+    text: Text, path: tuple[str, ...], columns: tuple[str, ...] | None
+) -> Iterator[_Block]:
+    pending: list[str] = []
+    size = number = 0
+    with open_rows(text, path) as stream:
+        for number, item in enumerate(stream.items(), start=1):
+            pending.append(_as_object(item, number, text, columns))
+            size += len(pending[-1])
+            if size > _BLOCK:
+                yield _items(pending, number - len(pending) + 1)
+                pending, size = [], 0
+        if not path:
+            stream.check_end()
+    if not number:
+        raise DataError(f"{text.file.name} is empty: its JSON array has no items.")
+    if pending:
+        yield _items(pending, number - len(pending) + 1)
+
+
+def _items(rows: list[str], first: int) -> _Block:
+    def places() -> Iterator[Place]:
+        for number, raw in enumerate(rows, start=first):
+            yield Place("item", number, raw)
+
+    return _Block("\n".join(rows).encode(), places, lines=False)
+
+
+def _as_object(item: Item, number: int, text: Text, columns: tuple[str, ...] | None) -> str:
+    """A row as it is written; one that is a list as an object of named columns."""
+    if not isinstance(item.value, list):
+        return item.raw
+    names = columns or (_PAIR if len(item.value) == 2 else None)
+    names = names or tuple(f"column_{place}" for place in range(1, len(item.value) + 1))
+    if len(names) != len(item.value):
+        raise DataError(
+            f"{text.file.name}, item {number} (line {item.line}): a row of {len(item.value)} "
+            f"values, but the columns are {', '.join(names)}."
         )
+    return json.dumps(dict(zip(names, item.value, strict=True)))
+
+
+def _batches(
+    blocks: Callable[[], Iterator[_Block]], text: Text, bad: BadRows
+) -> Iterator[pa.RecordBatch]:
+    parser = _Parser(blocks, text, bad)
+    for block in blocks():
+        for batch in batches_of(parser.parse(block)):
+            yield plain_batch(batch)
+    if not parser.schema.names:
+        raise DataError(f"{text.file.name}: the objects have no keys, so there are no columns.")
+
+
+class _Parser:
+    """Parses blocks of rows into tables; what one learned of the types helps with the next.
+
+    Attributes:
+        schema: the columns so far, with the types that their rows have in common.
+    """
+
+    def __init__(self, blocks: Callable[[], Iterator[_Block]], text: Text, bad: BadRows) -> None:
+        """`blocks` reads the blocks from the first on, for a second look."""
+        self.schema = pa.schema([])
+        self._text = text
+        self._bad = bad
+        self._kinds = Kinds(text.file.name)
+        self._blocks = blocks
+
+    def parse(self, block: _Block) -> pa.Table:
+        """The rows of a block; bad ones are set aside."""
+        try:
+            table = self._table(block.content, block.lines)
+            schema = self._unified(table.schema)
+            if self._text.keep_undecodable and UNDECODABLE.encode() in block.content:
+                raise pa.ArrowInvalid("bytes that cannot be decoded")
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
+            table = self._good_rows(block, error)
+            schema = self._unified(table.schema)
+        self.schema = schema
+        return table
+
+    def _good_rows(self, block: _Block, error: Exception) -> pa.Table:
+        """The rows of a block that was refused as a whole, without those that are bad."""
+        self._learn_kinds()
+        rows = list(self._kinds.good_rows(self._decodable(block), self._bad))
+        try:
+            table = self._table("\n".join(rows).encode(), block.lines)
+            self._unified(table.schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeError) as again:
+            reason = str(again).splitlines()[0]
+            raise DataError(
+                f"{self._text.file.name}: the file cannot be read as JSON ({reason})."
+            ) from error
+        return table
+
+    def _table(self, content: bytes, lines: bool) -> pa.Table:
+        if not content.strip():
+            return self.schema.empty_table()
+        try:
+            table = self._parsed(content, lines, _texts_of(self.schema))
+        except pa.ArrowInvalid:
+            # A list or record that held whole numbers so far may hold fractions here.
+            table = self._parsed(content, lines, pa.schema([]))
+        as_text = pa.schema([(each.name, _without_times(each.type)) for each in table.schema])
+        return table if as_text.equals(table.schema) else self._parsed(content, lines, as_text)
+
+    def _parsed(self, content: bytes, lines: bool, schema: pa.Schema) -> pa.Table:
+        table = pa_json.read_json(
+            pa.BufferReader(content),
+            read_options=pa_json.ReadOptions(block_size=_PART if lines else len(content) + 1),
+            parse_options=pa_json.ParseOptions(
+                explicit_schema=schema, newlines_in_values=not lines
+            ),
+        )
+        table.validate(full=True)  # the parser lets halves of characters through
+        return table
+
+    def _unified(self, schema: pa.Schema) -> pa.Schema:
+        if schema.equals(self.schema):
+            return self.schema
+        return pa.unify_schemas([self.schema, schema], promote_options="permissive")
+
+    def _learn_kinds(self) -> None:
+        """Finds the first row that has each key known so far, to name it in errors."""
+        wanted = {each.name for each in self.schema if not pa.types.is_null(each.type)}
+        if wanted <= self._kinds.seen.keys():
+            return
+        for block in self._blocks():
+            for _ in self._kinds.good_rows(block.places(), BadRows(collect=True)):
+                if wanted <= self._kinds.seen.keys():
+                    return
+
+    def _decodable(self, block: _Block) -> Iterator[Place]:
+        for place in block.places():
+            if UNDECODABLE in place.raw:
+                what = f"bytes that are not {self._text.encoding}"
+                line = place.number if place.unit == "line" else None
+                name = self._text.file.name
+                error = DataError(f"{name}, {place}: {what}.")
+                self._bad.refuse(name, line, what, place.raw.replace(UNDECODABLE, "\ufffd"), error)
+            else:
+                yield place
+
+
+def _texts_of(schema: pa.Schema) -> pa.Schema:
+    """The columns with text in them, which the parser would otherwise search for dates."""
+    return pa.schema([each for each in schema if "string" in str(each.type)])
 
 
 def _without_times(arrow_type: pa.DataType) -> pa.DataType:
@@ -80,83 +264,5 @@ def _without_times(arrow_type: pa.DataType) -> pa.DataType:
     if pa.types.is_list(arrow_type):
         return pa.list_(_without_times(arrow_type.value_type))
     if pa.types.is_struct(arrow_type):
-        return pa.struct([(field.name, _without_times(field.type)) for field in arrow_type])
+        return pa.struct([(each.name, _without_times(each.type)) for each in arrow_type])
     return arrow_type
-
-
-def _array(path: Path, name: str) -> list[Any] | None:
-    """The items of a file that is one JSON array; None when it does not start like one."""
-    with _after_mark(path) as file:
-        if file.read(1024).lstrip()[:1] != b"[":
-            return None
-    try:
-        items = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{name}, line {error.lineno}, column {error.colno}: broken JSON ({error.msg}). "
-            "Correct it there; the file must be one array of objects, or one object per line."
-        ) from error
-    if not items:
-        raise DataError(f"{name} is empty: its JSON array has no items.")
-    return list(items)
-
-
-def _lines(path: Path, name: str) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            text = line.strip()
-            if not text:
-                continue
-            try:
-                yield f"line {number}", json.loads(text, object_pairs_hook=_checked)
-            except (ValueError, RecursionError) as error:
-                at = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-                raise DataError(
-                    f"{name}, line {number}{at}: broken JSON ({reason}): {shown}\n"
-                    "Each line must be one whole object, such as "
-                    '{"text": "...", "label": "..."}.'
-                ) from error
-
-
-def _checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
-    return values
-
-
-def _explain(places: _Places, name: str) -> None:
-    """Raises `DataError` for the first place that does not fit those before it."""
-    seen: dict[str, tuple[str, str]] = {}
-    for place, item in places:
-        if not isinstance(item, dict):
-            raise DataError(
-                f"{name}, {place}: {_kind(item)} stands where an object was expected, such as "
-                '{"text": "...", "label": "..."}.'
-            )
-        for key, value in item.items():
-            if value is None:
-                continue
-            kind, first = seen.setdefault(key, (_kind(value), place))
-            if kind != _kind(value):
-                raise DataError(
-                    f"{name}, {place}, column {key!r}: {_kind(value)}, but {first} has {kind} "
-                    "there. Write all values of a column in one way."
-                )
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "an object" if isinstance(value, dict) else "null")
-
-
-def _json(file: DataFile, _options: Options, _bad: BadRows) -> Content:
-    table = read_json(file.path, file.name)
-    return Content(plain_batch(batch) for batch in table.to_batches())
-
-
-JSON = Format("JSON", (".json",), _json)
-JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"), _json)

@@ -1,0 +1,237 @@
+"""The encoding of text files: found out over the whole file, and read as UTF-8 whatever it is."""
+
+import codecs
+import io
+import logging
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from graft.data.data_file import DataFile
+from graft.errors import DataError
+
+UNDECODABLE = "\ufffd\U000f5bad"
+"""Stands for a byte that is not of the encoding, where such rows are set aside."""
+
+_log = logging.getLogger("graft.data")
+_BLOCK = 1 << 20
+_MARKS = [
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+]
+_WIDE = 4096
+# Bytes that Windows-1252 leaves undefined, and control characters that no text has.
+_NO_TEXT = [*range(9), *range(14, 27), *range(28, 32), 0x7F, 0x81, 0x8D, 0x8F, 0x90, 0x9D]
+_LETTERS = [*range(0x41, 0x5B), *range(0x61, 0x7B)]
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+# A sign such as the superscript three in a word: a letter there in other encodings.
+_SIGN_IN_WORD = re.compile(rb"[A-Za-z][\xa1-\xbf](?=[A-Za-z])")
+# Of western languages about one letter in twenty is beyond ASCII; of others, most are.
+_MOST_BEYOND_ASCII = 0.25
+_MOST_SIGNS = 0.1
+
+
+class _Unclear(Exception):
+    """No one encoding is clearly that of a file; why says the error before it."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file of text as UTF-8 bytes.
+
+    Attributes:
+        file: where it is.
+        encoding: what its bytes are.
+        mark: how many bytes at its start are a mark of the encoding.
+        keep_undecodable: whether `UNDECODABLE` stands for bytes that are not of the encoding;
+            otherwise reading them raises `DataError`.
+    """
+
+    file: DataFile
+    encoding: str = "utf-8"
+    mark: int = 0
+    keep_undecodable: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the content is UTF-8 already, so that it can be read as it is."""
+        return self.encoding == "utf-8" and not self.keep_undecodable
+
+    def open(self) -> BinaryIO:
+        """The content from its start as UTF-8, without a mark."""
+        stream = self.file.open()
+        stream.read(self.mark)
+        return stream if self.is_plain else io.BufferedReader(_Recoded(stream, self), _BLOCK)
+
+
+def text_of(file: DataFile, encoding: str | None, *, collect: bool = False) -> Text:
+    """A text file in the encoding given, else in the one found out over all its bytes.
+
+    It is UTF-8, or UTF-16 or -32 by mark or zero bytes; else Windows-1252 where all bytes speak for
+    it, of which a warning tells. With `collect`, single bytes that are not UTF-8 are kept as
+    `UNDECODABLE`. Raises `DataError` where no encoding is clear, naming line and byte.
+    """
+    start = _start(file)
+    mark, marked = next(((len(m), name) for m, name in _MARKS if start.startswith(m)), (0, None))
+    if encoding is not None:
+        name = _known(encoding)
+        if name == "utf-8" and (error := _first_error(file)):
+            if not collect:
+                raise error
+            return Text(file, "utf-8", mark, keep_undecodable=True)
+        same = marked is not None and _known(marked).split("-")[:2] == name.split("-")[:2]
+        return Text(file, marked or name, mark, collect) if same else Text(file, name, 0, collect)
+    found = marked or _wide(start)
+    if found is not None and found != "utf-8":
+        return Text(file, found, mark, collect)
+    error = _first_error(file)
+    if error is None:
+        return Text(file, "utf-8", mark)
+    try:
+        _check_windows_1252(file, mark)
+    except _Unclear:
+        if collect:
+            return Text(file, "utf-8", mark, keep_undecodable=True)
+        raise error from None
+    _log.warning(
+        "%s is not UTF-8 and was read as Windows-1252. Give encoding='windows-1252' to say that "
+        "this is right, or the encoding that it is in.",
+        file.name,
+    )
+    return Text(file, "windows-1252")
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of bytes in some encoding as one in UTF-8."""
+
+    def __init__(self, stream: BinaryIO, text: Text) -> None:
+        errors = "graft-undecodable" if text.keep_undecodable else "strict"
+        self._decoder = codecs.getincrementaldecoder(text.encoding)(errors)
+        self._stream = stream
+        self._text = text
+        self._ready = b""
+        self._lines = 0
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        while not self._ready and not self._ended:
+            block = self._stream.read(_BLOCK)
+            self._ended = not block
+            self._ready = self._decoded(block)
+            self._lines += self._ready.count(b"\n")
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+    def _decoded(self, block: bytes) -> bytes:
+        try:
+            return self._decoder.decode(block, final=not block).encode()
+        except UnicodeError as error:
+            start = getattr(error, "start", 0)
+            line = self._lines + block.count(b"\n", 0, start) + 1
+            raise DataError(
+                f"{self._text.file.name}, line {line} or near: the bytes there are not "
+                f"{self._text.encoding} ({error}). Give the encoding that the file is in: "
+                "encoding='...'."
+            ) from error
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if isinstance(error, UnicodeDecodeError):
+        return UNDECODABLE, error.end
+    raise error
+
+
+codecs.register_error("graft-undecodable", _replace)
+
+
+def _known(encoding: str) -> str:
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise DataError(
+            f"encoding={encoding!r} is not an encoding that Python knows. "
+            "Give one such as 'utf-8', 'utf-16', 'windows-1252' or 'latin-1'."
+        ) from error
+    return {"utf-8-sig": "utf-8", "utf_8_sig": "utf-8"}.get(name, name)
+
+
+def _start(file: DataFile) -> bytes:
+    with file.open() as stream:
+        return stream.read(_WIDE)
+
+
+def _wide(start: bytes) -> str | None:
+    """UTF-16 without a mark, as its zero bytes tell: ASCII has one in every two."""
+    content = np.frombuffer(start[: len(start) // 2 * 2], np.uint8).reshape(-1, 2)
+    if len(content) == 0:
+        return None
+    first, second = (content == 0).mean(axis=0)
+    if second > 0.4 and first < 0.05:
+        return "utf-16-le"
+    return "utf-16-be" if first > 0.4 and second < 0.05 else None
+
+
+def _first_error(file: DataFile) -> DataError | None:
+    """The error for the first byte that is not UTF-8; None where all are."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    read = lines = 0
+    with file.open() as stream:
+        while block := stream.read(_BLOCK):
+            before = decoder.getstate()[0]
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                content = before + block
+                line = lines + content.count(b"\n", 0, error.start) + 1
+                offset = read - len(before) + error.start
+                return _not_utf8(file, offset, line, content[error.start])
+            read += len(block)
+            lines += block.count(b"\n")
+    if rest := decoder.getstate()[0]:
+        return _not_utf8(file, read - len(rest), lines + 1, rest[0])
+    return None
+
+
+def _not_utf8(file: DataFile, offset: int, line: int, byte: int) -> DataError:
+    converted = f"{file.path.stem}-utf8{file.path.suffix}"
+    return DataError(
+        f"{file.name}, line {line}: byte 0x{byte:02x} at offset {offset} is not UTF-8, and it is "
+        "not clear what the file is instead. Give its encoding, such as encoding='windows-1252', "
+        f"or convert it: iconv -f WINDOWS-1252 -t UTF-8 '{file.path.name}' > '{converted}'"
+    )
+
+
+def _check_windows_1252(file: DataFile, mark: int) -> None:
+    """Raises `_Unclear` unless all bytes of a file speak for Windows-1252."""
+    counts = np.zeros(256, np.int64)
+    signs = 0
+    tail = b""
+    with file.open() as stream:
+        while block := stream.read(_BLOCK):
+            content = tail + block
+            counts += np.bincount(np.frombuffer(block, np.uint8), minlength=256)
+            if mark or _UTF8.search(content):
+                raise _Unclear
+            signs += len(_SIGN_IN_WORD.findall(content))
+            tail = content[-3:]
+    beyond = int(counts[0x80:].sum())
+    letters = beyond + int(counts[_LETTERS].sum())
+    cut_off = tail[-1:] >= b"\xc2" and beyond == 1
+    if counts[_NO_TEXT].any() or beyond > _MOST_BEYOND_ASCII * letters or cut_off:
+        raise _Unclear
+    if signs > _MOST_SIGNS * beyond:
+        raise _Unclear
