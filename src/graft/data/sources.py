@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from graft.data.archive import data_file, is_archive
-from graft.data.card import CARD, card_features, read_card
+from graft.data.card import CARD, card_features, card_of, read_card
 from graft.data.class_folders import class_streams
 from graft.data.data_file import DataFile, Options
+from graft.data.disk import files_on_disk
 from graft.data.features import Features
 from graft.data.folder_files import TEXTS, Files, archive_files, data_files, files_at
 from graft.data.memory import in_memory, is_columns, is_rows
@@ -135,10 +136,16 @@ def _plan_folder(folder: Path, name: str, config: str | None, options: Options) 
         splits = _parts_of_files(_pieces(found), options)
     elif chosen.get("data_files") is not None:
         splits = _parts_of_files(_pieces(find_splits(folder, chosen, name)), options)
+    elif (saved := files_on_disk(folder, name)) is not None:
+        splits = {
+            split: [DataFile.of(path, f"{name}/{path.relative_to(folder)}") for path in paths]
+            for split, paths in saved.items()
+        }
     else:
         base, where = base_of(folder, chosen, name)
         splits = _splits_of(data_files(base, where), where, options)
-    return Plan(name, splits, card_features(metadata, config_name), metadata)
+    declared = card_features(metadata, config_name)
+    return Plan(name, splits, declared, card_of(metadata, config_name))
 
 
 def _splits_of(files: Files, name: str, options: Options) -> dict[str, list[Piece]]:
