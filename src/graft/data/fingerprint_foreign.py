@@ -3,10 +3,12 @@
 None of them is imported here: who has an object has imported its library.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ from graft.data.fingerprint_walk import Writer
 _RANDOM = "Make it inside the function from a seed, so that every run draws the same numbers."
 # Where a tokenizer was loaded from, and what a call leaves behind in it.
 _NOT_OF_A_TOKENIZER = {"name_or_path", "init_kwargs", "init_inputs", "vocab_file", "_tokenizer"}
+_known_rules: "WeakKeyDictionary[Any, bytes]" = WeakKeyDictionary()
 _NOT_OF_A_CONFIG = {"_name_or_path", "_commit_hash", "transformers_version"}
 
 
@@ -100,8 +103,17 @@ def _write_polars(writer: Writer, frame: Any) -> None:
 
 
 def _write_graft_tokenizer(writer: Writer, tokenizer: Any) -> None:
-    writer.put("rules", _as_json(tokenizer._rules.spec))
+    writer.put("rules", _rules_digest(tokenizer._rules))
     writer.put("config", _as_json(tokenizer.config))
+
+
+def _rules_digest(rules: Any) -> bytes:
+    """The digest of a tokenizer's rules, which never change: vocabularies are large."""
+    found = _known_rules.get(rules)
+    if found is None:
+        found = hashlib.blake2b(_as_json(rules.spec), digest_size=16).digest()
+        _known_rules[rules] = found
+    return found
 
 
 def _as_json(value: Any) -> bytes:

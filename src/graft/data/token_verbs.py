@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pyarrow as pa
 
-import graft
 from graft.data.base import DatasetBase
 from graft.data.blocks import Blocks
 from graft.data.cache import EntryWriter, computed
 from graft.data.features import Features
 from graft.data.fingerprint import digest
+from graft.data.fingerprint_library import library_of
 from graft.data.names import INPUT_IDS
 from graft.data.roles import Roles
 from graft.data.rows import Rows
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from graft.text.truncation import Truncation
 
 _ROWS = "rows"
+# What else than options and rules decides the tokens. A new version of Graft counts too.
+_CODE_OF_TOKENS = ("graft.data.tokenize", "graft.data.align", "graft.data.spans")
 
 
 class _Made(NamedTuple):
@@ -122,7 +124,9 @@ class TokenVerbs(DatasetBase):
 
         def parts() -> dict[str, str]:
             options = {name: digest(value) for name, value in plan.options.items()}
-            return {"tokenizer": digest(tokenizer), "roles": digest(plan.roles), **options}
+            code = digest([library_of(module) for module in _CODE_OF_TOKENS])
+            fixed = {"tokenizer": digest(tokenizer), "roles": digest(plan.roles), "code": code}
+            return {**fixed, **options}
 
         made = _Made(plan.schema, plan.made, plan.roles)
         return self._streamed("tokenize", parts, made, batches, cache)
@@ -177,7 +181,8 @@ class TokenVerbs(DatasetBase):
             return cut(batch.column(0) for batch in self.batches(columns=[INPUT_IDS]))
 
         def parts() -> dict[str, str]:
-            return {name: digest(value) for name, value in plan.options.items()}
+            options = {name: digest(value) for name, value in plan.options.items()}
+            return {"code": digest(library_of(Blocks.__module__)), **options}
 
         return self._streamed("blocks", parts, made, batches, cache)
 
@@ -197,7 +202,7 @@ class TokenVerbs(DatasetBase):
                     table.write(batch)
 
         def every_part() -> dict[str, str]:
-            return {"input": self.fingerprint, "graft": graft.__version__, **parts()}
+            return {"input": self.fingerprint, **parts()}
 
         entry = computed(name, every_part, write, cache=cache)
         return type(self)(
