@@ -30,6 +30,8 @@ from graft.errors import DataError
 
 _INTEGER = r"^-?(0|[1-9]\d{0,17})$"
 _DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
+# What a column of text may be declared as: files hold it so, tables of ours as strings.
+_TEXTS = (Value("string"), Value("large_string"), Value("string_view"))
 # Roles are found out from so many rows at the most, taken from all over the splits.
 _SAMPLED_PIECES, _SAMPLED_ROWS = 50, 1000
 
@@ -137,7 +139,7 @@ class _Shaping:
                 split: _filled if self._has_nulls(split, name) else None
                 for split in self.raw.splits
             }
-            return Column(name, name, Value("string"), convert)
+            return Column(name, name, declared if declared in _TEXTS else Value("string"), convert)
         is_measure = isinstance(declared, Value) and declared.dtype.startswith("float")
         if class_label_in(declared) is not None or (name == self.roles.label and not is_measure):
             return self._encoded(name, declared)
