@@ -31,7 +31,7 @@ pytestmark = pytest.mark.data
         (
             "snips",
             {"train": 13084, "validation": 700, "test": 700},
-            ("text", None, "intent"),
+            ("text", None, "intent", "tokens", "tags"),
             7,
         ),
     ],

@@ -44,7 +44,7 @@ def test_roles_are_inferred(columns, roles):
 def test_tokens_become_a_text_column():
     tokens = [["add", "a", "song"], [], None, ["play"]]
     data = load_dataset(table(tokens=tokens, tags=[["O"]] * 4, intent=SHORT))["train"]
-    assert data.roles == Roles("text", None, "intent")
+    assert data.roles == Roles("text", None, "intent", "tokens")
     assert data["text"] == ["add a song", "", "", "play"]
     assert data["tokens"] == tokens
 

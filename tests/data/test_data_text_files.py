@@ -90,23 +90,23 @@ def test_encodings_are_found_out(write, caplog, suffix, encoding):
 
 
 def test_an_encoding_that_is_given_counts(write, caplog):
-    content = "text,label\nПривет мир,x\n".encode("windows-1251")
+    content = "text,label\nДолгий день,x\n".encode("windows-1251")
     path = write("a.csv", content)
-    with pytest.raises(DataError, match=r"line 2: byte 0xcf at offset 11 is not UTF-8.*encoding="):
+    with pytest.raises(DataError, match=r"line 2: byte 0xc4 at offset 11 is not UTF-8.*encoding="):
         load_dataset(path)
     with caplog.at_level(logging.WARNING, "graft.data"):
         data = load_dataset(path, split="train", encoding="windows-1251")
-    assert data["text"] == ["Привет мир"]
+    assert data["text"] == ["Долгий день"]
     assert not caplog.records
     with pytest.raises(DataError, match="'klingon' is not an encoding"):
         load_dataset(path, encoding="klingon")
-    with pytest.raises(DataError, match="line 2: byte 0xcf at offset 11 is not UTF-8"):
+    with pytest.raises(DataError, match="line 2: byte 0xc4 at offset 11 is not UTF-8"):
         load_dataset(path, encoding="utf-8")
 
 
 def test_windows_1252_marks_are_read(write):
-    path = write("a.csv", "text,label\n“so” – it’s 5 €,x\nplain,y\n".encode("windows-1252"))
-    assert load_dataset(path, split="train")["text"] == ["“so” – it’s 5 €", "plain"]
+    path = write("a.csv", "text,label\n“so” it is 5 €…,x\nplain,y\n".encode("windows-1252"))
+    assert load_dataset(path, split="train")["text"] == ["“so” it is 5 €…", "plain"]
 
 
 def test_a_wrong_byte_far_into_a_file_is_placed_exactly(write):

@@ -11,7 +11,7 @@ CARD = "README.md"
 DEFAULT = "default"
 """The name of the configuration that is meant where none is named."""
 
-_ROLES = ("text", "text_pair", "label")
+_ROLES = ("text", "text_pair", "label", "tokens", "tags", "answers", "target")
 
 
 def read_card(folder: Path, name: str) -> dict[str, Any]:

@@ -183,14 +183,8 @@ class DatasetDict(dict[str, "Dataset"]):
         """
         old = self.roles
         first = next(iter(self.values()))
-        roles = infer_roles(
-            first.table,
-            first.features,
-            where=self.source,
-            text=text or old.text,
-            text_pair=text_pair or old.text_pair,
-            label=label or old.label,
-        )
+        given = {**old.given(), **Roles(text, text_pair, label).given()}
+        roles = infer_roles(first.table, first.features, where=self.source, **given)
         new = self
         if label is not None and class_label_in(self.features[label]) is None:
             new = self.class_encode(label)

@@ -2,10 +2,13 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from graft.data.cache import Step, cached
+from graft.data.cache_files import EntryWriter
 from graft.data.encoding import Text
+from graft.data.fingerprint_files import file_digest
 from graft.data.json_stream import JsonStream
 from graft.errors import DataError
 
@@ -35,8 +38,28 @@ def layout_of(text: Text, field: str | None) -> Layout:
 
     Raises `DataError` where there are none, or where it is not clear which are meant.
     """
-    if field is None and _has_lines(text):
-        return Layout("lines")
+    if field is None:
+        start = _start(text)
+        if start.startswith(b"["):
+            return Layout("array")
+        if _has_lines(start):
+            return Layout("lines")
+    # A document is to be walked through to its end, which is done once.
+    parts = {
+        "file": file_digest(text.file.path),
+        "member": text.file.member or "",
+        "encoding": text.encoding,
+        "field": field or "",
+    }
+
+    def write(writer: EntryWriter) -> None:
+        writer.metadata.update(asdict(_found(text, field)))
+
+    about = cached(Step("layout of JSON", parts), write).metadata
+    return Layout(about["kind"], tuple(about["path"]), tuple(about["splits"]))
+
+
+def _found(text: Text, field: str | None) -> Layout:
     path = tuple(field.split(".")) if field else ()
     with JsonStream(text) as stream:
         _descend(stream, text, path)
@@ -131,19 +154,21 @@ def _no_such_key(text: Text, path: tuple[str, ...], there: list[str]) -> DataErr
     )
 
 
-def _has_lines(text: Text) -> bool:
-    """Whether the file holds an object on each line; told by the first line with content."""
+def _start(text: Text) -> bytes:
     with text.open() as stream:
-        start = stream.read(_FIRST).lstrip()
+        return stream.read(_FIRST).lstrip()
+
+
+def _has_lines(start: bytes) -> bool:
+    """Whether a file that starts so holds an object on each line."""
     if not start.startswith(b"{"):
-        return not start.startswith(b"[")
-    line, newline, rest = start.partition(b"\n")
+        return True
+    line, _, rest = start.partition(b"\n")
     try:
         first = json.loads(line)
     except ValueError:
         # Broken, or the start of a document that goes on below.
         return bool(rest.lstrip().startswith(b"{"))
-    del newline
     if rest.strip():
         return True
     return not any(

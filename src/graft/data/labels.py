@@ -20,6 +20,7 @@ from graft.errors import DataError
 Where = Callable[[str, int], str]
 """Names a row for an error: (split, row from 0) -> "test.csv, row 18"."""
 
+_WORD = re.compile(r"[-_. ]")
 _WHOLE_NUMBER = re.compile(r"-?\d+")
 _DECIMAL_PATTERN = r"^-?\d*\.?\d+$"
 # Decimal fractions with more values than this are measurements, not names of classes.
@@ -34,9 +35,10 @@ def encode_labels(
 
     `splits` holds strings, numbers, booleans, or lists of those, of one type. With a `declared`
     class label (from a card or a Parquet schema) its names count, and -1 is a missing label.
-    Without one, the classes are those of the split "train" (of all splits, where there is none),
-    sorted; numbers keep their written form as names. Empty strings, and -1 in a split that holds
-    nothing else, are missing labels. Decimal fractions are no classes: they become float64.
+    Without one, the classes are those of the split "train" and of others named so, such as
+    "oos_train" (of all splits, where there is none), sorted; numbers keep their written form as
+    names. Empty strings, and -1 in a split that holds nothing else, are missing labels. Decimal
+    fractions are no classes: they become float64.
 
     Returns int64 columns (lists of int64 for several labels a row), in which a missing label is
     null, and their feature.
@@ -171,7 +173,8 @@ def _names_in(texts: Mapping[str, pa.ChunkedArray]) -> list[str]:
     distinct = {
         name: set(pc.unique(column.drop_null()).to_pylist()) for name, column in texts.items()
     }
-    names: set[str] = distinct.get("train") or set().union(*distinct.values())
+    training = [found for name, found in distinct.items() if "train" in _WORD.split(name)]
+    names: set[str] = set().union(*training) or set().union(*distinct.values())
     if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)

@@ -11,6 +11,7 @@ from graft.data.bad_rows import OnBadRows
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.loading import Loaded, load
 from graft.data.raw import told_rows
+from graft.data.roles import Roles
 from graft.data.show import counted
 from graft.data.sources import Plan, Source, plan
 from graft.errors import DataError
@@ -28,6 +29,10 @@ def load_dataset(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    tokens: str | None = None,
+    tags: str | None = None,
+    answers: str | None = None,
+    target: str | None = None,
     revision: str | None = None,
     config: str | None = None,
     on_bad_rows: OnBadRows = "raise",
@@ -44,6 +49,10 @@ def load_dataset(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    tokens: str | None = None,
+    tags: str | None = None,
+    answers: str | None = None,
+    target: str | None = None,
     revision: str | None = None,
     config: str | None = None,
     on_bad_rows: OnBadRows = "raise",
@@ -59,6 +68,10 @@ def load_dataset(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    tokens: str | None = None,
+    tags: str | None = None,
+    answers: str | None = None,
+    target: str | None = None,
     revision: str | None = None,
     config: str | None = None,
     on_bad_rows: OnBadRows = "raise",
@@ -78,6 +91,10 @@ def load_dataset(
         text: the column of texts; inferred when None. Lists of tokens are joined by spaces.
         text_pair: the column of second texts, for pairs; inferred when None.
         label: the column of labels, which becomes class labels; inferred when None.
+        tokens: the column of words, a list a row; inferred when None, as are those that follow.
+        tags: the column of the words' tags, which become classes.
+        answers: the column of answers that stand in `text_pair`.
+        target: the column of texts to write, such as summaries.
         revision: branch, tag or commit of a repository on the hub.
         config: one of the configurations that the card (README.md) lists.
         on_bad_rows: "raise" stops at a row that cannot be read; "collect" sets such rows aside and
@@ -99,8 +116,7 @@ def load_dataset(
     if on_bad_rows not in _BAD_ROWS:
         raise DataError(f"on_bad_rows={on_bad_rows!r} is not known. Use 'raise' or 'collect'.")
     planned = plan(source, revision, config, options)
-    roles = {"text": text, "text_pair": text_pair, "label": label}
-    given = {role: column for role, column in roles.items() if column is not None}
+    given = Roles(text, text_pair, label, tokens, tags, answers, target).given()
     loaded = load(planned, given, options, collect=on_bad_rows == "collect", cache=cache)
     data = DatasetDict(loaded.splits, source=planned.name, metadata=planned.metadata)
     _report(planned, loaded)

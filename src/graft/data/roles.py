@@ -7,7 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.features import ClassLabel, Features
+from graft.data.role_finder import (
+    find_answers,
+    find_tags,
+    find_target,
+    find_tokens,
+    is_list,
+    is_text,
+    is_tokens,
+)
 from graft.errors import DataError
+
+__all__ = ["Roles", "columns_of", "infer_roles", "is_list", "is_text", "is_tokens"]
 
 _PAIRS = [
     ("premise", "hypothesis"),
@@ -36,7 +47,7 @@ _LABEL_NAMES = [
     "class category categories intent intents target sentiment topic topics emotion emotions "
     "coarse_label fine_label gold_label class_label rating stars y",
 ]
-_TOKEN_NAMES = ("tokens", "words")
+_TOKEN_NAMES = ("tokens", "words", "form")
 # Longer than this on average, a column holds texts of its own (a summary), not names of classes.
 _LONGEST_MEAN_LABEL = 80
 # A column with more values than this, and in most rows another one, is no label either.
@@ -92,6 +103,10 @@ def infer_roles(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    tokens: str | None = None,
+    tags: str | None = None,
+    answers: str | None = None,
+    target: str | None = None,
 ) -> Roles:
     """The roles of the columns of `table`: those given, and the others from names and content.
 
@@ -100,37 +115,28 @@ def infer_roles(
     several columns could be the text or the label: the message lists them.
     """
     given = {"text": text, "text_pair": text_pair, "label": label}
-    for role, column in given.items():
+    others = {"tokens": tokens, "tags": tags, "answers": answers, "target": target}
+    for role, column in {**given, **others}.items():
         if column is not None:
             _check_given(table, role, column, where)
     taken = {column for column in given.values() if column is not None}
     if len(taken) < sum(column is not None for column in given.values()):
         raise DataError("text, text_pair and label must be three different columns.")
 
-    if text is None or text_pair is None:
+    answers = answers or find_answers(table)
+    tokens = tokens or find_tokens(table)
+    tags = tags or (tokens and find_tags(table, tokens))
+    if target is None and text_pair is None and (found := find_target(table, text)):
+        text, target = found
+    if target is None and (text is None or text_pair is None):
         text, text_pair = _infer_pair(table, text, text_pair, taken)
     if label is None:
-        label = _label_by_name(table, features, {text, text_pair}, where)
+        label = _label_by_name(table, features, {text, text_pair, tags, target}, where)
     if text is None:
-        text = _infer_text(table, {text_pair, label}, where)
-    if label is None:
-        label = _label_by_content(table, {text, text_pair}, where)
-    return Roles(text, text_pair, label)
-
-
-def is_text(arrow_type: pa.DataType) -> bool:
-    """Whether a column of this type holds strings."""
-    return bool(pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type))
-
-
-def is_list(arrow_type: pa.DataType) -> bool:
-    """Whether a column of this type holds a list per row."""
-    return bool(pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type))
-
-
-def is_tokens(arrow_type: pa.DataType) -> bool:
-    """Whether a column of this type holds a list of strings per row."""
-    return is_list(arrow_type) and is_text(arrow_type.value_type)
+        text = _infer_text(table, {text_pair, label, target}, where)
+    if label is None and answers is None and target is None:
+        label = _label_by_content(table, {text, text_pair, tags}, where)
+    return Roles(text, text_pair, label, tokens, tags, answers, target)
 
 
 def columns_of(table: pa.Table | pa.Schema) -> str:
@@ -146,6 +152,9 @@ def _check_given(table: pa.Table, role: str, column: str, where: str) -> None:
             f"Its columns are: {columns_of(table)}."
         )
     arrow_type = table.schema.field(column).type
+    if role in ("tokens", "tags", "answers", "target"):
+        _check_kind(role, column, arrow_type, where)
+        return
     readable = pa.types.is_null(arrow_type) or is_text(arrow_type)
     if role != "label" and not (readable or is_tokens(arrow_type)):
         raise DataError(
@@ -156,6 +165,23 @@ def _check_given(table: pa.Table, role: str, column: str, where: str) -> None:
         raise DataError(
             f"{where}, column {column!r}: labels were expected (label={column!r}), but it holds "
             f"{arrow_type}. Labels are strings, whole numbers, true/false, or lists of those."
+        )
+
+
+def _check_kind(role: str, column: str, arrow_type: pa.DataType, where: str) -> None:
+    fit, wanted = {
+        "tokens": (is_tokens(arrow_type), "lists of words"),
+        "tags": (is_list(arrow_type), "a list of tags a row"),
+        "answers": (
+            pa.types.is_struct(arrow_type) or is_list(arrow_type),
+            "records of text and answer_start",
+        ),
+        "target": (is_text(arrow_type) or is_tokens(arrow_type), "texts, or lists of them"),
+    }[role]
+    if not fit and not pa.types.is_null(arrow_type):
+        raise DataError(
+            f"{where}, column {column!r}: {wanted} were expected ({role}={column!r}), but it holds "
+            f"{arrow_type}."
         )
 
 
