@@ -5,7 +5,7 @@ stand within a folder per split, or have one within (`train/pos/0001.txt`, `pos/
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from graft.data.fingerprint import digest
 from graft.data.fingerprint_files import file_digest
 from graft.data.folder_files import Files, natural, stem
 from graft.data.raw import Stream
+from graft.data.splits import SPLIT_WORDS, unsharded
 from graft.data.text_file import read_text
 
 _log = logging.getLogger("graft.data")
@@ -29,14 +30,11 @@ _SHOWN = 3
 _Classes = dict[str, dict[str | None, list[DataFile]]]
 
 
-def class_streams(
-    files: Files, split_words: Mapping[str, str], where: str, options: Options
-) -> dict[str, Stream] | None:
+def class_streams(files: Files, where: str, options: Options) -> dict[str, Stream] | None:
     """The splits of texts with their labels, where folders or files are named by classes.
 
     Args:
         files: files of plain text by their paths within the data set.
-        split_words: names of folders and files that mean a split -> that split.
         where: how errors name the data set.
         options: those of `read_text`; a folder per class is read by="document" where `by` is not
             given.
@@ -46,25 +44,25 @@ def class_streams(
         Texts in a folder "unsup" (or "unlabeled") are the split "unsupervised", without labels.
     """
     files = {at: files[at] for at in sorted(files, key=natural)}
-    by_folder = _by_folder(files, split_words, where)
+    by_folder = _by_folder(files, where)
     if by_folder:
         return _streams(by_folder, where, {"by": "document", **options})
-    by_file = _by_file(files, split_words)
+    by_file = _by_file(files)
     return _streams(by_file, where, options) if by_file else None
 
 
-def _by_folder(files: Files, split_words: Mapping[str, str], where: str) -> _Classes:
+def _by_folder(files: Files, where: str) -> _Classes:
     found: _Classes = {}
     loose = []
     for path, file in files.items():
-        split, folders = _split_of(path.parts[:-1], split_words)
+        split, folders = _split_of(path.parts[:-1])
         if not folders:
             loose.append(path)
         elif folders[-1].lower() in _UNLABELLED:
             found.setdefault(_UNSUPERVISED, {}).setdefault(None, []).append(file)
         else:
             found.setdefault(split, {}).setdefault("/".join(folders), []).append(file)
-    if len(_names(found)) < 2 or any(_means_split(stem(path), split_words) for path in loose):
+    if len(_names(found)) < 2 or any(_means_split(stem(path)) for path in loose):
         return {}
     if loose:
         shown = ", ".join(map(str, loose[:_SHOWN])) + (", ..." if len(loose) > _SHOWN else "")
@@ -72,30 +70,30 @@ def _by_folder(files: Files, split_words: Mapping[str, str], where: str) -> _Cla
     return found
 
 
-def _by_file(files: Files, split_words: Mapping[str, str]) -> _Classes:
+def _by_file(files: Files) -> _Classes:
     found: _Classes = {}
     for path, file in files.items():
-        split, folders = _split_of(path.parts[:-1], split_words)
-        if folders or _means_split(stem(path), split_words):
+        split, folders = _split_of(path.parts[:-1])
+        if folders or _means_split(stem(path)):
             return {}
-        found.setdefault(split, {}).setdefault(stem(path), []).append(file)
+        found.setdefault(split, {}).setdefault(unsharded(stem(path)), []).append(file)
     return found if len(_names(found)) > 1 else {}
 
 
-def _split_of(folders: tuple[str, ...], split_words: Mapping[str, str]) -> tuple[str, list[str]]:
+def _split_of(folders: tuple[str, ...]) -> tuple[str, list[str]]:
     """The split that a folder means ("train" where none does), and the other folders."""
     split, others = "train", []
     for folder in folders:
-        if folder.lower() in split_words:
-            split = split_words[folder.lower()]
+        if folder.lower() in SPLIT_WORDS:
+            split = SPLIT_WORDS[folder.lower()]
         elif folder.lower() != "data":
             others.append(folder)
     return split, others
 
 
-def _means_split(name: str, split_words: Mapping[str, str]) -> bool:
+def _means_split(name: str) -> bool:
     words = "".join(mark if mark.isalpha() else " " for mark in name.lower()).split()
-    return not words or words[0] in split_words or words[-1] in split_words
+    return not words or words[0] in SPLIT_WORDS or words[-1] in SPLIT_WORDS
 
 
 def _names(found: _Classes) -> list[str]:

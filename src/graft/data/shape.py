@@ -146,7 +146,7 @@ class _Shaping:
         if name == self.roles.tags and is_tokens(stored):
             names = distinct_names(self._splits(name), self._where(name))
             return self._encoded(name, Sequence(tag_classes(names)))
-        if self.untyped:
+        if self.untyped and is_text(stored):
             return self._numbers(name, declared)
         return self._declared(name, declared, stored)
 

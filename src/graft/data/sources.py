@@ -18,7 +18,6 @@ from graft.data.raw import Piece
 from graft.data.readers import FORMATS, format_of, is_data_file, reads
 from graft.data.repository import fetched, hub_address, is_hub_address, pattern_of
 from graft.data.splits import (
-    SPLIT_WORDS,
     base_of,
     choose_config,
     find_splits,
@@ -151,7 +150,7 @@ def _plan_folder(folder: Path, name: str, config: str | None, options: Options) 
 def _splits_of(files: Files, name: str, options: Options) -> dict[str, list[Piece]]:
     """The splits that files make up by their names, labelled by folders where those are classes."""
     if all(file.suffix in TEXTS for file in files.values()):
-        streams = class_streams(files, SPLIT_WORDS, name, options)
+        streams = class_streams(files, name, options)
         if streams is not None:
             return ranked({split: [stream] for split, stream in streams.items()})
     return _parts_of_files(_pieces(splits_by_name(files, name)), options)

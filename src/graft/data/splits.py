@@ -149,12 +149,8 @@ def _parse(at: PurePosixPath) -> _Name:
         word = at.parts[depth - 1].lower()
         if word in SPLIT_WORDS:
             return _Name(SPLIT_WORDS[word], word, True, "/".join(at.parts[:depth]) + "/")
-    whole = stem(at)
-    suffixes = at.name[len(whole) :].lower()
-    shard = _SHARD.sub("", whole)
-    numbered = _NUMBERED.sub("", whole)
-    if numbered.lower() in _SHARD_WORDS:
-        shard = numbered
+    shard = unsharded(stem(at))
+    suffixes = at.name[len(stem(at)) :].lower()
     group = (at.parent / shard).as_posix() + suffixes
     own = _as_name(shard)
     if shard.lower() in SPLIT_WORDS:
@@ -167,6 +163,12 @@ def _parse(at: PurePosixPath) -> _Name:
         if word in SPLIT_WORDS:
             return _Name(SPLIT_WORDS[word], own, False, group)
     return _Name(own or "train", own or "train", True, group)
+
+
+def unsharded(name: str) -> str:
+    """The name of the file that one of this name is a shard of: `a` for `a-00000-of-00002`."""
+    numbered = _NUMBERED.sub("", name)
+    return numbered if numbered.lower() in _SHARD_WORDS else _SHARD.sub("", name)
 
 
 def _as_name(text: str) -> str:
