@@ -395,6 +395,11 @@ def test_rows_that_are_not_tokenized() -> None:
         BatchLoader(rows, batch_size=2)
 
 
+def test_rows_without_tokens() -> None:
+    with pytest.raises(DataError, match=r"2 rows have no tokens.*first is row 1"):
+        BatchLoader(rows_of_lengths([3, 0, 1, 0]), batch_size=2)
+
+
 def test_no_rows() -> None:
     empty = Dataset(pa.table({"input_ids": pa.array([], pa.list_(pa.int32()))}), roles=Roles())
     assert list(BatchLoader(empty, batch_size=2)) == []

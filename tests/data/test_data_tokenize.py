@@ -285,19 +285,37 @@ class TestWords:
         rest = [each for place, each in enumerate(found["labels"][0]) if place not in first]
         assert set(rest) <= {-100}
 
-    def test_real_tags(self, real_data: Path, base: Path, tokenizer: Tokenizer) -> None:
-        """Every tag of WNUT-17 reaches a token: none is lost, none comes twice."""
+    def test_real_words_are_those_of_the_peer(self, real_data: Path, minilm: Path) -> None:
+        """Ids, words and tags of WNUT-17, as `transformers` has them for words given apart."""
+        from transformers import AutoTokenizer
+
         rows = load_dataset(real_data / "wnut17")["validation"]
-        if rows.roles.tags is None:
-            pytest.skip("these files are not read as words and tags")
-        found = rows.tokenize(tokenizer)
-        told = [[each for each in row if each != -100] for row in found["labels"]]
-        words = rows["tokens"]
-        wanted = [
-            [tag for tag, word in zip(tags, row, strict=True) if tokenizer(word).ids[1:-1]]
-            for tags, row in zip(rows[rows.roles.tags], words, strict=True)
-        ]
-        assert told == wanted
+        found = rows.tokenize(Tokenizer.from_pretrained(minilm), max_length=24, spans=True)
+        theirs = AutoTokenizer.from_pretrained(minilm)(
+            rows["tokens"], is_split_into_words=True, truncation=True, max_length=24
+        )
+        assert ids(found) == theirs["input_ids"]
+        for row, tags in enumerate(rows["ner_tags"]):
+            words = [-1 if word is None else word for word in theirs.word_ids(row)]
+            assert found[row]["word_ids"] == words
+            before = [-1, *words[:-1]]
+            wanted = [
+                tags[word] if word >= 0 and word != last else -100
+                for word, last in zip(words, before, strict=True)
+            ]
+            assert found[row]["labels"] == wanted
+
+    def test_every_real_tag_reaches_one_token(self, real_data: Path, minilm: Path) -> None:
+        """In all windows together, each word of UD English is tagged once."""
+        rows = load_dataset(real_data / "ud-ewt")["test"]
+        found = rows.tokenize(Tokenizer.from_pretrained(minilm), max_length=20, stride=0)
+        sources = source_rows(found)
+        labels = found.column("labels").combine_chunks()
+        told = labels.flatten().to_numpy()
+        owners = np.repeat(sources, labels.value_lengths().to_numpy())
+        wanted = rows.column("upos").combine_chunks()
+        for row in range(0, len(rows), 7):
+            assert told[(owners == row) & (told >= 0)].tolist() == wanted[row].as_py()
 
 
 class TestSpans:

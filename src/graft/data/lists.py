@@ -30,7 +30,15 @@ def list_parts(array: pa.Array) -> tuple[Numbers, Numbers]:
 
 
 def lists_of(offsets: Numbers, values: Numbers) -> pa.ListArray:
-    """A list array over numpy's memory: `list<number>[len(offsets) - 1]`."""
+    """A list array over numpy's memory: `list<number>[len(offsets) - 1]`.
+
+    Raises `DataError` where the offsets go beyond what a list array can count.
+    """
+    if len(offsets) and int(offsets[-1]) >= 2**31:
+        raise DataError(
+            f"{int(offsets[-1]):,} numbers are too many for one part of a column of lists: read "
+            "it in smaller parts (Dataset.batches)."
+        )
     return pa.ListArray.from_arrays(
         pa.array(offsets.astype(np.int32, copy=False)), pa.array(values)
     )

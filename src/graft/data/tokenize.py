@@ -24,7 +24,7 @@ from graft.text.encoding import TokenBatch
 from graft.text.tokenizer import Tokenizer
 from graft.text.truncation import Truncation
 
-ROWS_AT_A_TIME = 2000
+ROWS_AT_A_TIME = 5000
 # A batch of longer texts is tokenized in parts, so that its tokens do not fill the memory.
 _BYTES_AT_A_TIME = 8 << 20
 

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from graft.data.batches import TokenizedRows
 from graft.data.lists import ListColumn
 from graft.data.names import INPUT_IDS, LABELS, TYPE_IDS
 from graft.data.targets import targets_of
 from graft.data.token_plan import check_tokenized
+from graft.errors import DataError
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
@@ -21,8 +24,8 @@ def tokenized_rows(dataset: "Dataset", targets: str | None = None) -> TokenizedR
             or else the label, where there is one.
 
     Raises:
-        DataError: It is not tokenized, a column is not there or holds something else, or labels
-            are missing.
+        DataError: It is not tokenized, a column is not there or holds something else, labels are
+            missing, or a row has no tokens.
     """
     check_tokenized(dataset)
     rows = dataset.rows
@@ -32,6 +35,7 @@ def tokenized_rows(dataset: "Dataset", targets: str | None = None) -> TokenizedR
         return ListColumn(table.column(name), _told(dataset, name), order)
 
     ids = lists(INPUT_IDS)
+    _check_filled(ids, dataset)
     type_ids = lists(TYPE_IDS) if TYPE_IDS in dataset.column_names else None
     name = targets or _target_column(dataset)
     if name is None:
@@ -47,6 +51,16 @@ def tokenized_rows(dataset: "Dataset", targets: str | None = None) -> TokenizedR
         of_rows=name == dataset.roles.label,
     )
     return TokenizedRows(ids, type_ids, found)
+
+
+def _check_filled(ids: ListColumn, dataset: "Dataset") -> None:
+    empty = np.flatnonzero(ids.lengths == 0)
+    if len(empty):
+        raise DataError(
+            f"{dataset.source}: {len(empty)} rows have no tokens, which no model can read; the "
+            f"first is row {empty[0]}. Remove them (select, filter), or tokenize with special "
+            "tokens."
+        )
 
 
 def _target_column(dataset: "Dataset") -> str | None:
