@@ -1,18 +1,21 @@
 """Data sets on a real Hub: pushed, found under their id by Graft and by `datasets`."""
 
+import gzip
 import itertools
 import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import pyarrow as pa
 import pytest
-from huggingface_hub import HfApi, constants
+from huggingface_hub import CommitOperationAdd, HfApi, constants
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
 from graft.data.load import load_dataset
 from graft.errors import DataError, HubError
+from graft.hub.client import push_folder
 
 _numbers = itertools.count()
 TABLE = pa.table({"text": ["a", "b", "c", "d"], "label": ["no", "yes", "no", "yes"]})
@@ -105,3 +108,148 @@ def test_a_folder_of_that_name_wins(repo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     load_dataset(TABLE.slice(0, 3)).save(repo)
     assert len(load_dataset(repo, split="train")) == 3
+
+
+@pytest.fixture
+def files(repo, hub):
+    """Uploads files to the repository, by their paths in it; returns the commit's id."""
+    api = HfApi(endpoint=hub.url)
+    api.create_repo(repo, repo_type="dataset")
+
+    def upload(contents: dict[str, str]) -> str:
+        operations = [
+            CommitOperationAdd(path_in_repo=path, path_or_fileobj=content.encode())
+            for path, content in contents.items()
+        ]
+        done = api.create_commit(repo, operations, commit_message="Files", repo_type="dataset")
+        return str(done.oid)
+
+    return upload
+
+
+def csv(word, rows=2):
+    return "text,label\n" + "".join(f"{word} {n},{'xy'[n % 2]}\n" for n in range(rows))
+
+
+def downloaded(home):
+    """The names of the files in the user's cache."""
+    return sorted(path.name for path in home.rglob("snapshots/*/**/*") if path.is_file())
+
+
+CONFIGS = """---
+configs:
+- config_name: en
+  data_files:
+  - split: train
+    path: en/train-*.csv
+  - split: test
+    path: en/test.csv
+- config_name: de
+  data_dir: de
+dataset_info:
+- config_name: en
+  features:
+  - name: text
+    dtype: string
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': x
+          '1': y
+          '2': z
+---
+"""
+
+
+@pytest.fixture
+def languages(files, repo):
+    files(
+        {
+            "README.md": CONFIGS,
+            "en/train-1.csv": csv("one"),
+            "en/train-2.csv": csv("two"),
+            "en/test.csv": csv("test"),
+            "de/train.csv": csv("eins"),
+            "de/test.csv": csv("probe"),
+        }
+    )
+    return repo
+
+
+def test_only_the_files_of_the_configuration_are_downloaded(languages, tmp_path):
+    data = load_dataset(languages, config="en")
+    assert {split: len(rows) for split, rows in data.items()} == {"train": 4, "test": 2}
+    assert data.label_names == ["x", "y", "z"]
+    names = ["README.md", "test.csv", "train-1.csv", "train-2.csv"]
+    assert downloaded(tmp_path / "home") == names
+    other = load_dataset(languages, config="de")
+    assert other["train"]["text"] == ["eins 0", "eins 1"]
+    assert other.label_names == ["x", "y"]
+    with pytest.raises(DataError, match="several configurations: en, de"):
+        load_dataset(languages)
+
+
+@pytest.mark.parametrize(
+    ("data_files", "rows"),
+    [
+        ("en/train-1.csv", {"train": ["one 0", "one 1"]}),
+        (["en/train-1.csv", "en/train-2.csv"], {"train": ["one 0", "one 1", "two 0", "two 1"]}),
+        ("**/train-2.csv", {"train": ["two 0", "two 1"]}),
+        (
+            {"a": "en/test.csv", "b": ["de/t*n.csv"]},
+            {"a": ["test 0", "test 1"], "b": ["eins 0", "eins 1"]},
+        ),
+    ],
+)
+def test_data_files_name_what_is_wanted(languages, tmp_path, data_files, rows):
+    data = load_dataset(languages, data_files=data_files)
+    assert {split: own["text"] for split, own in data.items()} == rows
+    assert len(downloaded(tmp_path / "home")) == 1 + sum(map(len, rows.values())) // 2
+
+
+def test_addresses_of_files(languages, files, hub):
+    root = f"hf://datasets/{languages}"
+    assert load_dataset(f"{root}/de/train.csv")["train"]["text"] == ["eins 0", "eins 1"]
+    assert list(load_dataset(f"{root}/de")) == ["train", "test"]
+    pattern = load_dataset(f"{root}/en/train-*.csv")
+    assert pattern["train"]["text"] == ["one 0", "one 1", "two 0", "two 1"]
+    assert pattern.source == f"{root}/en/train-*.csv"
+    before = HfApi(endpoint=hub.url).list_repo_commits(languages, repo_type="dataset")[0]
+    files({"de/train.csv": csv("zwei")})
+    assert load_dataset(f"{root}@main/de/train.csv")["train"]["text"] == ["zwei 0", "zwei 1"]
+    old = f"{root}@{before.commit_id}/de/train.csv"
+    assert load_dataset(old)["train"]["text"] == ["eins 0", "eins 1"]
+    assert load_dataset(root, config="de")["train"]["text"] == ["zwei 0", "zwei 1"]
+
+
+def test_addresses_that_name_nothing(languages):
+    with pytest.raises(DataError, match=r"names the data file 'de/gone\.csv', but no file matches"):
+        load_dataset(f"hf://datasets/{languages}/de/gone.csv")
+    with pytest.raises(HubError):
+        load_dataset(f"hf://datasets/{languages}@gone/de/train.csv")
+    with pytest.raises(HubError):
+        load_dataset(f"hf://datasets/{languages}-gone/de/train.csv")
+    for address in ("hf://models/a/b", "hf://datasets/a", "hf://datasets/"):
+        with pytest.raises(DataError, match="hf://datasets/owner/name"):
+            load_dataset(address)
+
+
+def test_what_was_downloaded_is_loaded_without_a_hub(languages, monkeypatch):
+    online = load_dataset(languages, config="en")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load_dataset(languages, config="en")["train"]["text"] == online["train"]["text"]
+
+
+def test_archives_and_compressed_files_in_a_repository(repo, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "train.zip", "w") as archive:
+        archive.writestr("one.csv", csv("zip"))
+    (folder / "test.csv.gz").write_bytes(gzip.compress(csv("gz").encode()))
+    push_folder(folder, repo, repo_type="dataset", message="Compressed")
+    data = load_dataset(repo)
+    assert {split: rows["text"][0] for split, rows in data.items()} == {
+        "train": "zip 0",
+        "test": "gz 0",
+    }

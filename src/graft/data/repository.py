@@ -1,7 +1,6 @@
 """Data sets in repositories of a hub: by their ids, and by addresses of files in them (`hf://`)."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -74,8 +73,8 @@ def pattern_of(path: str) -> str | None:
 
 def fetched(
     repo_id: str, revision: str | None, config: str | None, data_files: Any
-) -> tuple[Path, Mapping[str, Any]]:
-    """The folder in the hub's cache with the files that are needed, and the card's header.
+) -> Path:
+    """The folder in the hub's cache with the files that are needed.
 
     Only the card and then the files of the configuration, or those that `data_files` names, are
     downloaded, both of one commit. Raises `HubError` and `CardError`, and `DataError` for a
@@ -89,8 +88,7 @@ def fetched(
     patterns = [CARD, *_wanted(base, listed)]
     if folder.parent.name == "snapshots":  # a commit's folder in the cache, not one of the user's
         revision = folder.name
-    folder = local_folder(repo_id, repo_type="dataset", revision=revision, patterns=patterns)
-    return folder, metadata
+    return local_folder(repo_id, repo_type="dataset", revision=revision, patterns=patterns)
 
 
 def _wanted(base: str, listed: Any) -> list[str]:

@@ -120,15 +120,15 @@ def _plan_path(
 def _plan_repository(
     repo_id: str, revision: str | None, name: str, config: str | None, options: Options
 ) -> Plan:
-    folder, _ = fetched(repo_id, revision, config, options.get("data_files"))
+    folder = fetched(repo_id, revision, config, options.get("data_files"))
     return _plan_folder(folder, name, config, options)
 
 
 def _plan_folder(folder: Path, name: str, config: str | None, options: Options) -> Plan:
     metadata = read_card(folder, f"{name}/{CARD}")
-    chosen = choose_config(metadata, config, name)
-    config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
     given = options.get("data_files")
+    chosen = choose_config(metadata, config, name) if given is None else {}
+    config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
     splits: dict[str, list[Piece]]
     if given is not None:
         found = find_splits(folder, {"data_files": given}, name, f"{name}: data_files")
