@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graft.data.features import ClassLabel, Feature, Sequence, Value, arrow_type_of, class_label_in
-from graft.data.labels import Where, encode_labels
+from graft.data.features import ClassLabel, Feature, Value, arrow_type_of, class_label_in
+from graft.data.labels import Where, encode_labels, lists_of
 from graft.data.roles import is_list, is_text
 from graft.data.tag_schemes import in_order
 from graft.errors import DataError
@@ -58,14 +58,20 @@ class Encoding:
 
 
 def encoding_of(
-    splits: Mapping[str, Chunks], declared: Feature | None, where: Where, *, collect: bool = False
+    splits: Mapping[str, Chunks],
+    declared: Feature | None,
+    where: Where,
+    *,
+    collect: bool = False,
+    gaps: bool = False,
 ) -> Encoding:
     """How a column of labels is encoded; see `encode_labels` for what counts as which class.
 
     With `collect`, values that are none of the classes are gathered in `strays`; otherwise the
-    first raises `DataError`.
+    first raises `DataError`. With `gaps`, a null within a list is a label that is missing (of a
+    word), and not an error.
     """
-    values = {name: _distinct(name, chunks, where) for name, chunks in splits.items()}
+    values = {name: _distinct(name, chunks, where, gaps) for name, chunks in splits.items()}
     several = any(is_list(kind) for _, kind in values.values())
     label = class_label_in(declared)
     distinct = {name: pa.chunked_array([array]) for name, (array, _) in values.items()}
@@ -86,7 +92,7 @@ def encoding_of(
                 raise
             strays[place[0][0]].append(place[0][1])
     if several:
-        feature = Sequence(feature)
+        feature = lists_of(feature, declared)
     found = {name: values[name][0].take(pa.array(at)) for name, at in strays.items() if at}
     if isinstance(feature, Value) or class_label_in(feature) is None:
         wanted = arrow_type_of(feature)
@@ -97,7 +103,7 @@ def encoding_of(
 
 def distinct_names(splits: Mapping[str, Chunks], where: Where) -> set[str]:
     """The distinct strings in a column of strings or lists of them, over all splits."""
-    arrays = [_distinct(name, chunks, where)[0] for name, chunks in splits.items()]
+    arrays = [_distinct(name, chunks, where, True)[0] for name, chunks in splits.items()]
     names = {name for array in arrays if is_text(array.type) for name in array.to_pylist()}
     return names - {None}
 
@@ -140,16 +146,16 @@ def _flat(array: pa.Array) -> pa.Array:
     return pc.list_flatten(array) if is_list(array.type) else array
 
 
-def _distinct(split: str, chunks: Chunks, where: Where) -> tuple[pa.Array, pa.DataType]:
+def _distinct(split: str, chunks: Chunks, where: Where, gaps: bool) -> tuple[pa.Array, pa.DataType]:
     """The distinct values of a column (within its lists), and the column's type."""
     try:
-        return _collected(split, chunks, where, measures=True)
+        return _collected(split, chunks, where, gaps, measures=True)
     except _Collected:
-        return _collected(split, chunks, where, measures=False)
+        return _collected(split, chunks, where, gaps, measures=False)
 
 
 def _collected(
-    split: str, chunks: Chunks, where: Where, *, measures: bool
+    split: str, chunks: Chunks, where: Where, gaps: bool, *, measures: bool
 ) -> tuple[pa.Array, pa.DataType]:
     parts: list[pa.Array] = []
     kept, pending, row = 0, 0, 0
@@ -157,7 +163,7 @@ def _collected(
     measure = False
     for chunk in chunks():
         kind, values = chunk.type, _flat(chunk)
-        if is_list(kind) and values.null_count:
+        if is_list(kind) and values.null_count and not gaps:
             at = int(pc.list_parent_indices(chunk)[pc.index(pc.is_null(values), True).as_py()])
             raise DataError(
                 f"{where(split, row + at)}: a null stands among the labels. "

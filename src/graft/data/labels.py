@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,7 +57,7 @@ def encode_labels(
 
     several = any(is_list(column.type) for column in splits.values())
     for name, column in values.items():
-        if several and column.null_count:
+        if several and declared is None and column.null_count:
             row = where_value(name, _first(pc.is_null(column)) or 0)
             raise DataError(f"{row}: a null stands among the labels. Leave it out of the list.")
     label = class_label_in(declared)
@@ -75,7 +76,14 @@ def encode_labels(
     if not several:
         return numbers, label
     lists = {name: _as_lists(splits[name], numbers[name]) for name in splits}
-    return lists, Sequence(label)
+    return lists, lists_of(label, declared)
+
+
+def lists_of(feature: Feature, declared: Feature | None) -> Sequence:
+    """Lists of `feature`, of the size and kind that they were declared with."""
+    if isinstance(declared, Sequence):
+        return replace(declared, feature=feature)
+    return Sequence(feature)
 
 
 def cast_column(

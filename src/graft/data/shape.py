@@ -152,7 +152,13 @@ class _Shaping:
 
     def _encoded(self, name: str, declared: Feature | None) -> Column:
         splits = self._splits(name)
-        encoding = encoding_of(splits, declared, self._where(name), collect=self.bad.collect)
+        encoding = encoding_of(
+            splits,
+            declared,
+            self._where(name),
+            collect=self.bad.collect,
+            gaps=name != self.roles.label,
+        )
         for split in encoding.strays:
             self._set_aside(split, name, encoding)
         return Column(name, name, encoding.feature, encoding.convert)

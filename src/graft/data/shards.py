@@ -99,7 +99,7 @@ def write_shards(
         path = name(len(written), 0).with_name(f".{name(len(written), 0).name}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
         with _writer(open_file, path, schema) as writer:
-            for table in tables:
+            for table in filter(len, tables):  # others stumble over a group of no rows
                 writer.write_table(table)
                 total += table.nbytes
         written.append(path)
@@ -154,7 +154,8 @@ def _typed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.
                 ) from error
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         row += batch.num_rows
-    yield pa.RecordBatch.from_pylist([], schema=schema)  # a file has columns though it has no rows
+    if not row:  # a file has columns though it has no rows
+        yield pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def _groups(batches: Iterable[pa.RecordBatch], most_bytes: int) -> Iterator[pa.Table]:
@@ -169,7 +170,8 @@ def _groups(batches: Iterable[pa.RecordBatch], most_bytes: int) -> Iterator[pa.T
                 waiting, size = [], 0
             waiting.append(part)
             size += part.nbytes
-    yield pa.Table.from_batches(waiting)
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _parts(batch: pa.RecordBatch, limit: int) -> Iterator[pa.RecordBatch]:
