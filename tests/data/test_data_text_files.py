@@ -90,7 +90,7 @@ def test_encodings_are_found_out(write, caplog, suffix, encoding):
 
 
 def test_an_encoding_that_is_given_counts(write, caplog):
-    content = "text,label\nДолгий день,x\n".encode("windows-1251")
+    content = "text,label\nДолгий день,x\n".encode("windows-1251")  # noqa: RUF001
     path = write("a.csv", content)
     with pytest.raises(DataError, match=r"line 2: byte 0xc4 at offset 11 is not UTF-8.*encoding="):
         load_dataset(path)

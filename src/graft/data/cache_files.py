@@ -21,7 +21,7 @@ ABOUT = "entry.json"
 FORMAT = 1
 
 _BATCH_ROWS = 5_000
-_BATCH_BYTES = 8 << 20
+_BATCH_BYTES = 2 << 20
 
 
 class Damaged(Exception):

@@ -17,8 +17,9 @@ from graft.errors import DataError
 
 _OTHER_DELIMITERS = ";\t|"
 _SHOWN = 60
-# One record must fit into a block; where one does not, blocks grow.
-_BLOCK = 8 << 20
+# Small blocks are parsed within the processor's cache, without threads; one record must fit into a
+# block: where one does not, blocks grow.
+_BLOCK = 2 << 20
 _LARGEST_BLOCK = 1 << 30
 _NO_HEADER = (None, False)
 _OPTIONS = frozenset(["delimiter", "quote", "escape", "header", "columns", "encoding"])
@@ -195,7 +196,9 @@ def _stream(
     with text.open() as content:
         reader = pa_csv.open_csv(
             content,
-            read_options=pa_csv.ReadOptions(column_names=dialect.columns, block_size=size),
+            read_options=pa_csv.ReadOptions(
+                column_names=dialect.columns, block_size=size, use_threads=False
+            ),
             parse_options=pa_csv.ParseOptions(
                 delimiter=dialect.delimiter,
                 quote_char='"' if dialect.quoted else False,

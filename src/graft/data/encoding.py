@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from graft.data.data_file import DataFile
 from graft.errors import DataError
@@ -187,22 +188,49 @@ def _wide(start: bytes) -> str | None:
 
 def _first_error(file: DataFile) -> DataError | None:
     """The error for the first byte that is not UTF-8; None where all are."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
     read = lines = 0
+    rest = b""
     with file.open() as stream:
         while block := stream.read(_BLOCK):
-            before = decoder.getstate()[0]
-            try:
-                decoder.decode(block)
-            except UnicodeDecodeError as error:
-                content = before + block
-                line = lines + content.count(b"\n", 0, error.start) + 1
-                offset = read - len(before) + error.start
-                return _not_utf8(file, offset, line, content[error.start])
-            read += len(block)
-            lines += block.count(b"\n")
-    if rest := decoder.getstate()[0]:
-        return _not_utf8(file, read - len(rest), lines + 1, rest[0])
+            content = rest + block
+            whole = len(content) - _unfinished(content)
+            if not _is_utf8(content, whole):
+                return _located(file, content, read, lines)
+            rest = content[whole:]
+            read += whole
+            lines += content.count(b"\n")
+    return _located(file, rest, read, lines) if rest else None
+
+
+def _is_utf8(content: bytes, length: int) -> bool:
+    ends = pa.py_buffer(np.array([0, length], np.int32))
+    bytes_ = pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(content)])
+    try:
+        bytes_.cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _unfinished(content: bytes) -> int:
+    """How many bytes at the end are the start of a character that goes on."""
+    for count in range(1, min(4, len(content) + 1)):
+        byte = content[-count]
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return count if count < length else 0
+        if byte < 0x80:
+            break
+    return 0
+
+
+def _located(file: DataFile, content: bytes, read: int, lines: int) -> DataError | None:
+    """The error for the first byte of `content` that is not UTF-8; `read` bytes came before it."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = lines + content.count(b"\n", 0, error.start) + 1
+        return _not_utf8(file, read + error.start, line, content[error.start])
     return None
 
 

@@ -13,14 +13,13 @@ from graft.data.bad_rows import BadRows
 from graft.data.data_file import Content, DataFile, Format, Options, batches_of
 from graft.data.encoding import UNDECODABLE, Text, text_of
 from graft.data.json_kinds import Kinds, Place
-from graft.data.json_layout import Layout, layout_of, open_rows
+from graft.data.json_layout import layout_of, open_rows
 from graft.data.json_stream import Item
 from graft.data.squad import squad_rows
 from graft.errors import DataError
 
-# Rows are parsed in blocks of about so many bytes, of which the parser takes parts in parallel.
-_BLOCK = 8 << 20
-_PART = 1 << 20
+# Rows are parsed in blocks of about so many bytes, within the processor's cache.
+_BLOCK = 2 << 20
 _PAIR = ("text", "label")
 _OPTIONS = frozenset(["field", "columns", "encoding"])
 
@@ -66,7 +65,7 @@ def read_json(file: DataFile, options: Options, bad: BadRows) -> Content:
     Raises as `read_json_lines` does.
     """
     text = text_of(file, options.get("encoding"), collect=bad.collect)
-    layout = layout_of(text, options.get("field"))
+    layout = layout_of(file, options, text)
     if layout.kind == "lines":
         return Content(_batches(partial(_line_blocks, text), text, bad))
     path = layout.path if file.part is None else (*layout.path, file.part)
@@ -80,9 +79,7 @@ def read_json(file: DataFile, options: Options, bad: BadRows) -> Content:
 
 def splits_in(file: DataFile, options: Options) -> list[str] | None:
     """The keys of a JSON document that are splits; None where it holds but one."""
-    text = text_of(file, options.get("encoding"))
-    layout: Layout = layout_of(text, options.get("field"))
-    return list(layout.splits) or None
+    return list(layout_of(file, options).splits) or None
 
 
 JSON_LINES = Format("JSON Lines", (".jsonl", ".ndjson"), read_json_lines, _OPTIONS)
@@ -217,7 +214,7 @@ class _Parser:
     def _parsed(self, content: bytes, lines: bool, schema: pa.Schema) -> pa.Table:
         table = pa_json.read_json(
             pa.BufferReader(content),
-            read_options=pa_json.ReadOptions(block_size=_PART if lines else len(content) + 1),
+            read_options=pa_json.ReadOptions(block_size=len(content) + 1, use_threads=False),
             parse_options=pa_json.ParseOptions(
                 explicit_schema=schema, newlines_in_values=not lines
             ),

@@ -7,7 +7,8 @@ from typing import Any
 
 from graft.data.cache import Step, cached
 from graft.data.cache_files import EntryWriter
-from graft.data.encoding import Text
+from graft.data.data_file import DataFile, Options
+from graft.data.encoding import Text, text_of
 from graft.data.fingerprint_files import file_digest
 from graft.data.json_stream import JsonStream
 from graft.errors import DataError
@@ -33,27 +34,31 @@ class Layout:
     splits: tuple[str, ...] = ()
 
 
-def layout_of(text: Text, field: str | None) -> Layout:
-    """Where the rows of a file are; `field` is the path to them, keys joined by dots.
+def layout_of(file: DataFile, options: Options, text: Text | None = None) -> Layout:
+    """Where the rows of a file are; the option `field` is the path to them, keys joined by dots.
+
+    `text` is the file in its encoding, where that has been found out already.
 
     Raises `DataError` where there are none, or where it is not clear which are meant.
     """
+    field = options.get("field")
     if field is None:
-        start = _start(text)
+        start = _start(file)
         if start.startswith(b"["):
             return Layout("array")
         if _has_lines(start):
             return Layout("lines")
     # A document is to be walked through to its end, which is done once.
     parts = {
-        "file": file_digest(text.file.path),
-        "member": text.file.member or "",
-        "encoding": text.encoding,
+        "file": file_digest(file.path),
+        "member": file.member or "",
+        "encoding": str(options.get("encoding")),
         "field": field or "",
     }
 
     def write(writer: EntryWriter) -> None:
-        writer.metadata.update(asdict(_found(text, field)))
+        whole = text or text_of(file, options.get("encoding"))
+        writer.metadata.update(asdict(_found(whole, field)))
 
     about = cached(Step("layout of JSON", parts), write).metadata
     return Layout(about["kind"], tuple(about["path"]), tuple(about["splits"]))
@@ -154,9 +159,10 @@ def _no_such_key(text: Text, path: tuple[str, ...], there: list[str]) -> DataErr
     )
 
 
-def _start(text: Text) -> bytes:
-    with text.open() as stream:
-        return stream.read(_FIRST).lstrip()
+def _start(file: DataFile) -> bytes:
+    """How a file starts, white space and marks left out; UTF-16 need not be told from JSON."""
+    with file.open() as stream:
+        return stream.read(_FIRST).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0").replace(b"\0", b"")
 
 
 def _has_lines(start: bytes) -> bool:

@@ -41,7 +41,10 @@ def find_tokens(table: pa.Table) -> str | None:
     """The column of words: lists of strings of a usual name."""
     by_lower: dict[str, str] = {name.lower(): name for name in table.column_names}
     named = [by_lower[name] for name in _TOKENS if name in by_lower]
-    return next((name for name in named if is_tokens(table.schema.field(name).type)), None)
+    for name in named:
+        if is_tokens(table.schema.field(name).type):
+            return name
+    return None
 
 
 def find_tags(table: pa.Table, tokens: str) -> str | None:
