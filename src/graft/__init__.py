@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graft.data.dataset import Dataset
     from graft.data.dataset_dict import DatasetDict
     from graft.data.load import load_dataset
+    from graft.data.loader import BatchLoader
     from graft.errors import GraftError
     from graft.hub.client import login, search_datasets, search_models, whoami
     from graft.models.batch import Batch
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Batch": "graft.models.batch",
+    "BatchLoader": "graft.data.loader",
     "Callback": "graft.train.callbacks",
     "Dataset": "graft.data.dataset",
     "DatasetDict": "graft.data.dataset_dict",
@@ -51,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "Batch",
+    "BatchLoader",
     "Callback",
     "Dataset",
     "DatasetDict",

@@ -1,14 +1,13 @@
-"""What `Dataset.tokenize` is asked for, found out from the columns and roles of the data set."""
+"""What `tokenize` is asked for, found out from the columns and roles of the data set."""
 
-from collections.abc import Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.align import Alignment
-from graft.data.base import DatasetBase
-from graft.data.features import Feature, Struct, class_label_in
+from graft.data.features import Feature, Features, Struct, arrow_type_of, class_label_in
 from graft.data.features import Sequence as ListOf
 from graft.data.names import INPUT_IDS
 from graft.data.roles import Roles, is_list, is_text, is_tokens
@@ -19,8 +18,24 @@ from graft.errors import DataError
 from graft.text.tokenizer import Tokenizer
 
 
+class Described(Protocol):
+    """What is read of a data set, in memory or streamed, to plan its tokenizing."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def features(self) -> Features: ...
+    @property
+    def roles(self) -> Roles: ...
+    @property
+    def text_column(self) -> str: ...
+    def batches(
+        self, size: int = ..., columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]: ...
+
+
 def planned(
-    dataset: DatasetBase,
+    dataset: Described,
     tokenizer: Tokenizer,
     *,
     text: str | None,
@@ -51,9 +66,8 @@ def planned(
     if text_pair is not None:
         _check_readable(dataset, text_pair)
     kept = [name for name in (roles.label, *keep) if name is not None]
-    for name in [*kept, *([entities] if entities else [])]:
-        if name not in dataset.features:
-            dataset.column(name)  # says what columns there are
+    for name in kept:
+        _type_of(dataset, name)
     plan = Tokenization(
         tokenizer=tokenizer,
         features=dataset.features,
@@ -81,21 +95,21 @@ def planned(
     return plan
 
 
-def check_tokenized(dataset: DatasetBase, column: str = INPUT_IDS) -> None:
+def check_tokenized(dataset: Described, column: str = INPUT_IDS) -> None:
     """Raises `DataError` unless `column` is there and holds lists of whole numbers."""
     if column not in dataset.features:
         raise DataError(
             f"{dataset.source} is not tokenized: there is no column {column!r} among "
-            f"{', '.join(dataset.column_names)}. Tokenize it: dataset.tokenize(tokenizer)."
+            f"{', '.join(dataset.features)}. Tokenize it: dataset.tokenize(tokenizer)."
         )
-    kind = dataset.rows.schema.field(column).type
+    kind = _type_of(dataset, column)
     if not (is_list(kind) and pa.types.is_integer(kind.value_type)):
         raise DataError(
             f"{dataset.source}, column {column!r} holds {kind}; lists of token ids were expected."
         )
 
 
-def _text_to_read(dataset: DatasetBase, labels: Alignment, entities: str | None) -> str:
+def _text_to_read(dataset: Described, labels: Alignment, entities: str | None) -> str:
     roles = dataset.roles
     words = roles.tokens
     with_tags = roles.tags is not None and labels != "none" and entities is None
@@ -104,10 +118,8 @@ def _text_to_read(dataset: DatasetBase, labels: Alignment, entities: str | None)
     return dataset.text_column
 
 
-def _check_readable(dataset: DatasetBase, column: str) -> None:
-    if column not in dataset.features:
-        dataset.column(column)  # says what columns there are
-    kind = dataset.rows.schema.field(column).type
+def _check_readable(dataset: Described, column: str) -> None:
+    kind = _type_of(dataset, column)
     empty = pa.types.is_null(kind)
     if not (is_text(kind) or is_tokens(kind) or empty):
         raise DataError(
@@ -117,12 +129,12 @@ def _check_readable(dataset: DatasetBase, column: str) -> None:
 
 
 def _labels_of_words(
-    dataset: DatasetBase, text: str, labels: Alignment, inside: bool
+    dataset: Described, text: str, labels: Alignment, inside: bool
 ) -> Labels | None:
     tags = dataset.roles.tags
-    if tags is None or labels == "none" or not is_list(dataset.rows.schema.field(text).type):
+    if tags is None or labels == "none" or not is_list(_type_of(dataset, text)):
         return None
-    kind = dataset.rows.schema.field(tags).type
+    kind = _type_of(dataset, tags)
     if not is_list(kind) or not pa.types.is_integer(kind.value_type):
         raise DataError(
             f"{dataset.source}, column {tags!r}: classes of tags were expected, but it holds "
@@ -134,9 +146,9 @@ def _labels_of_words(
 
 
 def _labels_of_spans(
-    dataset: DatasetBase, text: str, entities: str, labels: Sequence[str] | None, scheme: str
+    dataset: Described, text: str, entities: str, labels: Sequence[str] | None, scheme: str
 ) -> Labels:
-    if is_list(dataset.rows.schema.field(text).type):
+    if is_list(_type_of(dataset, text)):
         raise DataError(
             f"{dataset.source}: spans are of characters, but {text!r} holds lists of words. Give "
             "the column of the text: text='<column>'."
@@ -149,14 +161,12 @@ def _labels_of_spans(
     return Labels(entities, tag_names(names, full), "spans", span_labels=names, scheme=full)
 
 
-def span_labels(dataset: DatasetBase, column: str) -> list[str]:
+def span_labels(dataset: Described, column: str) -> list[str]:
     """The names of the labels of a column of spans: declared ones, or those that occur, sorted.
 
     Raises `DataError` where it does not hold lists of records `start`, `end` and `label`.
     """
-    if column not in dataset.features:
-        dataset.column(column)  # says what columns there are
-    kind = dataset.rows.schema.field(column).type
+    kind = _type_of(dataset, column)
     shaped = is_list(kind) and pa.types.is_struct(kind.value_type)
     if not shaped or not {"start", "end", "label"} <= {each.name for each in kind.value_type}:
         raise DataError(
@@ -181,3 +191,13 @@ def span_labels(dataset: DatasetBase, column: str) -> list[str]:
 def _field(feature: Feature, name: str) -> Feature | None:
     record = feature.feature if isinstance(feature, ListOf) else None
     return record.fields.get(name) if isinstance(record, Struct) else None
+
+
+def _type_of(dataset: Described, column: str) -> pa.DataType:
+    """The Arrow type of a column. Raises `DataError` where there is none such."""
+    if column not in dataset.features:
+        raise DataError(
+            f"{dataset.source} has no column {column!r}. "
+            f"Its columns are: {', '.join(dataset.features)}."
+        )
+    return arrow_type_of(dataset.features[column])
