@@ -13,7 +13,7 @@ from graft.data.bad_rows import BadRows
 from graft.data.encoding import UNDECODABLE, Text
 from graft.errors import DataError
 
-BLOCK = 4 << 20
+BLOCK = 1 << 20
 """Characters that are read at a time."""
 # Arrow's strings hold 2 GiB, and a character is at most four bytes.
 LONGEST = (1 << 29) - 1
