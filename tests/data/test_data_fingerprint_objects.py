@@ -5,6 +5,7 @@ import functools
 import io
 import logging
 import random
+import shutil
 import socket
 import sqlite3
 import threading
@@ -172,8 +173,10 @@ def test_a_tokenizer_of_transformers_is_the_same_after_a_call(tmp_path: Path, ba
     before = digest(first)
     first(["Some text", "and more"], truncation=True, max_length=5, padding="max_length")
     assert digest(first) == before
-    first.save_pretrained(tmp_path)
-    again = transformers.AutoTokenizer.from_pretrained(base)
+    first.pad(first(["a", "b c"]), padding=True)
+    assert digest(first) == before
+    shutil.copytree(base, tmp_path / "moved")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "moved")
     assert digest(again) == before
     again.add_tokens(["<new>"])
     assert digest(again) != before
@@ -184,10 +187,28 @@ def test_a_model_of_graft_is_the_same_wherever_it_was_loaded_from(
     tmp_path: Path, base: Path
 ) -> None:
     model = graft.Model.from_pretrained(base)
-    assert digest(model) == digest(graft.Model.from_pretrained(base))
+    shutil.copytree(base, tmp_path / "moved")
+    assert digest(model) == digest(graft.Model.from_pretrained(tmp_path / "moved"))
     with torch.no_grad():
         next(model.parameters()).view(-1)[0] += 1e-6
     assert digest(model) != digest(graft.Model.from_pretrained(base))
+
+
+def test_a_model_of_transformers_is_the_same_wherever_it_was_loaded_from(
+    tmp_path: Path, base: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    shutil.copytree(base, tmp_path / "moved")
+
+    def loaded(folder: Path) -> Any:
+        torch.manual_seed(0)
+        return transformers.AutoModel.from_pretrained(folder)
+
+    model = loaded(base)
+    before = digest(model)
+    model(torch.tensor([[5, 6]]))
+    assert digest(model) == before == digest(loaded(tmp_path / "moved"))
+    assert digest(model.train()) != before
 
 
 def test_a_logger_does_not_count() -> None:

@@ -19,7 +19,6 @@ _NOT_OF_A_CLASS = {
     "__module__",
     "__qualname__",
     "__doc__",
-    "__annotations__",
     "__annotate__",
     "__annotate_func__",
     "__firstlineno__",

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,7 +20,9 @@ from graft.data.fingerprint_walk import Writer
 _RANDOM = "Make it inside the function from a seed, so that every run draws the same numbers."
 # Where a tokenizer was loaded from, and what a call leaves behind in it.
 _NOT_OF_A_TOKENIZER = {"name_or_path", "init_kwargs", "init_inputs", "vocab_file", "_tokenizer"}
+_NOT_OF_A_TOKENIZER |= {"deprecation_warnings"}
 _known_rules: "WeakKeyDictionary[Any, bytes]" = WeakKeyDictionary()
+_NOT_OF_A_MODEL = {"name_or_path", "warnings_issued"}
 _NOT_OF_A_CONFIG = {"_name_or_path", "_commit_hash", "transformers_version"}
 
 
@@ -131,11 +134,17 @@ def _write_transformers_tokenizer(writer: Writer, tokenizer: Any) -> None:
         rules = json.loads(backend.to_str())
         writer.put("rules", _as_json({**rules, "truncation": None, "padding": None}))
     state = {
-        name: value for name, value in vars(tokenizer).items() if name not in _NOT_OF_A_TOKENIZER
+        name: value
+        for name, value in vars(tokenizer).items()
+        if name not in _NOT_OF_A_TOKENIZER and not _is_place(value)
     }
     for name in sorted(state):
         writer.text("attribute", name)
         writer.at(f"attribute {name!r} of a tokenizer", state[name])
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _write_sentencepiece(writer: Writer, processor: Any) -> None:
@@ -148,8 +157,14 @@ def _write_config(writer: Writer, config: Any) -> None:
     writer.put("config", _as_json(known))
 
 
+def _write_transformers_model(writer: Writer, model: Any) -> None:
+    state = vars(model)
+    writer.value({name: state[name] for name in sorted(state) if name not in _NOT_OF_A_MODEL})
+
+
 def _write_logger(writer: Writer, _: Any) -> None:
-    writer.put("logger")  # what it writes is nothing that a result is made of
+    """Loggers and consoles: what they write is nothing that a result is made of."""
+    writer.put("logger")
 
 
 def _refuse_connection(writer: Writer, value: Any) -> None:
@@ -201,14 +216,19 @@ KINDS: dict[str, Callable[[Writer, Any], None]] = {
     "polars.series.series.Series": _write_polars,
     "graft.data.dataset.Dataset": lambda writer, value: writer.text("rows", value.fingerprint),
     "graft.data.dataset_dict.DatasetDict": lambda writer, value: writer.value(dict(value)),
+    # A report tells how a model was loaded, which is nothing that the model goes by.
+    "graft.models.report.LoadReport": lambda writer, _: writer.put("report"),
     "graft.text.tokenizer.Tokenizer": _write_graft_tokenizer,
     "tokenizers.Tokenizer": _write_tokenizers,
     "transformers.tokenization_utils_base.PreTrainedTokenizerBase": _write_transformers_tokenizer,
     "sqlalchemy.engine.base.Engine": _refuse_connection,
     "sqlalchemy.orm.session.Session": _refuse_connection,
+    "transformers.modeling_utils.PreTrainedModel": _write_transformers_model,
+    "transformers.generation.configuration_utils.GenerationConfig": _write_config,
     "transformers.configuration_utils.PretrainedConfig": _write_config,
     "transformers.configuration_utils.PreTrainedConfig": _write_config,
     "sentencepiece.SentencePieceProcessor": _write_sentencepiece,
     "logging.Logger": _write_logger,
     "logging.LoggerAdapter": _write_logger,
+    "rich.console.Console": _write_logger,
 }

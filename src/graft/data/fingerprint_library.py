@@ -79,6 +79,8 @@ def _distributions() -> dict[str, list[str]]:
 
 def library_name(value: Any) -> tuple[str, str] | None:
     """Where an installed package has `value` under its own name: (package, name); else None."""
+    if not callable(value):
+        return None
     module = getattr(value, "__module__", None)
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     if not isinstance(module, str) or not isinstance(name, str):
