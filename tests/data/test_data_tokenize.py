@@ -97,6 +97,14 @@ def test_the_label_stays_with_its_names(tokenizer: Tokenizer) -> None:
     assert found.label_counts() == {"a": 2, "b": 3}
 
 
+def test_columns_of_other_types_are_kept(tokenizer: Tokenizer) -> None:
+    """Tables in memory come with types that tables of ours do not have."""
+    large = pa.array(TEXTS, pa.large_string())
+    found = dataset(text=large, other=large).tokenize(tokenizer, keep=["other"])
+    assert ids(found) == [tokenizer(text).ids for text in TEXTS]
+    assert found["other"] == TEXTS
+
+
 def test_an_order_is_kept(tokenizer: Tokenizer) -> None:
     shuffled = dataset().shuffle(3).select([4, 0, 2])
     assert ids(shuffled.tokenize(tokenizer)) == [tokenizer(t).ids for t in shuffled["text"]]

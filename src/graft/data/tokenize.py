@@ -170,7 +170,7 @@ class Tokenization:
         if tokens.sources is not None:
             found[SOURCE_ROW] = pa.array(tokens.sources + first_row)
         for name in self.keep:
-            kept = batch.column(name)
+            kept = batch.column(name).cast(self.schema.field(name).type)
             found[name] = kept if tokens.sources is None else kept.take(pa.array(tokens.sources))
         columns = [found[each.name] for each in self.schema]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
