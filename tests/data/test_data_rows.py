@@ -269,3 +269,10 @@ def test_long_rows_are_read_few_at_a_time():
     assert Rows(pa.table({"text": ["x" * (1 << 20)] * 100})).at_a_time() == 31
     assert Rows(pa.table({"text": ["x"] * 100})).at_a_time() == 1000
     assert Rows(pa.table({"text": pa.array([], pa.string())})).at_a_time() == 1000
+
+
+def test_a_long_chain_of_verbs_has_a_fingerprint():
+    data = Dataset(pa.table({"text": ["a", "b"]}), roles=Roles("text"))
+    for seed in range(3000):
+        data = data.shuffle(seed)
+    assert len(data.fingerprint) == 32

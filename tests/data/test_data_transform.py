@@ -3,6 +3,8 @@
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -426,3 +428,32 @@ def test_numbers_come_out_as_they_went_in(values, size, processes):
         cache=False,
     )
     assert new["value"] == values
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    script = tmp_path / "slow.py"
+    script.write_text(
+        "import os, time, pyarrow as pa\n"
+        "from graft.data.dataset import Dataset\n"
+        "from graft.data.roles import Roles\n"
+        "def slow(row):\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(600)\n"
+        "    return {}\n"
+        "Dataset(pa.table({'n': range(40)}), roles=Roles()).map(slow, num_proc=2)\n"
+    )
+    started = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    workers = [int(started.stdout.readline()) for _ in range(2)]
+    started.kill()
+    started.wait()
+    assert started.stdout.read() == "", "which ends when the last of them has closed it"
+    assert len(set(workers)) == 2
+
+
+def test_processes_in_processes_are_told(data):
+    def nested(row):
+        return {"m": len(data[: row["n"] + 9].filter(lambda _: True, num_proc=2))}
+
+    with pytest.raises(DataError, match=r"failed for row 0 .*one of several at work"):
+        data[:20].map(nested, num_proc=2)

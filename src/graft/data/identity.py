@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,26 @@ _FORMAT = "graft rows 1"
 class Identity:
     """A fingerprint that is computed when it is first asked for, and then kept."""
 
-    def __init__(self, compute: Callable[[], str]) -> None:
-        self._compute: Callable[[], str] | None = compute
+    def __init__(self, compute: Callable[[str], str], parent: "Identity | None" = None) -> None:
+        """`compute` makes the fingerprint of that of `parent`, or of "" where there is none."""
+        self._known = ""
+        self._compute: Callable[[str], str] | None = compute
+        self._parent = parent
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """32 hex digits."""
-        assert self._compute is not None
-        found, self._compute = self._compute(), None
-        return found
+        unknown: list[Identity] = []  # a long chain of verbs is no deep recursion
+        one: Identity | None = self
+        while one is not None and not one._known:
+            unknown.append(one)
+            one = one._parent
+        known = one._known if one is not None else ""
+        for one in reversed(unknown):
+            assert one._compute is not None
+            known = one._known = one._compute(known)
+            one._compute = one._parent = None  # what they hold is not needed any more
+        return known
 
     def then(self, verb: str, *arguments: object) -> "Identity":
         """That of the rows which `verb`, with these arguments, makes of the rows of this one.
@@ -37,18 +47,18 @@ class Identity:
         Arguments are strings, numbers, None, features, roles, tuples and dicts of those, NumPy
         arrays, columns of Arrow, and other identities.
         """
-        return Identity(lambda: _digest([verb, self.fingerprint, *map(_plain, arguments)]))
+        return Identity(lambda parent: _digest([verb, parent, *map(_plain, arguments)]), self)
 
 
 def given(fingerprint: str) -> Identity:
     """The identity of a fingerprint that is known."""
-    return Identity(lambda: fingerprint)
+    return Identity(lambda _: fingerprint)
 
 
 def of_content(rows: Rows, features: Features, roles: Roles) -> Identity:
     """The identity of rows by their values; how they are cut into pieces does not count."""
     return Identity(
-        lambda: _digest(["content", repr(features), repr(roles), _content(rows.materialized())])
+        lambda _: _digest(["content", repr(features), repr(roles), _content(rows.materialized())])
     )
 
 

@@ -1,11 +1,18 @@
 """Work in several processes: blocks of rows, given back in their order."""
 
+import os
 import pickle
 import signal
 import traceback
 from collections.abc import Callable, Generator, Sequence
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import (
+    current_process,
+    get_all_start_methods,
+    get_context,
+    parent_process,
+)
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +41,11 @@ def in_order(work: Work, blocks: int, processes: int) -> Generator[list[pa.Recor
     if "fork" not in get_all_start_methods():
         raise DataError(
             "num_proc above 1 needs a system that can fork, such as Linux or macOS. Leave it out."
+        )
+    if current_process().daemon:
+        raise DataError(
+            "num_proc above 1 was given in a process that is itself one of several at work, which "
+            "cannot start others. Leave it out there."
         )
     processes = min(processes, blocks)
     started: list[tuple[_Process, Connection]] = []
@@ -67,6 +79,7 @@ def _run(work: Work, blocks: range, connection: Connection, not_its_own: list[Co
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends us
     for other in not_its_own:
         other.close()
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         for block in blocks:
             try:
@@ -77,6 +90,14 @@ def _run(work: Work, blocks: range, connection: Connection, not_its_own: list[Co
             connection.send_bytes(message)
     except BrokenPipeError:
         return  # nobody waits for the rows any more
+
+
+def _end_with_parent() -> None:
+    """Ends the process where its parent was killed: nobody would wait for it, but for its locks."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _packed(batches: Sequence[pa.RecordBatch]) -> bytes:
