@@ -85,8 +85,7 @@ def killed(folder: Path, source: Path, number: int, after: float) -> str:
     process.join()
     if here.poll():
         return "when it was done"
-    entries = folder / "datasets"
-    if any(path.name.startswith(".new-") for path in entries.iterdir()):
+    if any((folder / "datasets").glob(".new-*")):
         return "while it wrote"
     return "between two steps"
 
