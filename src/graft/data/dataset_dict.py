@@ -16,6 +16,7 @@ from graft.data.push import push
 from graft.data.roles import Roles, infer_roles
 from graft.data.rows import ROWS_AT_A_TIME
 from graft.data.shards import SHARD_BYTES, parse_size
+from graft.data.token_plan import span_labels
 from graft.errors import DataError
 
 if TYPE_CHECKING:
@@ -194,8 +195,6 @@ class DatasetDict(dict[str, "Dataset"]):
         """See `Dataset.tokenize`; labels of spans that are not declared are those of all splits."""
         entities = options.get("entities")
         if entities is not None and options.get("entity_labels") is None:
-            from graft.data.token_plan import span_labels
-
             every = {name for dataset in self.values() for name in span_labels(dataset, entities)}
             declared = span_labels(next(iter(self.values())), entities)
             same = every == set(declared)

@@ -1,7 +1,7 @@
 """What `tokenize` is asked for, found out from the columns and roles of the data set."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,9 @@ from graft.data.spans import span_scheme
 from graft.data.tag_schemes import tag_names
 from graft.data.tokenize import Labels, Tokenization
 from graft.errors import DataError
-from graft.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from graft.text.tokenizer import Tokenizer
 
 
 class Described(Protocol):
@@ -36,7 +38,7 @@ class Described(Protocol):
 
 def planned(
     dataset: Described,
-    tokenizer: Tokenizer,
+    tokenizer: "Tokenizer",
     *,
     text: str | None,
     text_pair: str | None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pyarrow as pa
 
+from graft.data.align import Alignment
 from graft.data.base import DatasetBase
 from graft.data.blocks import Blocks
 from graft.data.cache import EntryWriter, computed
@@ -14,11 +15,12 @@ from graft.data.fingerprint_library import library_of
 from graft.data.names import INPUT_IDS
 from graft.data.roles import Roles
 from graft.data.rows import Rows
+from graft.data.token_plan import check_tokenized, planned
+from graft.data.tokenize import ROWS_AT_A_TIME
+from graft.text.truncation import Truncation
 
 if TYPE_CHECKING:
-    from graft.data.align import Alignment
     from graft.text.tokenizer import Tokenizer
-    from graft.text.truncation import Truncation
 
 _ROWS = "rows"
 # What else than options and rules decides the tokens. A new version of Graft counts too.
@@ -42,12 +44,12 @@ class TokenVerbs(DatasetBase):
         *,
         max_length: int | None = None,
         stride: int | None = None,
-        truncation: "Truncation" = "longest_first",
+        truncation: Truncation = "longest_first",
         text: str | None = None,
         text_pair: str | None = None,
         keep: Sequence[str] = (),
         spans: bool = False,
-        labels: "Alignment" = "first",
+        labels: Alignment = "first",
         inside: bool = False,
         entities: str | None = None,
         entity_labels: Sequence[str] | None = None,
@@ -94,9 +96,6 @@ class TokenVerbs(DatasetBase):
             DataError: A column is not there or holds something else, options contradict each other,
                 a row has not one tag for each word, or spans overlap.
         """
-        from graft.data.token_plan import planned
-        from graft.data.tokenize import ROWS_AT_A_TIME
-
         plan = planned(
             self,
             tokenizer,
@@ -160,8 +159,6 @@ class TokenVerbs(DatasetBase):
         Raises:
             DataError: The rows are not tokenized, or `size` is less than 1.
         """
-        from graft.data.token_plan import check_tokenized
-
         check_tokenized(self)
         plan = Blocks(size, across_documents, separator_id, drop_last)
         schema = pa.schema([self._rows.schema.field(INPUT_IDS)])

@@ -7,7 +7,7 @@ become the new columns as they are.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,10 @@ from graft.data.roles import Roles, is_list
 from graft.data.spans import Spans, span_tags
 from graft.errors import DataError
 from graft.text.encoding import TokenBatch
-from graft.text.tokenizer import Tokenizer
 from graft.text.truncation import Truncation
+
+if TYPE_CHECKING:
+    from graft.text.tokenizer import Tokenizer
 
 ROWS_AT_A_TIME = 5000
 # A batch of longer texts is tokenized in parts, so that its tokens do not fill the memory.
@@ -73,7 +75,7 @@ class Tokenization:
         roles: Of the columns that come out.
     """
 
-    tokenizer: Tokenizer
+    tokenizer: "Tokenizer"
     features: Features
     where: str
     text: str
