@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -276,3 +278,22 @@ def test_a_long_chain_of_verbs_has_a_fingerprint():
     for seed in range(3000):
         data = data.shuffle(seed)
     assert len(data.fingerprint) == 32
+
+
+def test_rows_are_chosen_by_arrays_of_any_kind(mapped):
+    data = Dataset(mapped, roles=Roles("text"))
+    for numbers in (
+        pa.array([2, 0]),
+        torch.tensor([2, 0]),
+        pd.Series([2, 0]),
+        (2, 0),
+        {2: 1, 0: 1},
+    ):
+        assert data.select(numbers)["text"] == ["text 2", "text 0"]
+    assert data.select(i for i in (1, -1))["text"] == ["text 1", "text 2499"]
+
+
+def test_two_columns_of_one_name_are_told():
+    table = pa.table([["a"], ["b"]], names=["text", "text"])
+    with pytest.raises(DataError, match="two columns have the name 'text'"):
+        Dataset(table, roles=Roles("text"))

@@ -457,3 +457,18 @@ def test_processes_in_processes_are_told(data):
 
     with pytest.raises(DataError, match=r"failed for row 0 .*one of several at work"):
         data[:20].map(nested, num_proc=2)
+
+
+def test_a_function_may_return_one_dict_again_and_again(data):
+    answer = {}
+
+    def same(row):
+        answer["m"] = row["n"]
+        return answer
+
+    assert data.map(same, cache=False)["m"] == data["n"]
+
+
+def test_features_of_columns_that_are_not_there_are_told(data):
+    with pytest.raises(DataError, match="features names the column 'kind', which the function"):
+        data.map(lambda row: {"m": row["n"]}, features={"kind": Value("string")})

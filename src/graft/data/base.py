@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from graft.data import identity
 from graft.data.bad_rows import SCHEMA
+from graft.data.checks import check_unique
 from graft.data.features import Features, class_label_in, features_of
 from graft.data.identity import Identity
 from graft.data.labels import Where
@@ -41,6 +42,7 @@ class DatasetBase:
         Raises `DataError` when the roles cannot be inferred, or name columns that are not there.
         """
         rows = table if isinstance(table, Rows) else Rows(table)
+        check_unique(rows.column_names, source)
         self._features = features_of(rows.schema) if features is None else dict(features)
         if rows.schema.metadata is not None:
             rows = rows.with_table(rows.table.replace_schema_metadata(None))

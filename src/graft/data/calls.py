@@ -1,6 +1,6 @@
 """Calling a user's function over batches of rows, and checking what it returns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,17 +43,17 @@ class Call:
         except Exception as error:
             raise self._failed(rows_text(start, end), start, error) from error
 
-    def on_rows(self, batch: pa.RecordBatch, start: int) -> list[Any]:
-        """What the function returns for each row of a batch."""
-        results: list[Any] = []
-        fn, with_index = self.fn, self.with_index
+    def on_rows(self, batch: pa.RecordBatch, start: int) -> Iterator[Any]:
+        """What the function returns for each row of a batch, one after the other.
+
+        It may be the same object each time: whoever takes it keeps what it holds.
+        """
+        fn, with_index, number = self.fn, self.with_index, start
         try:
             for number, row in enumerate(batch.to_pylist(), start):
-                results.append(fn(row, number) if with_index else fn(row))
+                yield fn(row, number) if with_index else fn(row)
         except Exception as error:
-            row_number = start + len(results)
-            raise self._failed(f"row {row_number}", row_number, error) from error
-        return results
+            raise self._failed(f"row {number}", number, error) from error
 
     def _failed(self, rows: str, first: int, error: Exception) -> DataError:
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -99,6 +99,7 @@ class MapCall:
             for name, values in columns.items()
         }
         kept = self.kept(arrays)
+        self._check_features(arrays)
         self._check_lengths(arrays, kept, batch.num_rows, start)
         if self.whole:
             arrays = {**{name: batch.column(name) for name in kept}, **arrays}
@@ -114,7 +115,7 @@ class MapCall:
         """The feature of a returned column that is stored as `kind`."""
         return self.features.get(name) or self.labels.get(name) or feature_of(kind)
 
-    def _collected(self, results: Sequence[Any], start: int) -> dict[str, list[Any]]:
+    def _collected(self, results: Iterable[Any], start: int) -> dict[str, list[Any]]:
         columns: dict[str, list[Any]] = {}
         for number, result in enumerate(results, start):
             row = result if type(result) is dict else self._mapping(result, f"row {number}")
@@ -180,6 +181,14 @@ class MapCall:
             column = encode_labels({"": column}, self.labels[name], where)[0][""]
         return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
+    def _check_features(self, arrays: Mapping[str, pa.Array]) -> None:
+        for name in self.features:
+            if name not in arrays:
+                raise DataError(
+                    f"map: features names the column {name!r}, which the function did not return. "
+                    "Leave it out; cast changes the feature of a column that stays."
+                )
+
     def _check_lengths(
         self, arrays: Mapping[str, pa.Array], kept: list[str], rows: int, start: int
     ) -> None:
@@ -221,7 +230,7 @@ class FilterCall:
             mask = self._mask(self.call.on_batch(batch, start), batch.num_rows, start)
         else:
             results = self.call.on_rows(batch, start)
-            mask = np.fromiter(map(bool, results), np.bool_, len(results))
+            mask = np.fromiter(map(bool, results), np.bool_, batch.num_rows)
         numbers = pa.array(np.flatnonzero(mask) + start, self.number_type)
         return pa.RecordBatch.from_arrays([numbers], names=[POSITIONS])
 

@@ -65,7 +65,8 @@ def _numbers(rows: Iterable[int] | Numbers) -> Numbers:
     """Row numbers as an array of whole numbers; true/false for each row are not such."""
     if isinstance(rows, range):
         return np.arange(rows.start, rows.stop, rows.step)
-    array = rows if isinstance(rows, np.ndarray) else np.asarray(list(rows))
+    # Arrays of Arrow, pandas and PyTorch tell NumPy what they hold; lists and generators do not.
+    array = np.asarray(rows if hasattr(rows, "__array__") else list(rows))
     if array.size == 0:
         return np.empty(0, np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
