@@ -145,3 +145,9 @@ def test_an_option_that_is_not_there_is_refused(write):
     path = write("a.csv", "text,label\na,x\nb,y\n")
     with pytest.raises(DataError, match=r"no option 'delimeter'\. Did you mean 'delimiter'\?"):
         load_dataset(path, delimeter=";")
+
+
+def test_an_option_of_another_format_is_refused(write):
+    path = write("a.txt", "one\ntwo\n")
+    with pytest.raises(DataError, match=r"a\.txt: plain text has no option 'delimiter'"):
+        load_dataset(path, delimiter=";")

@@ -64,6 +64,12 @@ def plan(source: Source, revision: str | None, config: str | None, options: Opti
     no source of this kind has.
     """
     _check_options(options)
+    planned = _plan(source, revision, config, options)
+    _check_used(planned, options)
+    return planned
+
+
+def _plan(source: Source, revision: str | None, config: str | None, options: Options) -> Plan:
     if isinstance(source, Mapping):
         if is_columns(source) and not any(_are_files(value) for value in source.values()):
             return Plan("dict", {"train": [in_memory(source, "dict", options)]})
@@ -95,6 +101,20 @@ def _check_options(options: Options) -> None:
                 f"load_dataset has no option {name!r}.{meant} Its options are: "
                 f"{', '.join(sorted(known))}."
             )
+
+
+def _check_used(planned: Plan, options: Options) -> None:
+    """Raises `DataError` for an option that none of the files that are planned to be read has."""
+    pieces = [piece for split in planned.splits.values() for piece in split]
+    files = [piece for piece in pieces if isinstance(piece, DataFile)]
+    if len(files) < len(pieces):
+        return
+    formats = {file.suffix: format_of(file) for file in files}.values()
+    known = {*_OPTIONS, *(name for each in formats for name in each.options)}
+    for name in options:
+        if name not in known:
+            kinds = ", ".join(dict.fromkeys(each.kind for each in formats))
+            raise DataError(f"{planned.name}: {kinds} has no option {name!r}. Leave it out.")
 
 
 def _plan_path(
