@@ -129,9 +129,16 @@ def written_type_of(feature: Feature) -> pa.DataType:
 def written_schema(features: Features) -> pa.Schema:
     """The Arrow schema of a file with these columns.
 
-    Extension types are the types that store them, and stand in their fields' metadata.
+    Extension types are the types that store them, and stand in their fields' metadata. Raises
+    `DataError` naming the column that has a dtype Arrow does not have.
     """
-    return pa.schema([_written_field(name, feature) for name, feature in features.items()])
+    fields = []
+    for name, feature in features.items():
+        try:
+            fields.append(_written_field(name, feature))
+        except DataError as error:
+            raise DataError(f"The column {name!r}: {error}") from error
+    return pa.schema(fields)
 
 
 def plain_type(arrow_type: pa.DataType) -> pa.DataType:
