@@ -288,6 +288,54 @@ def test_a_module_beside_the_script_is_followed(
     }  # fmt: skip
 
 
+IMPORTING = """
+import sys
+if sys.argv[1]:
+    import colorsys, polars.io, yaml, jinja2.sandbox
+from graft.data.fingerprint import digest
+def clean(row):
+    import colorsys, yaml
+    import polars.io
+    from jinja2.sandbox import SandboxedEnvironment
+    from missing_of_test import nothing
+    return row
+print(digest(clean), "polars" in sys.modules)
+"""
+
+
+def test_what_is_loaded_already_makes_no_difference() -> None:
+    def told(given: str) -> list[str]:
+        command = [sys.executable, "-c", IMPORTING, given]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        return ran.stdout.split()
+
+    (with_them, loaded), (without, not_loaded) = told("yes"), told("")
+    assert (loaded, not_loaded) == ("True", "False")  # nothing is imported to look at it
+    assert with_them == without
+
+
+def test_a_module_that_is_named_as_one_of_python_s_is_the_user_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    for mark in ("one", "two"):
+        folder = tmp_path / mark
+        folder.mkdir()
+        (folder / "sndhdr.py").write_text(f"MARK = {mark!r}\ndef clean(row): return row + MARK\n")
+        script = (
+            "import sndhdr; from graft.data.fingerprint import digest; print(digest(sndhdr.clean))"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seen.add(ran.stdout)
+    assert len(seen) == 2
+
+
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.binary(),
     lambda inner: (

@@ -211,6 +211,22 @@ def test_a_model_of_transformers_is_the_same_wherever_it_was_loaded_from(
     assert digest(model.train()) != before
 
 
+def test_the_parts_of_a_large_model_are_few_and_none_is_left_out() -> None:
+    def of(net: Any) -> dict[str, str]:
+        return parts_of_function(capturing(net))
+
+    layers = [torch.nn.Linear(2, 2) for _ in range(50)]
+    net = torch.nn.Sequential(*layers)
+    before = of(net)
+    assert len(before) < 20
+    with torch.no_grad():
+        layers[33].bias[1] += 1
+    after = of(net)
+    assert [name for name in before if before[name] != after[name]] == [
+        "function: objects of the kind Linear"
+    ]
+
+
 def test_a_logger_does_not_count() -> None:
     log = logging.getLogger("one")
     before = digest(lambda row: log.info(row))

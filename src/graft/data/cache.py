@@ -154,6 +154,7 @@ def uncached(write: Write) -> Entry:
     held = ExitStack()
     with _explained():
         held.enter_context(folders.locked(fingerprint))
+        held.callback(folders.forget_lock, fingerprint)
         folder = folders.new_folder(fingerprint)
         held.callback(shutil.rmtree, folder, ignore_errors=True)
         try:

@@ -183,6 +183,11 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
+def forget_lock(fingerprint: str) -> None:
+    """Removes a lock that is held and that nobody else will ask for."""
+    (cache_folder() / ".locks" / fingerprint).unlink(missing_ok=True)
+
+
 def sweep_locks() -> None:
     """Removes locks without an entry that nobody has held for a day."""
     for path in list((cache_folder() / ".locks").glob("*")):

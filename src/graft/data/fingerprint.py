@@ -8,12 +8,16 @@ installed packages counts by its name and version.
 An object tells its own with a method `__graft_fingerprint__() -> str | bytes`.
 """
 
+import re
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 from graft.data.fingerprint_files import file_digest
 from graft.data.fingerprint_walk import Unfingerprintable, Walk
+
+_MANY = 100
+_OF_AN_OBJECT = re.compile(r"^(?:attribute .* of|class of) (.*)\(\)(?:#\d+)?$")
 
 __all__ = ["Unfingerprintable", "digest", "file_digest", "parts_of_function"]
 
@@ -47,4 +51,20 @@ def parts_of_function(fn: Callable[..., Any], role: str = "function") -> dict[st
         walk.name_of(fn)
     else:
         walk.add("what is called", fn, place="")
-    return {f"{role}: {name}": part for name, part in walk.pieces().items()}
+    pieces = walk.pieces()
+    return {f"{role}: {name}": part for name, part in _folded(pieces).items()}
+
+
+def _folded(pieces: dict[str, str]) -> dict[str, str]:
+    """The pieces, those of many objects put together by kind: a model has thousands."""
+    if sum(_OF_AN_OBJECT.match(name) is not None for name in pieces) <= _MANY:
+        return pieces
+    folded: dict[str, str] = {}
+    kinds: dict[str, list[str]] = {}
+    for name, piece in pieces.items():
+        found = _OF_AN_OBJECT.match(name)
+        if found is None:
+            folded[name] = piece
+        else:
+            kinds.setdefault(found[1], []).extend((name, piece))
+    return folded | {f"objects of the kind {kind}": digest(kinds[kind]) for kind in kinds}

@@ -4,6 +4,7 @@ import sys
 import sysconfig
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,26 +15,66 @@ _INSTALLED = {"site-packages", "dist-packages"}
 PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 
 
-@cache
+_known: dict[str, str | None] = {}
+
+
 def library_of(module: str | None) -> str | None:
     """The package that a module comes from, with its version; None for the user's own code.
 
     The content of the module itself counts too, where it is source: a package may be worked on
-    without being given another version each time.
+    without being given another version each time. Nothing is imported, and it makes no difference
+    what has been.
     """
-    top = (module or "").partition(".")[0]
-    if not module or top == "__main__":
+    if not module:
         return None
-    file = getattr(sys.modules.get(module), "__file__", None) or getattr(
-        sys.modules.get(top), "__file__", None
-    )
-    if top in sys.stdlib_module_names and _is_of_python(file):
+    if module not in _known:
+        found = _library_of(module)
+        if found is None and module.partition(".")[0] not in sys.modules:
+            return None  # it may be there later
+        _known[module] = found
+    return _known[module]
+
+
+def _library_of(module: str) -> str | None:
+    top, _, inner = module.partition(".")
+    if top == "__main__":
+        return None
+    root = _root_of(top)
+    if top in sys.stdlib_module_names and _is_of_python(root):
         return PYTHON
+    file = _source_of(root, inner)
     if top == "graft":
         return f"graft {VERSION}{_content(file)}"
-    if file is None or not _INSTALLED.intersection(Path(file).parts):
+    if root is None or not _INSTALLED.intersection(Path(root).parts):
         return None
     return f"{top} {_version(top) or _version_by_module(top) or ''}{_content(file)}"
+
+
+def _root_of(top: str) -> str | None:
+    """The file of a package or module that stands in no other, loaded or not."""
+    loaded = sys.modules.get(top)
+    if loaded is not None:
+        paths = [*getattr(loaded, "__path__", ())]
+        file = getattr(loaded, "__file__", None)
+    else:
+        try:
+            found = find_spec(top)
+        except (ImportError, ValueError):
+            return None
+        if found is None:
+            return None
+        paths = [*(found.submodule_search_locations or ())]
+        file = found.origin
+    return file or next((str(Path(path) / "__init__.py") for path in paths), None)
+
+
+def _source_of(root: str | None, inner: str) -> str | None:
+    """The source of a module in the package whose own file is `root`; None where it has none."""
+    if root is None or not inner:
+        return root
+    place = Path(root).parent.joinpath(*inner.split("."))
+    files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    return next((str(file) for file in files if file.is_file()), None)
 
 
 def _is_of_python(file: str | None) -> bool:
