@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -90,6 +91,65 @@ def test_a_second_push_replaces_all_files(repo, hub):
     commits = HfApi(endpoint=hub.url).list_repo_commits(repo, repo_type="dataset")
     assert commits[0].title == "Only two rows"
     assert len(load_dataset(repo, revision=commits[1].commit_id)["train"]) == 4
+
+
+def test_configurations_stand_side_by_side(repo, hub, stock):
+    load_dataset({"train": TABLE, "test": TABLE}).push_to_hub(repo, config="en", max_shard_size=20)
+    load_dataset(TABLE.slice(0, 3)).push_to_hub(repo, config="de")
+    load_dataset(TABLE.slice(0, 2)).push_to_hub(repo, config="en")
+    assert list(load_dataset(repo, config="en")) == ["train"]
+    assert len(load_dataset(repo, config="de", split="train")) == 3
+    files = HfApi(endpoint=hub.url).list_repo_files(repo, repo_type="dataset")
+    parquet = [name for name in files if name.endswith(".parquet")]
+    assert parquet == [f"{config}/train-00000-of-00001.parquet" for config in ("de", "en")]
+    code = f"names = datasets.get_dataset_config_names({repo!r})\n"
+    code += f"rows = datasets.load_dataset({repo!r}, 'en', split='train')\n"
+    code += "print(json.dumps([names, rows['text'][:], rows.features['label'].names]))"
+    assert stock(code) == [["en", "de"], ["a", "b"], ["no", "yes"]]
+
+
+def test_a_configuration_beside_what_datasets_pushed(repo, stock):
+    push = "datasets.Dataset.from_dict({'text': ['x', 'y', 'z']}).push_to_hub"
+    stock(f"{push}({repo!r}, 'old')\n{push}({repo!r}, 'kept')\nprint('null')")
+    load_dataset(TABLE).push_to_hub(repo, config="old")
+    assert load_dataset(repo, config="old", split="train").label_names == ["no", "yes"]
+    assert load_dataset(repo, config="kept", split="train")["text"] == ["x", "y", "z"]
+    code = f"print(json.dumps([datasets.load_dataset({repo!r}, c, split='train')['text'][:] "
+    assert stock(code + "for c in ('old', 'kept')]))") == [["a", "b", "c", "d"], ["x", "y", "z"]]
+
+
+def test_shards_are_read_in_order(repo, stock):
+    table = pa.table({"text": [f"text {number}" for number in range(100)]})
+    load_dataset(table).push_to_hub(repo, max_shard_size=150)
+    assert load_dataset(repo, split="train")["text"] == table["text"].to_pylist()
+    code = f"print(json.dumps(datasets.load_dataset({repo!r}, split='train')['text'][:]))"
+    assert stock(code) == table["text"].to_pylist()
+
+
+def test_what_people_wrote_in_the_card_stays(repo, hub, tmp_path):
+    data = load_dataset(TABLE)
+    data.push_to_hub(repo)
+    api = HfApi(endpoint=hub.url)
+    path = api.hf_hub_download(repo, "README.md", repo_type="dataset", local_dir=tmp_path / "edit")
+    text = Path(path).read_text().replace("---\n", "---\nlicense: mit\n", 1)
+    Path(path).write_text(text.replace("questions\n", "questions\n\nAsked by many.\n", 1))
+    api.upload_file(
+        path_or_fileobj=path, path_in_repo="README.md", repo_id=repo, repo_type="dataset"
+    )
+    data["train"][:1].push_to_hub(repo)
+    path = api.hf_hub_download(repo, "README.md", repo_type="dataset", local_dir=tmp_path / "again")
+    card = Path(path).read_text()
+    assert "license: mit" in card
+    assert "Asked by many." in card
+    assert "| train | 1 |" in card
+    assert card.count("## Splits") == 1
+
+
+def test_the_same_again_changes_nothing(repo, hub):
+    for _ in range(2):
+        load_dataset(TABLE).push_to_hub(repo)
+    commits = HfApi(endpoint=hub.url).list_repo_commits(repo, repo_type="dataset")
+    assert [commit.title for commit in commits].count("Upload train") == 1
 
 
 def test_an_unknown_id_says_so(repo):
