@@ -49,7 +49,8 @@ def find_tokens(table: pa.Table) -> str | None:
 
 def find_tags(table: pa.Table, tokens: str) -> str | None:
     """The column with a tag for every word of the column `tokens`."""
-    by_lower = {name.lower(): name for name in table.column_names if name != tokens}
+    names: list[str] = table.column_names
+    by_lower = {name.lower(): name for name in names if name != tokens}
     for name in (*_TAGS, *_TAGS_OR_LABELS):
         column = by_lower.get(name)
         if column is not None and _is_aligned(table[column], table[tokens]):
