@@ -228,9 +228,14 @@ def _write_set(tag: str) -> Callable[[Writer, Any], None]:
     def write(writer: Writer, items: Any) -> None:
         digests = []
         for item in items:
-            walk = writer.walk.inner()
-            walk.add("an item", item)
-            digests.append(walk.digest())
+            if type(item) in _SIMPLE:
+                alone = Writer(writer.walk)
+                alone.value(item)
+                digests.append(alone.hexdigest())
+            else:
+                walk = writer.walk.inner()
+                walk.add("an item", item)
+                digests.append(walk.digest())
         writer.text(tag, " ".join(sorted(digests)))
 
     return write
