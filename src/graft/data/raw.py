@@ -109,9 +109,14 @@ class RawSplit:
         """Names rows (from 0 over all pieces, ascending) by piece and number there, from 1."""
         return told_rows(self.files, rows)
 
-    def file_of(self, row: int) -> str:
-        """The name of the piece that a row (from 0 over all pieces) is of."""
-        return next(name for name, end in _ends(self.files) if row < end)
+    def place_of(self, row: int) -> tuple[str, int]:
+        """The name of the piece that a row (from 0 over all pieces) is of, and its number there."""
+        start = 0
+        for name, rows in self.files:
+            if row < start + rows:
+                break
+            start += rows
+        return name, row - start + 1
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, or these columns of them, as stored: types and columns may differ."""
@@ -148,13 +153,6 @@ def told_rows(files: list[tuple[str, int]], rows: list[int]) -> str:
             places.append(f"{name}, row{'s' * (len(numbers) > 1)} {', '.join(numbers)}")
         start += count
     return "; ".join(places)
-
-
-def _ends(files: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    end = 0
-    for name, rows in files:
-        end += rows
-        yield name, end
 
 
 def read_split(

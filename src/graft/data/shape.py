@@ -170,8 +170,9 @@ class _Shaping:
         for row, value in zip(rows.tolist(), values, strict=True):
             where = self._where(name)(split, row)
             reason = f"column {name!r}: none of the classes"
-            file = self.raw.splits[split].file_of(row)
-            self.bad.refuse(file, None, reason, repr(value), DataError(f"{where}: {reason}"))
+            file, number = self.raw.splits[split].place_of(row)
+            error = DataError(f"{where}: {reason}")
+            self.bad.refuse(file, None, f"row {number}, {reason}", repr(value), error)
 
     def _values(self, split: str, name: str, rows: npt.NDArray[np.int64]) -> Iterator[object]:
         start = 0
