@@ -132,7 +132,8 @@ def cached(step: Step, write: Write) -> Entry:
     """
     started = time.perf_counter()
     fingerprint = step.fingerprint
-    found = _opened(fingerprint)
+    with _explained():
+        found = _opened(fingerprint)
     if found is None:
         with _explained(), ExitStack() as held:
             try:
@@ -206,6 +207,8 @@ def _opened(fingerprint: str) -> Entry | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Damaged as error:
+        if not folder.exists():  # removed while it was being opened
+            return None
         _logger.warning("The cache is damaged: %s. The step is computed again.", error)
         return None
     folders.touch(folder)
