@@ -2,8 +2,15 @@
 
 import datetime
 import logging
+import os
+import shutil
 import sqlite3
+import subprocess
 import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +116,53 @@ def test_without_sqlalchemy_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'graft-nlp\[sql\]'"):
         load_dataset("sqlite:///a.db", query="select 1")
+
+
+@pytest.fixture
+def postgresql():
+    """The address of a PostgreSQL server of this test's own."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    if shutil.which("initdb") is None or shutil.which("postgres") is None:
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="graft-pg-", dir="/tmp"))  # its socket's path is short
+    # The server refuses to run as root.
+    user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    if user:
+        shutil.chown(folder, "nobody")
+    data = folder / "data"
+    made = [*user, "initdb", "-D", str(data), "-A", "trust", "-U", "me"]
+    subprocess.run(made, check=True, capture_output=True, cwd=folder)
+    settings = ["-c", "listen_addresses=", "-k", str(folder)]
+    server = subprocess.Popen(
+        [*user, "postgres", "-D", str(data), *settings],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(100):
+            if (folder / ".s.PGSQL.5432").exists():
+                break
+            time.sleep(0.1)
+        yield f"postgresql+psycopg://me:Passw0rd@/postgres?host={folder}"
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(folder)
+
+
+def test_postgresql(postgresql):
+    query = (
+        "select i as id, 'text ' || i as text, i / 4.0 as score, gen_random_uuid() as key, "
+        "array[i, 0] as numbers, (array['x', 'y'])[1 + i % 2] as label "
+        "from generate_series(1, 2500) i order by i"
+    )
+    data = load_dataset(postgresql, query=query, label="label")["train"]
+    assert len(data) == 2500
+    row = data[2499]
+    assert (row["text"], row["score"], row["numbers"]) == ("text 2500", Decimal(625), [2500, 0])
+    assert len(row["key"]) == 36
+    assert data.label_names == ["x", "y"]
+    with pytest.raises(DataError, match="division by zero") as caught:
+        load_dataset(postgresql, query="select 1 / 0 as text")
+    assert "Passw0rd" not in str(caught.value)
