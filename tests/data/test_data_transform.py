@@ -1,13 +1,19 @@
 """A user's function over rows: what it may return, in one process or several, kept or not."""
 
+import ast
+import copy
+import json
 import logging
 import os
+import pickle
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -16,6 +22,7 @@ from hypothesis import strategies as st
 
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import ClassLabel, Sequence, Value
+from graft.data.lazy import LazyColumns
 from graft.data.load import load_dataset
 from graft.data.roles import Roles
 from graft.errors import DataError
@@ -472,3 +479,63 @@ def test_a_function_may_return_one_dict_again_and_again(data):
 def test_features_of_columns_that_are_not_there_are_told(data):
     with pytest.raises(DataError, match="features names the column 'kind', which the function"):
         data.map(lambda row: {"m": row["n"]}, features={"kind": Value("string")})
+
+
+def as_arguments(**columns: list[Any]) -> dict[str, list[Any]]:
+    return columns
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        dict,
+        copy.copy,
+        copy.deepcopy,
+        lambda lazy: {**lazy},
+        lambda lazy: as_arguments(**lazy),
+        lambda lazy: lazy.copy(),
+        lambda lazy: lazy | {},
+        lambda lazy: {} | lazy,
+        lambda lazy: dict(lazy.items()),
+        lambda lazy: dict(zip(lazy, lazy.values(), strict=True)),
+        lambda lazy: {name: lazy[name] for name in lazy},
+        lambda lazy: {name: lazy.get(name) for name in lazy},
+        lambda lazy: {name: lazy.pop(name) for name in list(lazy)},
+        lambda lazy: {name: lazy.setdefault(name, []) for name in list(lazy)},
+        lambda lazy: dict([lazy.popitem(), lazy.popitem()]),
+        lambda lazy: json.loads(json.dumps(lazy)),
+        lambda lazy: pickle.loads(pickle.dumps(lazy)),
+        lambda lazy: pd.DataFrame(lazy).to_dict("list"),
+        lambda lazy: pa.table(lazy).to_pydict(),
+        lambda lazy: ast.literal_eval(repr(lazy)),
+    ],
+)
+def test_a_batch_is_a_dict_of_lists_however_it_is_read(read):
+    plain = {"n": [1, 2], "text": ["x", "y"]}
+    lazy = LazyColumns(pa.record_batch(plain))
+    assert isinstance(lazy, dict)
+    assert ("n" in lazy, "m" in lazy, len(lazy), lazy.get("m", 3)) == (True, False, 2, 3)
+    assert read(lazy) == plain
+    assert LazyColumns(pa.record_batch(plain)) == plain
+    assert LazyColumns(pa.record_batch(plain)) != {"n": [1, 2]}
+
+
+def test_a_column_nobody_looks_at_stays_in_arrow():
+    lazy = LazyColumns(pa.record_batch({"n": [1, 2], "text": ["x", "y"]}))
+    lazy["n"].append(3)
+    lazy["m"] = lazy["n"]
+    assert (lazy["n"], lazy["m"]) == ([1, 2, 3], [1, 2, 3])
+    assert lazy.untouched("n") is lazy.untouched("m") is None
+    assert lazy.untouched("text").to_pylist() == ["x", "y"]
+
+
+def test_a_batch_given_back_keeps_its_columns_as_they_were(data):
+    def add(rows):
+        rows["m"] = [n + 1 for n in rows["n"]]
+        del rows["text"]
+        return rows
+
+    new = data.map(add, batched=True)
+    assert new.features == {**data.features, "m": Value("int64")}
+    assert new["m"] == [n + 1 for n in data["n"]]
+    assert new["text"] == data["text"]

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from graft.data.features import Feature, Features, class_label_in, feature_of
 from graft.data.labels import cast_column, encode_labels
+from graft.data.lazy import LazyColumns
 from graft.data.values import array_of, mixed
 from graft.errors import DataError
 
@@ -39,7 +40,7 @@ class Call:
         end = start + batch.num_rows
         arguments = (list(range(start, end)),) if self.with_index else ()
         try:
-            return self.fn(batch.to_pydict(), *arguments)
+            return self.fn(LazyColumns(batch), *arguments)
         except Exception as error:
             raise self._failed(rows_text(start, end), start, error) from error
 
@@ -94,10 +95,7 @@ class MapCall:
             columns = self._mapping(result, rows_text(start, start + batch.num_rows, short=True))
         else:
             columns = self._collected(call.on_rows(batch, start), start)
-        arrays = {
-            name: self._array(name, values, start, batch.num_rows)
-            for name, values in columns.items()
-        }
+        arrays = {name: self._array(name, columns, start, batch.num_rows) for name in columns}
         kept = self.kept(arrays)
         self._check_features(arrays)
         self._check_lengths(arrays, kept, batch.num_rows, start)
@@ -145,8 +143,11 @@ class MapCall:
                 )
         return result
 
-    def _array(self, name: str, values: Any, start: int, rows: int) -> pa.Array:
-        where = rows_text(start, start + rows)
+    def _array(self, name: str, columns: Mapping[str, Any], start: int, rows: int) -> pa.Array:
+        untouched = columns.untouched(name) if isinstance(columns, LazyColumns) else None
+        if untouched is not None and name not in self.features:
+            return untouched
+        where, values = rows_text(start, start + rows), columns[name]
         if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
             raise DataError(
                 f"map: for {where} the function returned {type(values).__name__} for {name!r}. "
