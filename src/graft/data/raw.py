@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from graft.data.bad_rows import BadRows
@@ -111,12 +112,10 @@ class RawSplit:
 
     def place_of(self, row: int) -> tuple[str, int]:
         """The name of the piece that a row (from 0 over all pieces) is of, and its number there."""
-        start = 0
-        for name, rows in self.files:
-            if row < start + rows:
-                break
-            start += rows
-        return name, row - start + 1
+        ends = np.cumsum([rows for _, rows in self.files])
+        number = int(np.searchsorted(ends, row, side="right"))
+        name, rows = self.files[number]
+        return name, row - (int(ends[number]) - rows) + 1
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, or these columns of them, as stored: types and columns may differ."""
