@@ -51,9 +51,8 @@ SLOW = settings(
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def their_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "theirs"))
-    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "ours"))
     datasets.disable_progress_bars()
 
 

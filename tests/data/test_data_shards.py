@@ -19,9 +19,8 @@ TABLE = pa.table({"text": [f"text {number:04}" for number in range(1000)]})
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def their_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "theirs"))
-    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "ours"))
     datasets.disable_progress_bars()
 
 
