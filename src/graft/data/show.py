@@ -10,7 +10,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from graft.data.features import ClassLabel, Feature, Sequence, Struct
+from graft.data.features import (
+    Array,
+    ClassLabel,
+    Feature,
+    Json,
+    Kept,
+    Sequence,
+    Struct,
+    Translation,
+)
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
@@ -35,7 +44,14 @@ def kind(feature: Feature) -> str:
         return f"list of {kind(feature.feature)}"
     if isinstance(feature, Struct):
         return f"record of {', '.join(feature.fields)}"
-    return feature.dtype
+    if isinstance(feature, Translation):
+        return f"text in {', '.join(feature.languages)}"
+    if isinstance(feature, Array):
+        shape = " x ".join("any" if size is None else str(size) for size in feature.shape)
+        return f"array of {shape} {feature.dtype}"
+    if isinstance(feature, Json):
+        return "JSON"
+    return feature.kind.lower() if isinstance(feature, Kept) else feature.dtype
 
 
 def as_table(splits: _Splits) -> RenderableType:
