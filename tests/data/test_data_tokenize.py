@@ -156,6 +156,24 @@ def test_texts_longer_than_a_part(tokenizer: Tokenizer) -> None:
         assert window[1] == tokenizer(rows["text"][row].split()[0]).ids[1]
 
 
+def test_tokens_are_saved_and_read_by_us_and_by_the_peer(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    from datasets import load_dataset as load_by_peer
+
+    tags = [[0, 3], [1, 2], [4, 0]]
+    rows = tagged([["the", "zzz"], ["xyz", "in"], ["my", "rain"]], tags, TAGS)
+    saved = DatasetDict({"train": rows.tokenize(tokenizer, max_length=5, stride=1, spans=True)})
+    saved.save(tmp_path / "tokens")
+    again = load_dataset(tmp_path / "tokens")
+    assert again.features == saved.features
+    assert again["train"].table.equals(saved["train"].table)
+    assert again.roles == Roles()
+    peer = load_by_peer(str(tmp_path / "tokens"), cache_dir=str(tmp_path / "peer"))["train"]
+    assert peer.to_dict() == saved["train"].table.to_pydict()
+    assert peer.features["labels"].feature.names == TAGS
+
+
 def test_splits_share_the_labels_of_spans(tokenizer: Tokenizer) -> None:
     def rows(label: str) -> Dataset:
         spans = [[{"start": 0, "end": 4, "label": label}]]

@@ -85,7 +85,9 @@ def encoding_of(
             return where(split, row)
 
         try:
-            numbers, feature = encode_labels(_without(distinct, strays), label, where_value)
+            numbers, feature = encode_labels(
+                _without(distinct, strays), label, where_value, of_lists=several
+            )
             break
         except DataError:
             if not collect or not place or len(strays[place[0][0]]) >= _MOST_STRAY:

@@ -15,6 +15,7 @@ from graft.data.features import (
     arrow_type_of,
     class_label_in,
 )
+from graft.data.names import IGNORED
 from graft.data.roles import is_list, is_text
 from graft.errors import DataError
 
@@ -30,12 +31,17 @@ _NAMES_IN_A_MESSAGE = 12
 
 
 def encode_labels(
-    splits: Mapping[str, pa.ChunkedArray], declared: Feature | None, where: Where
+    splits: Mapping[str, pa.ChunkedArray],
+    declared: Feature | None,
+    where: Where,
+    *,
+    of_lists: bool = False,
 ) -> tuple[dict[str, pa.ChunkedArray], Feature]:
     """The label column of every split as class numbers over one set of classes.
 
     `splits` holds strings, numbers, booleans, or lists of those, of one type. With a `declared`
-    class label (from a card or a Parquet schema) its names count, and -1 is a missing label.
+    class label (from a card or a Parquet schema) its names count, and -1 is a missing label. In
+    lists (which values were of, with `of_lists`) -100 is a label to be ignored, and it stays.
     Without one, the classes are those of the split "train" and of others named so, such as
     "oos_train" (of all splits, where there is none), sorted; numbers keep their written form as
     names. Empty strings, and -1 in a split that holds nothing else, are missing labels. Decimal
@@ -70,7 +76,7 @@ def encode_labels(
         }
     else:
         numbers = {
-            name: _declared_numbers(name, column, label, where_value)
+            name: _declared_numbers(name, column, label, where_value, several or of_lists)
             for name, column in values.items()
         }
     if not several:
@@ -203,7 +209,7 @@ def _numbers_by_name(
 
 
 def _declared_numbers(
-    split: str, values: pa.ChunkedArray, label: ClassLabel, where: Where
+    split: str, values: pa.ChunkedArray, label: ClassLabel, where: Where, of_lists: bool
 ) -> pa.ChunkedArray:
     if is_text(values.type):
         numbers = _declared_texts(_as_text(values), label)
@@ -211,6 +217,8 @@ def _declared_numbers(
         numbers = values.cast(pa.int64())
     valid = pc.is_valid(_as_text(values))
     known = pc.and_(pc.greater_equal(numbers, -1), pc.less(numbers, len(label.names)))
+    if of_lists:
+        known = pc.or_(known, pc.equal(numbers, IGNORED))
     stray = _first(pc.and_(pc.invert(pc.fill_null(known, False)), valid))
     if stray is not None:
         last = len(label.names) - 1

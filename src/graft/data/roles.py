@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.features import ClassLabel, Features
+from graft.data.names import INPUT_IDS, LABELS, OFFSETS, SOURCE_ROW, TYPE_IDS, WORD_IDS
 from graft.data.role_finder import (
     find_answers,
     find_tags,
@@ -130,11 +131,12 @@ def infer_roles(
         text, target = found
     if target is None and (text is None or text_pair is None):
         text, text_pair = _infer_pair(table, text, text_pair, taken)
+    made = _made_by_tokenizing(table.schema)
     if label is None:
-        label = _label_by_name(table, features, {text, text_pair, tags, target}, where)
-    if text is None:
+        label = _label_by_name(table, features, {text, text_pair, tags, target} | made, where)
+    if text is None and not (made and _no_text(table.schema)):
         text = _infer_text(table, {text_pair, label, target}, where)
-    if label is None and answers is None and target is None:
+    if label is None and answers is None and target is None and not made:
         label = _label_by_content(table, {text, text_pair, tags}, where)
     return Roles(text, text_pair, label, tokens, tags, answers, target)
 
@@ -202,6 +204,18 @@ def _infer_pair(
         if text_pair == right and left not in taken:
             return left, text_pair
     return text, text_pair
+
+
+def _made_by_tokenizing(schema: pa.Schema) -> set[str | None]:
+    """The columns that tokenizing made, none of which is a label; {} where rows are no tokens."""
+    if INPUT_IDS not in schema.names or not is_list(schema.field(INPUT_IDS).type):
+        return set()
+    aligned = {LABELS} if LABELS in schema.names and is_list(schema.field(LABELS).type) else set()
+    return {INPUT_IDS, TYPE_IDS, OFFSETS, WORD_IDS, SOURCE_ROW} | aligned
+
+
+def _no_text(schema: pa.Schema) -> bool:
+    return not any(is_text(each.type) or is_tokens(each.type) for each in schema)
 
 
 def _infer_text(table: pa.Table, taken: set[str | None], where: str) -> str:

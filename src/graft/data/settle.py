@@ -72,7 +72,7 @@ def blank_texts(table: pa.Table, columns: list[str]) -> Blank:
     """The rows in which one of these columns of text is blank."""
     first: list[int] = []
     found = start = 0
-    for batch in table.select(columns).to_batches():
+    for batch in table.select(columns).to_batches() if columns else ():
         rows = np.unique(np.concatenate([_blank(column) for column in batch.columns]))
         found += len(rows)
         first += (rows[: _KEPT_ROWS + 1 - len(first)] + start).tolist()
