@@ -6,6 +6,9 @@ stand within a folder per split, or have one within (`train/pos/0001.txt`, `pos/
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
 
 import pyarrow as pa
 
@@ -25,6 +28,7 @@ LABEL = "label"
 _UNLABELLED = {"unsup", "unsupervised", "unlabeled", "unlabelled"}
 _UNSUPERVISED = "unsupervised"
 _ROWS = 1000
+_SMALL = 1 << 20
 _SHOWN = 3
 
 _Classes = dict[str, dict[str | None, list[DataFile]]]
@@ -130,9 +134,16 @@ def _labelled(
 ) -> Iterator[pa.RecordBatch]:
     for name, files in classes.items():
         for file in files:
-            for batch in read_text(file, options, bad).batches:
+            for batch in read_text(_at_hand(file), options, bad).batches:
                 labels = pa.repeat(pa.scalar(name, pa.string()), batch.num_rows)
                 yield pa.record_batch([batch.column(0), labels], names=["text", LABEL])
+
+
+def _at_hand(file: DataFile) -> DataFile:
+    """The same file; a small one is read once, however often it is opened."""
+    with file.open() as stream:
+        content = stream.read(_SMALL + 1)
+    return file if len(content) > _SMALL else replace(file, opener=partial(BytesIO, content))
 
 
 def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """The data files of a folder or an archive, by their paths within it."""
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ _ABOUT = {
     *("changelog", "changes", "contributing"),
 }
 _WORDS_BETWEEN = re.compile(r"[-_. ]+")
+_HIDDEN = (".", "__")
 _SHOWN = 10
 
 
@@ -30,10 +32,13 @@ def data_files(folder: Path, where: str) -> Files:
     none. Raises `DataError` when there is no data file.
     """
     found: Files = {}
-    for path in sorted(folder.rglob("*")):
-        at = PurePosixPath(path.relative_to(folder).as_posix())
-        if _is_visible(at) and (is_archive(at) or is_data(at)) and path.is_file():
-            found.update(files_at(path, at, f"{where}/{at}"))
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
+        inner = PurePosixPath(os.path.relpath(parent, folder))
+        for name in sorted(names):
+            at = inner / name
+            if not name.startswith(_HIDDEN) and (is_archive(at) or is_data(at)):
+                found.update(files_at(Path(parent, name), at, f"{where}/{at}"))
     return _without_descriptions(found) or _none(where, sorted(folder.glob("*")))
 
 
@@ -91,7 +96,7 @@ def stem(at: PurePosixPath) -> str:
 
 
 def _is_visible(at: PurePosixPath) -> bool:
-    return not any(part.startswith((".", "__")) for part in at.parts)
+    return not any(part.startswith(_HIDDEN) for part in at.parts)
 
 
 def _without_descriptions(found: Files) -> Files:
