@@ -13,11 +13,9 @@ from graft.data.column_verbs import ColumnVerbs
 from graft.data.dataset_dict import DatasetDict
 from graft.data.features import ClassLabel
 from graft.data.label_verbs import LabelVerbs
-from graft.data.roles import is_list
-from graft.data.row_verbs import RowVerbs
 from graft.data.rows import Numbers, Rows
-from graft.data.sampling import groups_of, stratified_sample, with_every_class
 from graft.data.shards import SHARD_BYTES
+from graft.data.split_verbs import SplitVerbs
 from graft.data.tag_verbs import TagVerbs
 from graft.data.token_verbs import TokenVerbs
 from graft.data.transform import Row, TransformVerbs
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "DatasetDict"]
 
 
-class Dataset(RowVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, TokenVerbs):
+class Dataset(SplitVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, TokenVerbs):
     """One split: rows in Arrow, a feature per column, and the roles of the columns.
 
     Nothing changes a data set in place: every method returns a new one over the same memory where
@@ -117,51 +115,6 @@ class Dataset(RowVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, Token
         tables = [self.table, *(other.table.select(self.column_names) for other in others)]
         then = self._identity.then("concatenate", *(other._identity for other in others))
         return self._like(Rows(pa.concat_tables(tables)), then)
-
-    def train_test_split(
-        self, test_size: float = 0.2, seed: int = 0, stratify_by: str | None = None
-    ) -> "DatasetDict":
-        """Two parts, "train" and "test", drawn at random; each keeps the order of the rows.
-
-        Args:
-            test_size: the share of rows in "test" (below 1), or their number.
-            seed: the same seed gives the same parts.
-            stratify_by: a column whose values keep their proportions in both parts. Of each
-                value at least one row stays in "train".
-
-        Raises `DataError` when a part would be empty.
-        """
-        size = round(test_size * len(self)) if test_size < 1 else int(test_size)
-        if not 0 < size < len(self):
-            raise DataError(
-                f"train_test_split: test_size={test_size} of {len(self)} rows leaves a part empty. "
-                "Give a share between 0 and 1, or a number of rows below theirs."
-            )
-        groups = np.zeros(len(self), np.int64)
-        if stratify_by is not None:
-            groups = groups_of(self.column(stratify_by))
-        test = stratified_sample(groups, size, seed, leave=1)
-        if len(test) == 0:
-            raise DataError(
-                f"train_test_split: every value of {stratify_by!r} is in one row only, so none can "
-                "go to the test part. Split without stratify_by."
-            )
-        train = np.setdiff1d(np.arange(len(self)), test)
-        return DatasetDict({"train": self.select(train), "test": self.select(test)})
-
-    def subset(self, fraction: float, seed: int = 0) -> "Dataset":
-        """A share of the rows (0 to 1) at random, in proportion to the labels and in their order.
-
-        Of each class at least one row is kept, so that the share can be a little larger.
-        """
-        if not 0 < fraction <= 1:
-            raise DataError(f"subset: {fraction} is no share. Give one above 0, up to 1.")
-        size = max(round(fraction * len(self)), 1)
-        if not self.label_names:
-            return self.select(stratified_sample(np.zeros(len(self), np.int64), size, seed))
-        labels = self.column(self._roles.label or "")
-        rows = stratified_sample(groups_of(labels), size, seed, keep=1)
-        return self.select(with_every_class(rows, labels) if is_list(labels.type) else rows)
 
     def save(
         self,
