@@ -27,6 +27,7 @@ class Call:
         batched: Whether it takes a dict of lists, instead of a row.
         with_index: Whether it takes the row's number too, or the rows' numbers.
         source: Where the rows come from, for errors.
+        streamed: Whether the rows are those of a stream, which has them in order only.
     """
 
     verb: str
@@ -34,6 +35,7 @@ class Call:
     batched: bool
     with_index: bool
     source: str
+    streamed: bool = False
 
     def on_batch(self, batch: pa.RecordBatch, start: int) -> Any:
         """What the function returns for a whole batch, whose first row has the number `start`."""
@@ -58,9 +60,10 @@ class Call:
 
     def _failed(self, rows: str, first: int, error: Exception) -> DataError:
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        look = f"next(iter(data.skip({first})))" if self.streamed else f"data[{first}]"
         return DataError(
             f"{self.verb}: the function failed for {rows} of {self.source}: {told}. "
-            f"Look at the row with data[{first}]."
+            f"Look at the row with {look}."
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from graft.data.ahead import ahead
 from graft.data.bad_rows import BadRows
 from graft.data.cache_files import EntryWriter
 from graft.data.data_file import Content, DataFile, Options, batches_of
@@ -168,7 +169,7 @@ def read_split(
     declared: Features = {}
     untyped = True
     for number, piece in enumerate(pieces):
-        content = _content(piece, options, bad)
+        content = content_of(piece, options, bad)
         tables = _stored(piece.name, f"{key}/{number}", content.batches, store)
         schema = unified([(piece.name, table.schema) for table in tables])
         _check_same_columns(split, parts, piece.name, schema)
@@ -189,7 +190,8 @@ def read_split(
     )
 
 
-def _content(piece: Piece, options: Options, bad: BadRows) -> Content:
+def content_of(piece: Piece, options: Options, bad: BadRows) -> Content:
+    """Begins to read a piece."""
     if isinstance(piece, InMemory):
         return Content(batches_of(piece.table), piece.declared)
     return piece.content(bad) if isinstance(piece, Stream) else read_file(piece, options, bad)
@@ -213,6 +215,7 @@ def _check_same_columns(
 def _stored(name: str, key: str, batches: Iterator[pa.RecordBatch], store: Store) -> list[pa.Table]:
     """The rows of a piece as tables: a new one wherever a batch needs wider types."""
     tables: list[pa.Table] = []
+    batches = ahead(batches)
     following: pa.RecordBatch | None = next(batches, None)
 
     def run(schema: pa.Schema) -> Iterator[pa.RecordBatch]:

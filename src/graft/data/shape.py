@@ -76,12 +76,15 @@ class Shape:
         return {column.name: column.feature for column in self.columns}
 
 
-def shape(raw: RawData, given: Mapping[str, str], bad: BadRows) -> Shape:
+def shape(
+    raw: RawData, given: Mapping[str, str], bad: BadRows, *, whole: bool = True
+) -> Shape:
     """The columns, types, classes and roles of a data set of raw splits; nothing is made yet.
 
     `given` are the columns given a role by hand; the card's come next, others are inferred. Types
     and classes are found out over all rows. With `bad.collect`, rows whose label is none of the
-    classes are dropped.
+    classes are dropped. Where `raw` does not hold the `whole` data set, labels and tags stay as
+    they are written unless their classes are declared.
 
     Raises `DataError` when columns, types, roles or labels do not fit together.
     """
@@ -94,16 +97,24 @@ def shape(raw: RawData, given: Mapping[str, str], bad: BadRows) -> Shape:
     roles = infer_roles(_sample(raw, schema), declared, where=raw.name, **wanted)
     for split in raw.splits.values():
         _check_columns(split, roles, raw)
-    return _Shaping(raw, schema, declared, roles, bad).shape()
+    return _Shaping(raw, schema, declared, roles, bad, whole=whole).shape()
 
 
 class _Shaping:
     """The decisions for one data set, column by column."""
 
     def __init__(
-        self, raw: RawData, schema: pa.Schema, declared: Features, roles: Roles, bad: BadRows
+        self,
+        raw: RawData,
+        schema: pa.Schema,
+        declared: Features,
+        roles: Roles,
+        bad: BadRows,
+        *,
+        whole: bool,
     ) -> None:
         self.raw = raw
+        self.whole = whole
         self.schema = schema
         self.declared = declared
         self.roles = roles
@@ -141,9 +152,10 @@ class _Shaping:
             }
             return Column(name, name, declared if declared in _TEXTS else Value("string"), convert)
         is_measure = isinstance(declared, Value) and declared.dtype.startswith("float")
-        if class_label_in(declared) is not None or (name == self.roles.label and not is_measure):
+        is_label = self.whole and name == self.roles.label and not is_measure
+        if class_label_in(declared) is not None or is_label:
             return self._encoded(name, declared)
-        if name == self.roles.tags and is_tokens(stored):
+        if self.whole and name == self.roles.tags and is_tokens(stored):
             names = distinct_names(self._splits(name), self._where(name))
             return self._encoded(name, Sequence(tag_classes(names)))
         if self.untyped and is_text(stored):
