@@ -188,18 +188,17 @@ def _wide(start: bytes) -> str | None:
 
 def _first_error(file: DataFile) -> DataError | None:
     """The error for the first byte that is not UTF-8; None where all are."""
-    read = lines = 0
+    read = 0
     rest = b""
     with file.open() as stream:
         while block := stream.read(_BLOCK):
             content = rest + block
             whole = len(content) - _unfinished(content)
             if not _is_utf8(content, whole):
-                return _located(file, content, read, lines)
+                return _located(file, content, read)
             rest = content[whole:]
             read += whole
-            lines += content.count(b"\n")
-    return _located(file, rest, read, lines) if rest else None
+    return _located(file, rest, read) if rest else None
 
 
 def _is_utf8(content: bytes, length: int) -> bool:
@@ -224,14 +223,24 @@ def _unfinished(content: bytes) -> int:
     return 0
 
 
-def _located(file: DataFile, content: bytes, read: int, lines: int) -> DataError | None:
+def _located(file: DataFile, content: bytes, read: int) -> DataError | None:
     """The error for the first byte of `content` that is not UTF-8; `read` bytes came before it."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        line = lines + content.count(b"\n", 0, error.start) + 1
+        line = _lines(file, read + error.start) + 1
         return _not_utf8(file, read + error.start, line, content[error.start])
     return None
+
+
+def _lines(file: DataFile, size: int) -> int:
+    """The ends of lines in the first `size` bytes."""
+    count = 0
+    with file.open() as stream:
+        while size and (block := stream.read(min(size, _BLOCK))):
+            count += block.count(b"\n")
+            size -= len(block)
+    return count
 
 
 def _not_utf8(file: DataFile, offset: int, line: int, byte: int) -> DataError:
