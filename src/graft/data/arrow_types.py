@@ -311,6 +311,8 @@ def _plain(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         return array
     if isinstance(array, pa.ExtensionArray):
         return _plain(array.storage, wanted)
+    if isinstance(array, pa.DictionaryArray):  # `cast` does not look views up
+        return _plain(array.dictionary, wanted).take(array.indices)
     if isinstance(array, pa.RunEndEncodedArray):
         return _plain(pc.run_end_decode(array), wanted)
     if _is_any_list(array.type):

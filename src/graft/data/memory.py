@@ -101,19 +101,7 @@ def _from_arrow(source: Any, name: str) -> InMemory:
             f"{name}: Arrow cannot read this {type(source).__name__}. {error}"
         ) from None
     check_unique(table.column_names, name)
-    for position, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
-            table = table.set_column(position, table.field(position).name, _without_views(column))
     return InMemory(name, _plain(table), _declared(table))
-
-
-def _without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Categories as plain strings: Arrow cannot look them up in views, which Polars gives."""
-    chunks = [
-        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string()))
-        for chunk in column.chunks
-    ]
-    return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, pa.string()))
 
 
 def _from_reader(reader: pa.RecordBatchReader, name: str) -> Content:
@@ -130,8 +118,9 @@ def _declared(table: pa.Table) -> Features:
 
 def _plain(table: pa.Table) -> pa.Table:
     index = [column for column in table.column_names if column.startswith(_INDEX)]
-    table = table.drop_columns(index).replace_schema_metadata(None)
-    return table.cast(plain_schema(table.schema))
+    table = table.drop_columns(index)
+    batches = map(plain_batch, table.to_batches())
+    return pa.Table.from_batches(batches, plain_schema(table.schema))
 
 
 def _from_pandas(frame: Any, name: str) -> InMemory:

@@ -40,6 +40,7 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
             yield parquet.schema_arrow
             columns = [name for name in names if not name.startswith(_INDEX)]
             for batch in parquet.iter_batches(batch_size=_ROWS, columns=columns):
+                batch.validate(full=True)  # bytes that are not UTF-8 would pass for text
                 yield plain_batch(batch)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
