@@ -210,8 +210,10 @@ def _made_by_tokenizing(schema: pa.Schema) -> set[str | None]:
     """The columns that tokenizing made, none of which is a label; {} where rows are no tokens."""
     if INPUT_IDS not in schema.names or not is_list(schema.field(INPUT_IDS).type):
         return set()
-    aligned = {LABELS} if LABELS in schema.names and is_list(schema.field(LABELS).type) else set()
-    return {INPUT_IDS, TYPE_IDS, OFFSETS, WORD_IDS, SOURCE_ROW} | aligned
+    made: set[str | None] = {INPUT_IDS, TYPE_IDS, OFFSETS, WORD_IDS, SOURCE_ROW}
+    if LABELS in schema.names and is_list(schema.field(LABELS).type):
+        made.add(LABELS)
+    return made
 
 
 def _no_text(schema: pa.Schema) -> bool:
