@@ -125,6 +125,10 @@ Feature: TypeAlias = Value | ClassLabel | Sequence | Struct | Translation | Json
 Features: TypeAlias = dict[str, Feature]
 
 
+TEXTS = (Value("string"), Value("large_string"), Value("string_view"))
+"""What a column of text may be declared as: files hold it so, tables of ours as strings."""
+
+
 def class_label_in(feature: Feature | None) -> ClassLabel | None:
     """The class label that `feature` is, or is a list of; None for anything else."""
     inner = feature.feature if isinstance(feature, Sequence) else feature

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.arrow_types import written_array, written_type_of
 from graft.data.features import (
     ClassLabel,
     Feature,
@@ -15,6 +16,7 @@ from graft.data.features import (
     arrow_type_of,
     class_label_in,
 )
+from graft.data.inner_classes import encode_inner, has_inner_classes, holds, with_names
 from graft.data.names import IGNORED
 from graft.data.roles import is_list, is_text
 from graft.errors import DataError
@@ -99,21 +101,30 @@ def cast_column(
 
     Raises `DataError` when a value does not fit; `where` names a row, `name` the column.
     """
-    old_label = class_label_in(old)
-    if old_label is not None and old != new:
-        if isinstance(old, Sequence):
-            named = pc.take(pa.array(old_label.names, pa.string()), _flat(column))
-            column = _as_lists(column, named)
-        else:
-            column = pc.take(pa.array(old_label.names, pa.string()), column)
+    if old != new:
+        column = _with_names(column, old, new)
     if class_label_in(new) is not None and is_list(column.type) == isinstance(new, Sequence):
         return encode_labels({"": column}, new, where)[0][""]
+    if has_inner_classes(new) and holds(new, column.type):
+        return _encoded_inner(column, new, where)
     wanted = arrow_type_of(new)
     try:
-        return column.cast(wanted)
+        cast = column.cast(wanted)
+        for chunk in cast.chunks:  # lists of a fixed length are stored as any others
+            written_array(chunk, written_type_of(new))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{name}: {column.type} cannot become {wanted} ({reason}).") from error
+    return cast
+
+
+def stray_label(where: str, label: object, classes: list[str]) -> DataError:
+    """The error for a label that is none of the declared classes."""
+    return DataError(
+        f"{where}: {label!r} is none of the declared classes: "
+        f"{_listed(classes)} (or their numbers, 0 to {len(classes) - 1}; -1 for a missing label). "
+        "Correct it, or declare the class."
+    )
 
 
 def dictionary_names(column: pa.ChunkedArray) -> list[str] | None:
@@ -123,6 +134,25 @@ def dictionary_names(column: pa.ChunkedArray) -> list[str] | None:
         return None
     names: list[str] = column.unify_dictionaries().chunk(0).dictionary.to_pylist()
     return names
+
+
+def _with_names(column: pa.ChunkedArray, old: Feature, new: Feature) -> pa.ChunkedArray:
+    label = class_label_in(old)
+    if label is not None:  # the names are what counts, whatever becomes of them
+        new = Value("string") if isinstance(old, ClassLabel) else Sequence(Value("string"))
+    chunks = [with_names(chunk, old, new) for chunk in column.chunks]
+    return pa.chunked_array(chunks) if chunks else column
+
+
+def _encoded_inner(column: pa.ChunkedArray, feature: Feature, where: Where) -> pa.ChunkedArray:
+    chunks, start = [], 0
+    for chunk in column.chunks:
+        inner = encode_inner(chunk, feature)
+        for row, stray, label in zip(inner.rows, inner.strays, inner.labels, strict=True):
+            raise stray_label(where("", start + int(row)), stray, label.names)
+        chunks.append(inner.values)
+        start += len(chunk)
+    return pa.chunked_array(chunks, arrow_type_of(feature))
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -221,12 +251,7 @@ def _declared_numbers(
         known = pc.or_(known, pc.equal(numbers, IGNORED))
     stray = _first(pc.and_(pc.invert(pc.fill_null(known, False)), valid))
     if stray is not None:
-        last = len(label.names) - 1
-        raise DataError(
-            f"{where(split, stray)}: {values[stray].as_py()!r} is none of the declared classes: "
-            f"{_listed(label.names)} (or their numbers, 0 to {last}; -1 for a missing label). "
-            "Correct it, or declare the class."
-        )
+        raise stray_label(where(split, stray), values[stray].as_py(), label.names)
     return pc.if_else(pc.equal(numbers, -1), pa.scalar(None, pa.int64()), numbers)
 
 
