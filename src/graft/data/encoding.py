@@ -228,15 +228,15 @@ def _located(file: DataFile, content: bytes, read: int) -> DataError | None:
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        line = _lines(file, read + error.start) + 1
+        line = count_lines(file, read + error.start) + 1
         return _not_utf8(file, read + error.start, line, content[error.start])
     return None
 
 
-def _lines(file: DataFile, size: int) -> int:
-    """The ends of lines in the first `size` bytes."""
+def count_lines(text: "DataFile | Text", size: int) -> int:
+    """The ends of lines in the first `size` bytes of a file, or of a text as UTF-8."""
     count = 0
-    with file.open() as stream:
+    with text.open() as stream:
         while size and (block := stream.read(min(size, _BLOCK))):
             count += block.count(b"\n")
             size -= len(block)

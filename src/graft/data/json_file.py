@@ -1,8 +1,11 @@
 """JSON files: an object on each line, or rows within one document; SQuAD's layout among them."""
 
 import json
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -11,7 +14,7 @@ import pyarrow.json as pa_json
 from graft.data.arrow_types import plain_batch
 from graft.data.bad_rows import BadRows
 from graft.data.data_file import Content, DataFile, Format, Options, batches_of
-from graft.data.encoding import UNDECODABLE, Text, text_of
+from graft.data.encoding import UNDECODABLE, Text, count_lines, text_of
 from graft.data.json_kinds import Kinds, Place
 from graft.data.json_layout import layout_of, open_rows
 from graft.data.json_stream import Item
@@ -20,6 +23,7 @@ from graft.errors import DataError
 
 # Rows are parsed in blocks of about so many bytes, within the processor's cache.
 _BLOCK = 2 << 20
+_MOST_THREADS = 8
 _PAIR = ("text", "label")
 _OPTIONS = frozenset(["field", "columns", "encoding"])
 
@@ -87,17 +91,18 @@ JSON = Format("JSON", (".json",), read_json, _OPTIONS, splits_in)
 
 
 def _line_blocks(text: Text) -> Iterator[_Block]:
-    first = 1
+    start = 0
     with text.open() as stream:
         while content := stream.read(_BLOCK):
             if not content.endswith(b"\n"):
                 content += stream.readline()
-            yield _Block(content, _lines_of(content, first), lines=True)
-            first += content.count(b"\n")
+            yield _Block(content, _lines_of(content, text, start), lines=True)
+            start += len(content)
 
 
-def _lines_of(content: bytes, first: int) -> Callable[[], Iterator[Place]]:
+def _lines_of(content: bytes, text: Text, start: int) -> Callable[[], Iterator[Place]]:
     def places() -> Iterator[Place]:
+        first = count_lines(text, start) + 1
         for number, line in enumerate(content.decode().split("\n"), start=first):
             if raw := line.strip():
                 yield Place("line", number, raw)
@@ -151,11 +156,26 @@ def _batches(
     blocks: Callable[[], Iterator[_Block]], text: Text, bad: BadRows
 ) -> Iterator[pa.RecordBatch]:
     parser = _Parser(blocks, text, bad)
-    for block in blocks():
-        for batch in batches_of(parser.parse(block)):
+    for block, attempt in _attempts(parser, blocks()):
+        for batch in batches_of(parser.settle(block, attempt)):
             yield plain_batch(batch)
     if not parser.schema.names:
         raise DataError(f"{text.file.name}: the objects have no keys, so there are no columns.")
+
+
+def _attempts(
+    parser: "_Parser", blocks: Iterator[_Block]
+) -> Iterator[tuple[_Block, "Future[pa.Table]"]]:
+    """The blocks in order, while the next ones are parsed side by side."""
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    waiting: deque[tuple[_Block, Future[pa.Table]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for block in blocks:
+            # What the first block tells of the types helps with all others.
+            if len(waiting) > threads or (waiting and not parser.schema.names):
+                yield waiting.popleft()
+            waiting.append((block, pool.submit(parser.table_of, block, parser.schema)))
+        yield from waiting
 
 
 class _Parser:
@@ -173,10 +193,10 @@ class _Parser:
         self._kinds = Kinds(text.file.name)
         self._blocks = blocks
 
-    def parse(self, block: _Block) -> pa.Table:
-        """The rows of a block; bad ones are set aside."""
+    def settle(self, block: _Block, attempt: "Future[pa.Table]") -> pa.Table:
+        """The rows of the next block in order, which was parsed already; bad ones are set aside."""
         try:
-            table = self._table(block.content, block.lines)
+            table = attempt.result()
             schema = self._unified(table.schema)
             if self._text.keep_undecodable and UNDECODABLE.encode() in block.content:
                 raise pa.ArrowInvalid("bytes that cannot be decoded")
@@ -191,7 +211,8 @@ class _Parser:
         self._learn_kinds()
         rows = list(self._kinds.good_rows(self._decodable(block), self._bad))
         try:
-            table = self._table("\n".join(rows).encode(), block.lines)
+            good = replace(block, content="\n".join(rows).encode())
+            table = self.table_of(good, self.schema)
             self._unified(table.schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeError) as again:
             reason = str(again).splitlines()[0]
@@ -200,27 +221,20 @@ class _Parser:
             ) from error
         return table
 
-    def _table(self, content: bytes, lines: bool) -> pa.Table:
-        if not content.strip():
-            return self.schema.empty_table()
+    def table_of(self, block: _Block, schema: pa.Schema) -> pa.Table:
+        """The rows of a block; `schema` is what is known of the types, if anything.
+
+        Raises an error of Arrow's where one is bad.
+        """
+        if not block.content or block.content.isspace():
+            return schema.empty_table()
         try:
-            table = self._parsed(content, lines, _texts_of(self.schema))
+            table = _parsed(block, _texts_of(schema))
         except pa.ArrowInvalid:
             # A list or record that held whole numbers so far may hold fractions here.
-            table = self._parsed(content, lines, pa.schema([]))
+            table = _parsed(block, pa.schema([]))
         as_text = pa.schema([(each.name, _without_times(each.type)) for each in table.schema])
-        return table if as_text.equals(table.schema) else self._parsed(content, lines, as_text)
-
-    def _parsed(self, content: bytes, lines: bool, schema: pa.Schema) -> pa.Table:
-        table = pa_json.read_json(
-            pa.BufferReader(content),
-            read_options=pa_json.ReadOptions(block_size=len(content) + 1, use_threads=False),
-            parse_options=pa_json.ParseOptions(
-                explicit_schema=schema, newlines_in_values=not lines
-            ),
-        )
-        table.validate(full=True)  # the parser lets halves of characters through
-        return table
+        return table if as_text.equals(table.schema) else _parsed(block, as_text)
 
     def _unified(self, schema: pa.Schema) -> pa.Schema:
         if schema.equals(self.schema):
@@ -247,6 +261,19 @@ class _Parser:
                 self._bad.refuse(name, line, what, place.raw.replace(UNDECODABLE, "\ufffd"), error)
             else:
                 yield place
+
+
+def _parsed(block: _Block, schema: pa.Schema) -> pa.Table:
+    size = len(block.content) + 1
+    table = pa_json.read_json(
+        pa.BufferReader(block.content),
+        read_options=pa_json.ReadOptions(block_size=size, use_threads=False),
+        parse_options=pa_json.ParseOptions(
+            explicit_schema=schema, newlines_in_values=not block.lines
+        ),
+    )
+    table.validate(full=True)  # the parser lets halves of characters through
+    return table
 
 
 def _texts_of(schema: pa.Schema) -> pa.Schema:
