@@ -1,13 +1,17 @@
 """Class labels: their names, their order, one space over all splits."""
 
+import json
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.data.features import ClassLabel, Sequence, Value
+from graft.data.dataset import Dataset
+from graft.data.features import ClassLabel, Sequence, Struct, Value
 from graft.data.labels import encode_labels
 from graft.data.load import load_dataset
+from graft.data.roles import Roles
 from graft.errors import DataError
 
 
@@ -133,3 +137,73 @@ def test_a_split_without_the_label_column_is_unlabelled(write, tmp_path):
     data = load_dataset(tmp_path)
     assert data["test"]["label"] == [None]
     assert data["test"].features == data["train"].features
+
+
+SPANS = """---
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: spans
+    list:
+    - name: start
+      dtype: int64
+    - name: label
+      dtype:
+        class_label:
+          names:
+            '0': person
+            '1': place
+---
+"""
+
+
+def spans(*labels: object) -> str:
+    rows = [{"text": "some words", "spans": [{"start": 1, "label": label}]} for label in labels]
+    return "\n".join(map(json.dumps, rows))
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"),
+    [(["place", "person", ""], [1, 0, None]), ([1, 0, -1, None], [1, 0, None, None])],
+)
+def test_labels_of_spans_are_classes_by_name_or_number(write, tmp_path, written, numbers):
+    write("README.md", SPANS)
+    write("train.jsonl", spans(*written))
+    data = load_dataset(tmp_path, split="train")
+    labels = data.features["spans"].feature.fields["label"]
+    assert labels == ClassLabel(["person", "place"])
+    assert [row[0]["label"] for row in data["spans"]] == numbers
+
+
+def test_a_span_whose_label_is_no_class(write, tmp_path):
+    write("README.md", SPANS)
+    write("train.jsonl", spans("place", "river", "person", "sea"))
+    told = r"train\.jsonl, row 2, column 'spans': 'river' is none of the .* classes: person, place"
+    with pytest.raises(DataError, match=told):
+        load_dataset(tmp_path)
+    data = load_dataset(tmp_path, on_bad_rows="collect")
+    assert [row[0]["label"] for row in data["train"]["spans"]] == [1, 0]
+    assert data.bad_rows["raw"].to_pylist() == ["'river'", "'sea'"]
+
+
+def test_cast_reaches_into_records():
+    table = pa.table({"text": ["a", "b"], "spans": [[{"start": 0, "label": "x"}], None]})
+    data = Dataset(table, roles=Roles("text"))
+    place, names = Value("int64"), ClassLabel(["y", "x"])
+    classes = data.cast("spans", Sequence(Struct({"start": place, "label": names})))
+    assert classes["spans"] == [[{"start": 0, "label": 1}], None]
+    back = classes.cast("spans", Sequence(Struct({"start": place, "label": Value("string")})))
+    assert back["spans"] == data["spans"]
+    other = Sequence(Struct({"start": place, "label": ClassLabel(["x"])}))
+    assert classes.cast("spans", other)["spans"] == [[{"start": 0, "label": 0}], None]
+    none = Sequence(Struct({"start": place, "label": ClassLabel(["y"])}))
+    with pytest.raises(DataError, match=r"row 0 .*'x' is none of the declared classes: y"):
+        classes.cast("spans", none)
+
+
+def test_cast_to_lists_of_one_length():
+    data = Dataset(pa.table({"text": ["a", "b"], "pair": [[1, 2], [3]]}), roles=Roles("text"))
+    with pytest.raises(DataError, match=r"'pair': list<.* cannot become"):
+        data.cast("pair", Sequence(Value("int64"), length=2))
+    assert data[:1].cast("pair", Sequence(Value("int8"), length=2))["pair"] == [[1, 2]]

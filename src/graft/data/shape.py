@@ -22,7 +22,9 @@ from graft.data.features import (
     feature_of,
     fits,
 )
-from graft.data.labels import Where
+from graft.data.inner_classes import encode_inner, has_inner_classes, holds
+from graft.data.kinds import TEXTS
+from graft.data.labels import Where, stray_label
 from graft.data.raw import RawData, RawSplit, promoted, unified
 from graft.data.roles import Roles, columns_of, infer_roles, is_text, is_tokens
 from graft.data.texts import join_tokens
@@ -30,8 +32,6 @@ from graft.errors import DataError
 
 _INTEGER = r"^-?(0|[1-9]\d{0,17})$"
 _DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
-# What a column of text may be declared as: files hold it so, tables of ours as strings.
-_TEXTS = (Value("string"), Value("large_string"), Value("string_view"))
 # Roles are found out from so many rows at the most, taken from all over the splits.
 _SAMPLED_PIECES, _SAMPLED_ROWS = 50, 1000
 
@@ -76,9 +76,7 @@ class Shape:
         return {column.name: column.feature for column in self.columns}
 
 
-def shape(
-    raw: RawData, given: Mapping[str, str], bad: BadRows, *, whole: bool = True
-) -> Shape:
+def shape(raw: RawData, given: Mapping[str, str], bad: BadRows, *, whole: bool = True) -> Shape:
     """The columns, types, classes and roles of a data set of raw splits; nothing is made yet.
 
     `given` are the columns given a role by hand; the card's come next, others are inferred. Types
@@ -150,7 +148,7 @@ class _Shaping:
                 split: _filled if self._has_nulls(split, name) else None
                 for split in self.raw.splits
             }
-            return Column(name, name, declared if declared in _TEXTS else Value("string"), convert)
+            return Column(name, name, declared if declared in TEXTS else Value("string"), convert)
         is_measure = isinstance(declared, Value) and declared.dtype.startswith("float")
         is_label = self.whole and name == self.roles.label and not is_measure
         if class_label_in(declared) is not None or is_label:
@@ -182,9 +180,7 @@ class _Shaping:
         for row, value in zip(rows.tolist(), values, strict=True):
             where = self._where(name)(split, row)
             reason = f"column {name!r}: none of the classes"
-            file, number = self.raw.splits[split].place_of(row)
-            error = DataError(f"{where}: {reason}")
-            self.bad.refuse(file, None, f"row {number}, {reason}", repr(value), error)
+            self._refuse(split, row, reason, value, DataError(f"{where}: {reason}"))
 
     def _values(self, split: str, name: str, rows: npt.NDArray[np.int64]) -> Iterator[object]:
         start = 0
@@ -222,12 +218,36 @@ class _Shaping:
     def _declared(self, name: str, declared: Feature | None, stored: pa.DataType) -> Column:
         if declared is None:
             return Column(name, name, feature_of(stored), self._each(None))
+        if has_inner_classes(declared) and holds(declared, stored):
+            return self._with_inner(name, declared)
         wanted = arrow_type_of(declared)
         if wanted == stored:
             return Column(name, name, declared, self._each(None))
         if fits(declared, stored) or self._casts(name, wanted):
             return Column(name, name, declared, self._each(lambda array: array.cast(wanted)))
         return Column(name, name, feature_of(stored), self._each(None))
+
+    def _with_inner(self, name: str, declared: Feature) -> Column:
+        """A column with classes within its records, all of whose labels are among them."""
+        as_it_is = True
+        for split, chunks in self._splits(name).items():
+            start, rows = 0, []
+            for chunk in chunks():
+                inner = encode_inner(chunk, declared)
+                as_it_is = as_it_is and inner.values.equals(chunk)
+                rows.append(inner.rows + start)
+                for row, stray, label in zip(rows[-1], inner.strays, inner.labels, strict=True):
+                    error = stray_label(self._where(name)(split, int(row)), stray, label.names)
+                    reason = f"column {name!r}: none of the classes"
+                    self._refuse(split, int(row), reason, stray, error)
+                start += len(chunk)
+            self.strays[split] += rows
+        encode = None if as_it_is else lambda array: encode_inner(array, declared).values
+        return Column(name, name, declared, self._each(encode))
+
+    def _refuse(self, split: str, row: int, reason: str, value: object, error: DataError) -> None:
+        file, number = self.raw.splits[split].place_of(row)
+        self.bad.refuse(file, None, f"row {number}, {reason}", repr(value), error)
 
     def _casts(self, name: str, wanted: pa.DataType) -> bool:
         """Whether all values can be stored so without a loss."""
