@@ -48,7 +48,7 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
                 stream = pa.ipc.open_stream(source)
                 yield stream.schema
                 yield from map(_plain, stream)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
             f"{file.name}: not a whole Arrow file; it is damaged or was cut off ({reason}). "

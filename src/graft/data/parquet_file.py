@@ -42,7 +42,7 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
             for batch in parquet.iter_batches(batch_size=_ROWS, columns=columns):
                 batch.validate(full=True)  # bytes that are not UTF-8 would pass for text
                 yield plain_batch(batch)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
             f"{file.name}: not a whole Parquet file; it is damaged or was cut off ({reason}). "
