@@ -24,7 +24,6 @@ def read_arrow(file: DataFile, _options: Options, _bad: BadRows) -> Content:
     """
     batches = _batches(file)
     schema = next(batches)
-    check_unique(schema.names, file.name)
     return Content(batches, declared_features(schema))
 
 
@@ -41,11 +40,13 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
                 )
             if start == _FILE:
                 reader = pa.ipc.open_file(source)
+                check_unique(reader.schema.names, file.name)
                 yield reader.schema
                 for number in range(reader.num_record_batches):
                     yield _plain(reader.get_batch(number))
             else:
                 stream = pa.ipc.open_stream(source)
+                check_unique(stream.schema.names, file.name)
                 yield stream.schema
                 yield from map(_plain, stream)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
