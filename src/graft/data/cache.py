@@ -27,6 +27,7 @@ from filelock import Timeout
 
 from graft.data import cache_folder as folders
 from graft.data import cache_history as histories
+from graft.data.cache_durability import sync_soon
 from graft.data.cache_files import (
     FORMAT,
     About,
@@ -34,7 +35,6 @@ from graft.data.cache_files import (
     EntryWriter,
     open_tables,
     read_about,
-    sync,
     when_unused,
 )
 from graft.data.cache_folder import Stored, cache_folder, size_limit
@@ -238,7 +238,7 @@ def _kept(step: Step, write: Write, started: float) -> Entry:
         _written(folder, step, step.fingerprint, write)
         folders.remove(step.fingerprint)  # a damaged one
         folder.rename(place)
-        sync(place.parent)
+        sync_soon(place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     entry = _read(place, hit=False)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from graft.data.cache_durability import boot_id, is_trusted
 from graft.data.mapped import mapped_files, open_mapped
 from graft.errors import DataError
 
@@ -97,6 +97,8 @@ def read_about(folder: Path) -> About:
         content = json.loads((folder / ABOUT).read_bytes())
         if content.pop("format") != FORMAT:
             raise Damaged(f"{folder / ABOUT} is of another format")
+        if not is_trusted(folder, content.pop("boot")):
+            raise Damaged(f"{folder} was not on the disk yet when the machine stopped")
         tables = [TableFile(**table) for table in content.pop("tables")]
         return About(tables=tables, **content)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -151,7 +153,6 @@ class EntryWriter:
             writer = TableWriter(stream, schema)
             yield writer
             writer.flush()
-        sync(path)
         self._tables.append(TableFile(name, file, writer.rows, path.stat().st_size))
 
     def read(self, name: str) -> pa.Table:
@@ -181,10 +182,9 @@ class EntryWriter:
             seconds=time.time() - self._started,
         )
         path = self._folder / ABOUT
-        content = json.dumps({"format": FORMAT, **asdict(about)}, ensure_ascii=False, indent=1)
+        written = {"format": FORMAT, "boot": boot_id(), **asdict(about)}
+        content = json.dumps(written, ensure_ascii=False, indent=1)
         path.write_text(content, encoding="utf-8")
-        sync(path)
-        sync(self._folder)
 
 
 class TableWriter:
@@ -236,14 +236,3 @@ class TableWriter:
 
 def _told(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)
-
-
-def sync(path: Path) -> None:
-    """Has the system write a file, or a folder's list of names, to the disk itself."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows has no such thing for folders
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
