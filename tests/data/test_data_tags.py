@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from graft.data.dataset import Dataset
+from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import ClassLabel, Sequence, Value
+from graft.data.roles import Roles
 from graft.data.tag_schemes import SCHEMES, in_order, tag_names
 from graft.data.tag_spans import spans_to_tags, tags_to_spans
 from graft.data.tags import check_tags, convert_tags, scheme_of
@@ -197,3 +198,30 @@ def test_classes_come_in_an_order_that_makes_sense():
     assert in_order(["I", "B", "O"]) == ["O", "B", "I"]
     assert in_order(["NOUN", "O"]) is None
     assert in_order(["O"]) is None
+
+
+def test_splits_share_a_scheme():
+    train = pa.table({"text": ["x", "y"], "tags": [["I-a", "I-a", "B-a"], ["I-b", "O", "I-a"]]})
+    test = pa.table({"text": ["x"], "tags": [["O", "I-b", "O"]]})
+    bare = pa.table({"text": ["x"], "tags": [["O"]]})
+    tables = {"train": train, "test": test, "bare": bare}
+    roles = Roles("text", tags="tags")
+    data = DatasetDict({name: Dataset(table, roles=roles) for name, table in tables.items()})
+    assert data.tag_scheme() == "IOB1"
+    assert data.check_tags() == {"train": [], "test": [], "bare": []}
+    assert len(data.check_tags(scheme="IOB2")["train"]) == 3
+    converted = data.convert_tags("IOB2")
+    assert converted["train"]["tags"] == [["B-a", "I-a", "B-a"], ["B-b", "O", "B-a"]]
+    assert converted["test"]["tags"] == [["O", "B-b", "O"]]
+    assert converted["bare"]["tags"] == [["O"]]
+    assert data["train"].class_encode("tags").tag_names() == ["O", "B-a", "I-a", "I-b"]
+
+
+def test_a_data_set_without_tags_says_so():
+    data = Dataset(pa.table({"text": ["x"], "kind": ["y"]}), roles=Roles("text"))
+    with pytest.raises(DataError, match=r"has no column of tags. Its columns are: text, kind"):
+        data.tag_scheme()
+    with pytest.raises(DataError, match="has no column 'tags'"):
+        data.convert_tags("IOB2", "tags")
+    with pytest.raises(DataError, match=r"memory, column 'kind'.*holds string"):
+        data.convert_tags("IOB2", "kind")

@@ -16,6 +16,7 @@ from graft.data.push import push
 from graft.data.roles import Roles, infer_roles
 from graft.data.rows import ROWS_AT_A_TIME
 from graft.data.shards import SHARD_BYTES, parse_size
+from graft.data.tags import TagProblem, scheme_of
 from graft.data.token_plan import span_labels
 from graft.errors import DataError
 
@@ -172,6 +173,37 @@ class DatasetDict(dict[str, "Dataset"]):
         encoded, feature = encode_labels(columns, None, where)
         return self._like(
             {name: self[name].with_column(column, encoded[name], feature) for name in self}
+        )
+
+    def tag_scheme(self, column: str | None = None) -> str | None:
+        """The scheme of a column of tags, told from all splits; see `Dataset.tag_scheme`."""
+        first = next(iter(self.values()))
+        name, names = first.tag_column(column), first.tag_names(column)
+        chunks = [chunk for dataset in self.values() for chunk in dataset.column(name).chunks]
+        return scheme_of(pa.chunked_array(chunks, first.column(name).type), names)
+
+    def check_tags(
+        self, column: str | None = None, *, scheme: str | None = None, limit: int = 100
+    ) -> dict[str, list[TagProblem]]:
+        """For each split, the tags that their scheme does not allow; see `Dataset.check_tags`."""
+        found = scheme or self.tag_scheme(column)
+        return {
+            name: dataset.check_tags(column, scheme=found, limit=limit)
+            for name, dataset in self.items()
+        }
+
+    def convert_tags(
+        self,
+        scheme: str,
+        column: str | None = None,
+        *,
+        source: str | None = None,
+        repair: bool = False,
+    ) -> "DatasetDict":
+        """The tags of all splits in another scheme; see `Dataset.convert_tags`."""
+        source = source or self.tag_scheme(column)
+        return self._each(
+            lambda dataset: dataset.convert_tags(scheme, column, source=source, repair=repair)
         )
 
     def with_roles(

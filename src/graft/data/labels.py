@@ -19,6 +19,7 @@ from graft.data.features import (
 from graft.data.inner_classes import encode_inner, has_inner_classes, holds, with_names
 from graft.data.names import IGNORED
 from graft.data.roles import is_list, is_text
+from graft.data.tag_schemes import in_order
 from graft.errors import DataError
 
 Where = Callable[[str, int], str]
@@ -71,7 +72,8 @@ def encode_labels(
     label = class_label_in(declared)
     if label is None:
         texts = _drop_unlabelled({name: _as_text(column) for name, column in values.items()})
-        label = ClassLabel(_names_in(texts))
+        names = _names_in(texts)
+        label = ClassLabel((in_order(names) if several else None) or names)
         numbers = {
             name: _numbers_by_name(name, column, label, where_value)
             for name, column in texts.items()

@@ -17,8 +17,8 @@ class TagVerbs(ColumnVerbs):
         `column` is that of the role "tags" when None. None for tags of no scheme, such as parts of
         speech. Raises `DataError` when there is no such column, or it holds no lists.
         """
-        name = self._tag_column(column)
-        return scheme_of(self.column(name), self._tag_names(name))
+        name = self.tag_column(column)
+        return scheme_of(self.column(name), self.tag_names(name))
 
     def check_tags(
         self, column: str | None = None, *, scheme: str | None = None, limit: int = 100
@@ -32,39 +32,49 @@ class TagVerbs(ColumnVerbs):
 
         Raises `DataError` when the tags are of no scheme.
         """
-        name = self._tag_column(column)
-        return check_tags(self.column(name), scheme, self._tag_names(name), limit=limit)
+        name = self.tag_column(column)
+        return check_tags(self.column(name), scheme, self.tag_names(name), limit=limit)
 
-    def convert_tags(self, scheme: str, column: str | None = None, *, repair: bool = False) -> Self:
+    def convert_tags(
+        self,
+        scheme: str,
+        column: str | None = None,
+        *,
+        source: str | None = None,
+        repair: bool = False,
+    ) -> Self:
         """The tags in another scheme, the same spans: convert_tags("BIOES").
 
         Args:
             scheme: "IOB1", "IOB2", "BIOES", "BILOU" or "BMES".
             column: that of the role "tags" when None. Classes stay classes, with the new names.
+            source: the scheme that they are in; told from the tags when None.
             repair: whether tags that are not legal become legal; else they are an error.
 
         Raises `DataError` naming the row and word of the first tag that is not legal.
         """
-        name = self._tag_column(column)
-        names = self._tag_names(name)
+        name = self.tag_column(column)
+        names = self.tag_names(name)
         try:
-            tags, new = convert_tags(self.column(name), scheme, names=names, repair=repair)
+            tags, new = convert_tags(self.column(name), scheme, source, names, repair=repair)
         except DataError as error:
             raise DataError(f"{self._source}, column {name!r}: {error}") from error
         feature: Feature = Sequence(Value("string") if names is None else ClassLabel(new))
-        then = self._identity.then("convert_tags", name, scheme, repair)
+        then = self._identity.then("convert_tags", name, scheme, source, repair)
         return self._with(name, tags, feature, then)
 
-    def _tag_column(self, column: str | None) -> str:
+    def tag_column(self, column: str | None = None) -> str:
+        """The column of tags: `column`, else that of the role. Raises `DataError` without one."""
         name = self._roles.tags if column is None else column
         if name is None:
             raise DataError(
                 f"{self._source} has no column of tags. Its columns are: "
                 f"{', '.join(self.column_names)}. Give the one that has them: column='<column>'."
             )
+        self._check_column(name)
         return name
 
-    def _tag_names(self, column: str) -> list[str] | None:
-        self._check_column(column)
-        label = class_label_in(self._features[column])
-        return None if label is None else label.names
+    def tag_names(self, column: str | None = None) -> list[str] | None:
+        """The names of the tags in the order of their numbers; None where they are text."""
+        label = class_label_in(self._features[self.tag_column(column)])
+        return None if label is None else list(label.names)
