@@ -71,9 +71,7 @@ def pattern_of(path: str) -> str | None:
     return path if single else f"{path}/**/*"
 
 
-def fetched(
-    repo_id: str, revision: str | None, config: str | None, data_files: Any
-) -> Path:
+def fetched(repo_id: str, revision: str | None, config: str | None, data_files: Any) -> Path:
     """The folder in the hub's cache with the files that are needed.
 
     Only the card and then the files of the configuration, or those that `data_files` names, are
