@@ -124,6 +124,17 @@ def test_broken_json_lines_are_set_aside(write):
     assert data.bad_rows["raw"].to_pylist() == lines[1:4]
 
 
+@pytest.mark.parametrize("value", ["1e400", '"\\ud800"'])
+def test_values_that_json_has_but_tables_have_not_are_named(write, value):
+    lines = ['{"text": "a"}', f'{{"text": "b", "v": {value}}}', '{"text": "c"}']
+    path = write("a.jsonl", "\n".join(lines))
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2: "):
+        load_dataset(path)
+    data = load_dataset(path, on_bad_rows="collect")
+    assert data["train"]["text"] == ["a", "c"]
+    assert data.bad_rows["line"].to_pylist() == [2]
+
+
 def test_unknown_labels_are_set_aside(write, tmp_path):
     write("train.csv", ROWS)
     write("test.csv", "text,label\nc,x\nd,z\ne,\n")

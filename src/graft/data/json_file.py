@@ -3,7 +3,7 @@
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from graft.errors import DataError
 # Rows are parsed in blocks of about so many bytes, within the processor's cache.
 _BLOCK = 2 << 20
 _MOST_THREADS = 8
+_SHOWN = 60
 _PAIR = ("text", "label")
 _OPTIONS = frozenset(["field", "columns", "encoding"])
 
@@ -211,8 +212,10 @@ class _Parser:
         self._learn_kinds()
         rows = list(self._kinds.good_rows(self._decodable(block), self._bad))
         try:
-            good = replace(block, content="\n".join(rows).encode())
-            table = self.table_of(good, self.schema)
+            try:
+                table = self.table_of(_joined(block, rows), self.schema)
+            except (pa.ArrowInvalid, UnicodeError):
+                table = self.table_of(_joined(block, self._parsable(block, rows)), self.schema)
             self._unified(table.schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeError) as again:
             reason = str(again).splitlines()[0]
@@ -235,6 +238,20 @@ class _Parser:
             table = _parsed(block, pa.schema([]))
         as_text = pa.schema([(each.name, _without_times(each.type)) for each in table.schema])
         return table if as_text.equals(table.schema) else _parsed(block, as_text)
+
+    def _parsable(self, block: _Block, rows: list[Place]) -> Iterator[Place]:
+        """The rows that Arrow's parser reads: not huge numbers, nor halves of characters."""
+        for place in rows:
+            try:
+                self.table_of(_joined(block, [place]), pa.schema([]))
+            except (pa.ArrowInvalid, UnicodeError) as error:
+                reason = str(error).splitlines()[0].removesuffix(" in row 0")
+                name = self._text.file.name
+                line = place.number if place.unit == "line" else None
+                refused = DataError(f"{name}, {place}: {reason}: {place.raw[:_SHOWN]}")
+                self._bad.refuse(name, line, reason, place.raw, refused)
+            else:
+                yield place
 
     def _unified(self, schema: pa.Schema) -> pa.Schema:
         if schema.equals(self.schema):
@@ -261,6 +278,10 @@ class _Parser:
                 self._bad.refuse(name, line, what, place.raw.replace(UNDECODABLE, "\ufffd"), error)
             else:
                 yield place
+
+
+def _joined(block: _Block, rows: Iterable[Place]) -> _Block:
+    return replace(block, content="\n".join(place.raw for place in rows).encode())
 
 
 def _parsed(block: _Block, schema: pa.Schema) -> pa.Table:

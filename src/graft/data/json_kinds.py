@@ -36,8 +36,8 @@ class Kinds:
     name: str
     seen: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def good_rows(self, places: Iterable[Place], bad: BadRows) -> Iterator[str]:
-        """The rows, as they are written, that are whole objects of the same kinds as those before.
+    def good_rows(self, places: Iterable[Place], bad: BadRows) -> Iterator[Place]:
+        """The rows that are whole objects of the same kinds as those before.
 
         Others go to `bad`.
         """
@@ -48,7 +48,7 @@ class Kinds:
                 line = place.number if place.unit == "line" else None
                 bad.refuse(self.name, line, refused.reason, place.raw, refused.error)
             else:
-                yield place.raw
+                yield place
 
     def _check(self, place: Place) -> None:
         where = f"{self.name}, {place}"
