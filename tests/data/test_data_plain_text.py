@@ -85,7 +85,7 @@ def test_another_encoding_is_found_out_or_given(write, by, caplog):
     caplog.clear()
     assert texts(path, by=by, encoding="latin-1") == rows
     assert not caplog.text
-    with pytest.raises(DataError, match=r"a\.txt: a line after line 0 is not UTF-8"):
+    with pytest.raises(DataError, match=r"a\.txt, line 3: byte 0xf6 at offset 8 is not UTF-8"):
         texts(path, by=by, encoding="utf-8")
 
 

@@ -62,27 +62,19 @@ class Lines:
 def text_blocks(text: Text, size: int = BLOCK) -> Iterator[str]:
     r"""Whole lines of a file, about `size` characters at a time, each ended by "\n" but the last.
 
-    Line ends of every system become "\n". Raises `DataError` for a line too long for Arrow, and for
-    bytes that are not of the encoding that was given.
+    Line ends of every system become "\n". Raises `DataError` for a line too long for Arrow, and
+    where bytes are not of the encoding.
     """
-    name, lines = text.file.name, 0
-    try:
-        with io.TextIOWrapper(text.open(), "utf-8") as stream:
-            while block := stream.read(size):
-                if not block.endswith("\n"):
-                    block += stream.readline(LONGEST + 1 - len(block))
-                if len(block) > LONGEST:
-                    raise DataError(
-                        f"{name}: a line is longer than {LONGEST:,} characters, the most that one "
-                        "text can have. Cut it, or check that the file is text."
-                    )
-                yield block
-                lines += block.count("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: a line after line {lines} is not UTF-8 ({error.reason}). "
-            "Give the encoding that the file is in, such as encoding='windows-1252'."
-        ) from error
+    with io.TextIOWrapper(text.open(), "utf-8") as stream:
+        while block := stream.read(size):
+            if not block.endswith("\n"):
+                block += stream.readline(LONGEST + 1 - len(block))
+            if len(block) > LONGEST:
+                raise DataError(
+                    f"{text.file.name}: a line is longer than {LONGEST:,} characters, the most "
+                    "that one text can have. Cut it, or check that the file is text."
+                )
+            yield block
 
 
 def line_blocks(text: Text, bad: BadRows, size: int = BLOCK) -> Iterator[Lines]:
