@@ -1,17 +1,25 @@
 """Whole data sets both ways: what `datasets` wrote we load equal, what we write it loads equal."""
 
+import datetime
+from decimal import Decimal
+
 import datasets
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import (
+    Array,
     ClassLabel,
     Feature,
+    Json,
+    Kept,
     Sequence,
     Struct,
+    Translation,
     Value,
     arrow_type_of,
     spans_of,
@@ -150,6 +158,69 @@ def test_what_datasets_wrote_we_load_equal(tmp_path_factory, written):
         assert ours.features == features
         for split in splits:
             assert list(ours[split]) == theirs.to_list()
+
+
+SPECIAL: dict[str, Feature] = {
+    "text": Value("string"),
+    "pair": Translation(["en", "de"]),
+    "many": Kept("TranslationVariableLanguages", {"languages": ["de", "en"], "num_languages": 2}),
+    "json": Json(),
+    "grid": Array((None, 2), "int16"),
+    "image": Kept("Image", {"decode": False}),
+    "sound": Kept("Audio", {"sampling_rate": 8000, "decode": False}),
+    "when": Value("timestamp[us, tz=UTC]"),
+    "price": Value("decimal128(8, 2)"),
+}
+
+
+def special() -> pa.Table:
+    when = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
+    row = {
+        "text": "a",
+        "pair": {"de": "ja", "en": "yes"},
+        "many": {"language": ["de", "en"], "translation": ["ja", "yes"]},
+        "json": '{"a":[1,null]}',
+        "grid": [[1, 2], [3, 4], [5, 6]],
+        "image": {"bytes": b"png", "path": None},
+        "sound": {"bytes": b"wav", "path": "a.wav"},
+        "when": when,
+        "price": Decimal("12.50"),
+    }
+    rows = [row, {**dict.fromkeys(row), "text": "b"}]
+    schema = pa.schema([(name, arrow_type_of(feature)) for name, feature in SPECIAL.items()])
+    return pa.Table.from_pylist(rows, schema)
+
+
+def test_kinds_that_are_only_kept_go_both_ways(tmp_path):
+    data = Dataset(special(), features=SPECIAL, roles=Roles("text"))
+    data.save(tmp_path / "ours")
+    theirs = datasets.load_dataset(str(tmp_path / "ours"), split="train")
+    kinds = datasets.features.features
+    assert theirs.features == datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "pair": datasets.Translation(["en", "de"]),
+            "many": datasets.TranslationVariableLanguages(["de", "en"]),
+            "json": kinds.Json(),
+            "grid": datasets.Array2D((None, 2), "int16"),
+            "image": datasets.Image(decode=False),
+            "sound": datasets.Audio(sampling_rate=8000, decode=False),
+            "when": datasets.Value("timestamp[us, tz=UTC]"),
+            "price": datasets.Value("decimal128(8, 2)"),
+        }
+    )
+    assert theirs[0]["json"] == {"a": [1, None]}
+    assert theirs[0]["pair"] == {"de": "ja", "en": "yes"}
+    # By its own methods it cannot write translations.
+    pq.write_table(theirs.data.table, tmp_path / "theirs.parquet")
+    rest = {name: one for name, one in SPECIAL.items() if name not in ("pair", "many")}
+    theirs.select_columns([*rest]).save_to_disk(str(tmp_path / "disk"))
+    for name, features in (("ours", SPECIAL), ("theirs.parquet", SPECIAL), ("disk", rest)):
+        again = load_dataset(tmp_path / name, split="train", text="text")
+        assert again.features == features
+        assert again[0] == {column: data[0][column] for column in features}
+        assert again[1]["text"] == "b"
+        assert again[1]["json"] is None
 
 
 def test_spans_go_both_ways(tmp_path):
