@@ -65,6 +65,10 @@ class Blocks:
             return (self._each_row(*self._separated(part)) for part in parts)
         return self._end_to_end(self._separated(part) for part in parts)
 
+    def tokens(self, part: pa.Array) -> Numbers:
+        """The token ids of a part laid end to end, with what stands behind each row."""
+        return self._separated(part)[1]
+
     def _end_to_end(self, parts: Iterable[tuple[Ints, Numbers]]) -> Iterator[pa.Array]:
         rest: list[Numbers] = []  # fewer than `size` tokens, of the parts before
         held = 0

@@ -1,20 +1,26 @@
 """Loading a data set: one call from a path, an id or a data frame to named, typed splits."""
 
 import logging
-from collections.abc import Iterable
-from typing import Any, overload
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.bad_rows import OnBadRows
 from graft.data.dataset import Dataset, DatasetDict
+from graft.data.features import Features
 from graft.data.loading import Loaded, load
 from graft.data.raw import told_rows
 from graft.data.roles import Roles
+from graft.data.shape import check_declared
 from graft.data.show import counted
 from graft.data.sources import Plan, Source, plan
 from graft.errors import DataError
+
+if TYPE_CHECKING:
+    from graft.data.stream.dataset import StreamingDataset, StreamingDict
 
 _log = logging.getLogger("graft.data")
 _ROWS_IN_A_MESSAGE = 10
@@ -37,6 +43,8 @@ def load_dataset(
     config: str | None = None,
     on_bad_rows: OnBadRows = "raise",
     cache: bool = True,
+    features: Features | None = None,
+    streaming: Literal[False] = False,
     **options: Any,
 ) -> DatasetDict: ...
 
@@ -57,8 +65,54 @@ def load_dataset(
     config: str | None = None,
     on_bad_rows: OnBadRows = "raise",
     cache: bool = True,
+    features: Features | None = None,
+    streaming: Literal[False] = False,
     **options: Any,
 ) -> Dataset: ...
+
+
+@overload
+def load_dataset(
+    source: Source,
+    *,
+    split: None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    tokens: str | None = None,
+    tags: str | None = None,
+    answers: str | None = None,
+    target: str | None = None,
+    revision: str | None = None,
+    config: str | None = None,
+    on_bad_rows: OnBadRows = "raise",
+    cache: bool = True,
+    features: Features | None = None,
+    streaming: Literal[True],
+    **options: Any,
+) -> "StreamingDict": ...
+
+
+@overload
+def load_dataset(
+    source: Source,
+    *,
+    split: str,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    tokens: str | None = None,
+    tags: str | None = None,
+    answers: str | None = None,
+    target: str | None = None,
+    revision: str | None = None,
+    config: str | None = None,
+    on_bad_rows: OnBadRows = "raise",
+    cache: bool = True,
+    features: Features | None = None,
+    streaming: Literal[True],
+    **options: Any,
+) -> "StreamingDataset": ...
 
 
 def load_dataset(
@@ -76,8 +130,10 @@ def load_dataset(
     config: str | None = None,
     on_bad_rows: OnBadRows = "raise",
     cache: bool = True,
+    features: Features | None = None,
+    streaming: bool = False,
     **options: Any,
-) -> DatasetDict | Dataset:
+) -> "DatasetDict | Dataset | StreamingDict | StreamingDataset":
     """Loads a data set with its splits, the roles of its columns and its labels' names.
 
     Files are read once, a batch at a time, into the cache; the next call opens what is there,
@@ -100,6 +156,11 @@ def load_dataset(
         on_bad_rows: "raise" stops at a row that cannot be read; "collect" sets such rows aside and
             counts them in a warning: `data.bad_rows` is a table of them.
         cache: whether what is read is kept for the next time.
+        features: what columns hold, by name, where that is not to be found out.
+        streaming: read the rows while they are used, and keep nothing of them: the splits are
+            `StreamingDataset`s, with much the same verbs. Types, classes and roles are found out
+            from the first rows; labels stay as they are written where more rows follow and no
+            classes are declared (`features`, the card), see `StreamingDataset.class_encode`.
         options: how files are read where it is not to be found out, such as `delimiter` and
             `encoding`; see docs/concepts/datasets.md for those of each format.
 
@@ -115,10 +176,15 @@ def load_dataset(
     """
     if on_bad_rows not in _BAD_ROWS:
         raise DataError(f"on_bad_rows={on_bad_rows!r} is not known. Use 'raise' or 'collect'.")
-    planned = plan(source, revision, config, options)
     given = Roles(text, text_pair, label, tokens, tags, answers, target).given()
+    if streaming:
+        return _streams(source, split, revision, config, options, given, features, on_bad_rows)
+    planned = plan(source, revision, config, options)
+    if features:
+        planned = replace(planned, declared={**planned.declared, **features})
     loaded = load(planned, given, options, collect=on_bad_rows == "collect", cache=cache)
     data = DatasetDict(loaded.splits, source=planned.name, metadata=planned.metadata)
+    check_declared(data.features, features or {}, planned.name)
     _report(planned, loaded)
     data.bad_rows = loaded.bad_rows
     if split is None:
@@ -126,6 +192,24 @@ def load_dataset(
     names = pa.array([name for name, _ in loaded.files.get(split, [])], pa.string())
     data[split].bad_rows = loaded.bad_rows.filter(pc.is_in(loaded.bad_rows["file"], names))
     return data[split]
+
+
+def _streams(
+    source: Source,
+    split: str | None,
+    revision: str | None,
+    config: str | None,
+    options: Mapping[str, Any],
+    given: Mapping[str, str],
+    features: Features | None,
+    on_bad_rows: OnBadRows,
+) -> "StreamingDict | StreamingDataset":
+    from graft.data.stream.load import check_can_be_read_again, streams
+
+    check_can_be_read_again(source)
+    planned = plan(source, revision, config, options)
+    data = streams(planned, given, options, features or {}, on_bad_rows)
+    return data if split is None else data[split]
 
 
 def _report(planned: Plan, loaded: Loaded) -> None:

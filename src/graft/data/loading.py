@@ -70,7 +70,7 @@ def load(
 
     kept = cache and all(_is_kept(piece) for piece in pieces)
     entry = computed(
-        "load", lambda: _parts(plan, given, options, collect=collect), write, cache=kept
+        "load", lambda: parts_of(plan, given, options, collect=collect), write, cache=kept
     )
     return _opened(plan, entry, kept=kept)
 
@@ -169,7 +169,7 @@ def _opened(plan: Plan, entry: Entry, *, kept: bool) -> Loaded:
     return Loaded(splits, files, blank, bad, about["bad_rows"])
 
 
-def _parts(
+def parts_of(
     plan: Plan, given: Mapping[str, str], options: Options, *, collect: bool
 ) -> dict[str, str]:
     """What the result depends on; where files lie and what they are called does not count."""

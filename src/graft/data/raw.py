@@ -156,7 +156,7 @@ def told_rows(files: list[tuple[str, int]], rows: list[int]) -> str:
 
 
 def read_split(
-    split: str, key: str, pieces: list[Piece], options: Options, bad: BadRows, store: Store
+    split: str, key: str, pieces: Iterable[Piece], options: Options, bad: BadRows, store: Store
 ) -> RawSplit:
     """Reads all pieces of a split into `store`: the same columns in each, in any order.
 

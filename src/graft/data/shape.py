@@ -98,6 +98,21 @@ def shape(raw: RawData, given: Mapping[str, str], bad: BadRows, *, whole: bool =
     return _Shaping(raw, schema, declared, roles, bad, whole=whole).shape()
 
 
+def check_declared(found: Features, features: Mapping[str, Feature], where: str) -> None:
+    """Raises `DataError` where a column is not there, or cannot hold what is said of it by hand."""
+    for name, feature in features.items():
+        if name not in found:
+            raise DataError(
+                f"{where} has no column {name!r} (given in features). Its columns are: "
+                f"{', '.join(found)}."
+            )
+        if found[name] != feature:
+            raise DataError(
+                f"{where}, column {name!r}: {feature} was given in features, but there are values "
+                f"that do not fit; it holds {found[name]}."
+            )
+
+
 class _Shaping:
     """The decisions for one data set, column by column."""
 
