@@ -3,6 +3,7 @@
 import pytest
 
 from graft.data.load import load_dataset
+from graft.errors import DataError
 
 
 @pytest.fixture
@@ -101,3 +102,15 @@ def test_the_cache_notices_a_new_file_a_change_and_another_label(make, write, tm
     assert make()["train"]["text"][1] == "now"
     (tmp_path / "set" / "neg").rename(tmp_path / "set" / "bad")
     assert names_of(make()) == {"train": ["bad", "bad", "pos"]}
+
+
+def test_a_document_that_is_no_text_is_set_aside(make, write):
+    path = write("set/pos/0.txt", b"gut \x81 \xc3\xa4")
+    for _ in range(2):  # the second time from the cache
+        data = make("pos/1.txt", "neg/1.txt", on_bad_rows="collect")
+        assert names_of(data) == {"train": ["neg", "pos"]}
+        assert data.bad_rows.select(["file", "line"]).to_pylist() == [
+            {"file": str(path), "line": 1}
+        ]
+    with pytest.raises(DataError, match=r"pos/0\.txt, line 1: byte 0x81 at offset 4 is not UTF-8"):
+        make()

@@ -33,6 +33,7 @@ from graft.data.sources import Plan
 # Part of every fingerprint: a new one when files are read or shaped in another way.
 _VERSION = 1
 _BAD_ROWS = "bad rows"
+_NUMBER = "#"
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,14 @@ def _write(
 
 
 def _with_numbers(bad: pa.Table, raw: RawData) -> pa.Table:
-    """The bad rows with the numbers of files in place of their names.
+    """The bad rows with the numbers of files (#0) in place of their names.
 
-    Names are not kept: the same files may lie elsewhere the next time.
+    Names are not kept: the same files may lie elsewhere the next time. But those of files within a
+    piece of many, such as a folder of documents, stay as they are.
     """
     names = [name for split in raw.splits.values() for name, _ in split.files]
-    numbers = [str(names.index(name)) for name in bad["file"].to_pylist()]
+    known = {name: f"{_NUMBER}{number}" for number, name in enumerate(names)}
+    numbers = [known.get(name, name) for name in bad["file"].to_pylist()]
     return bad.set_column(0, "file", pa.array(numbers, pa.string()))
 
 
@@ -164,7 +167,8 @@ def _opened(plan: Plan, entry: Entry, *, kept: bool) -> Loaded:
         blank[name] = Blank(**own["blank"])
     names = [name for own in files.values() for name, _ in own]
     bad = entry.tables[_BAD_ROWS]
-    named = [names[int(number)] for number in bad["file"].to_pylist()]
+    known = {f"{_NUMBER}{number}": name for number, name in enumerate(names)}
+    named = [known.get(file, file) for file in bad["file"].to_pylist()]
     bad = bad.set_column(0, "file", pa.array(named, pa.string()))
     return Loaded(splits, files, blank, bad, about["bad_rows"])
 
