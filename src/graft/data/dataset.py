@@ -10,15 +10,17 @@ from rich.console import RenderableType
 
 from graft.data import show
 from graft.data.column_verbs import ColumnVerbs
+from graft.data.combine import CombineVerbs
 from graft.data.dataset_dict import DatasetDict
 from graft.data.features import ClassLabel
 from graft.data.label_verbs import LabelVerbs
-from graft.data.rows import Numbers, Rows
+from graft.data.rows import Numbers
 from graft.data.shards import SHARD_BYTES
 from graft.data.split_verbs import SplitVerbs
+from graft.data.sql import SqlVerbs
 from graft.data.tag_verbs import TagVerbs
 from graft.data.token_verbs import TokenVerbs
-from graft.data.transform import Row, TransformVerbs
+from graft.data.transform import Row
 from graft.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "DatasetDict"]
 
 
-class Dataset(SplitVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, TokenVerbs):
+class Dataset(SplitVerbs, CombineVerbs, SqlVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TokenVerbs):
     """One split: rows in Arrow, a feature per column, and the roles of the columns.
 
     Nothing changes a data set in place: every method returns a new one over the same memory where
@@ -101,20 +103,6 @@ class Dataset(SplitVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TransformVerbs, Tok
     ) -> "Dataset":
         """With roles given to other columns; a new label column becomes classes if it was not."""
         return DatasetDict({"": self}).with_roles(text=text, text_pair=text_pair, label=label)[""]
-
-    def concatenate(self, *others: "Dataset") -> "Dataset":
-        """The rows of this data set and then of the others, which must have the same features."""
-        for other in others:
-            for name in {**self._features, **other._features}:
-                if self._features.get(name) != other._features.get(name):
-                    raise DataError(
-                        f"concatenate: the column {name!r} is {self._features.get(name)} in "
-                        f"{self._source}, but {other._features.get(name)} in {other._source}. "
-                        "Bring both to the same features with rename, remove or cast."
-                    )
-        tables = [self.table, *(other.table.select(self.column_names) for other in others)]
-        then = self._identity.then("concatenate", *(other._identity for other in others))
-        return self._like(Rows(pa.concat_tables(tables)), then)
 
     def save(
         self,
