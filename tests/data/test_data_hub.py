@@ -283,6 +283,13 @@ def test_addresses_of_files(languages, files, hub):
     assert load_dataset(root, config="de")["train"]["text"] == ["zwei 0", "zwei 1"]
 
 
+def test_addresses_for_each_split(languages):
+    root = f"hf://datasets/{languages}"
+    data = load_dataset({"train": f"{root}/en/train-*.csv", "test": [f"{root}/de/test.csv"]})
+    assert data["train"]["text"] == ["one 0", "one 1", "two 0", "two 1"]
+    assert data["test"]["text"] == ["probe 0", "probe 1"]
+
+
 def test_addresses_that_name_nothing(languages):
     with pytest.raises(DataError, match=r"names the data file 'de/gone\.csv', but no file matches"):
         load_dataset(f"hf://datasets/{languages}/de/gone.csv")

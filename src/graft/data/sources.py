@@ -12,7 +12,14 @@ from graft.data.class_folders import class_streams
 from graft.data.data_file import DataFile, Options
 from graft.data.disk import files_on_disk
 from graft.data.features import Features
-from graft.data.folder_files import TEXTS, Files, archive_files, data_files, files_at
+from graft.data.folder_files import (
+    TEXTS,
+    Files,
+    archive_files,
+    data_files,
+    files_at,
+    matching_files,
+)
 from graft.data.memory import in_memory, is_columns, is_rows
 from graft.data.raw import Piece
 from graft.data.readers import FORMATS, format_of, is_data_file, reads
@@ -208,7 +215,9 @@ def _plan_mapping(source: Mapping[str, Any], options: Options) -> dict[str, list
             )
         pieces: list[Piece] = []
         for item in items:
-            if isinstance(item, str | Path):
+            if isinstance(item, str) and is_hub_address(item):
+                pieces += _hub_files(item)
+            elif isinstance(item, str | Path):
                 path = Path(item).expanduser()
                 pieces += files_at(path, PurePosixPath(path.name), str(item)).values()
             else:
@@ -217,6 +226,14 @@ def _plan_mapping(source: Mapping[str, Any], options: Options) -> dict[str, list
     if not splits:
         raise DataError("The dict is empty. Give a source for each split: {'train': ...}.")
     return splits
+
+
+def _hub_files(item: str) -> list[DataFile]:
+    """The files that an address on a hub names."""
+    address = hub_address(item)
+    pattern = pattern_of(address.path) or "**/*"
+    folder = fetched(address.repo_id, address.revision, None, pattern)
+    return [*matching_files(folder, pattern, item, item).values()]
 
 
 def _are_files(value: object) -> bool:
