@@ -25,8 +25,8 @@ from graft.data.features import (
     features_from_yaml,
     features_to_yaml,
     file_schema,
-    with_metadata,
 )
+from graft.data.shards import write_parquet
 
 VALUES = {
     "string": st.text(max_size=5),
@@ -157,7 +157,8 @@ def test_what_is_declared_means_the_same_in_both(features):
 def test_datasets_reads_our_columns_from_a_file(tmp_path_factory, column):
     feature, values = column
     path = tmp_path_factory.mktemp("files") / "a.parquet"
-    pq.write_table(with_metadata(pa.table({"x": values}), {"x": feature}), path)
+    batches = pa.table({"x": values}).to_batches()
+    write_parquet(batches, {"x": feature}, lambda number, count: path)
     table = pq.read_table(path)
     theirs = datasets.Features.from_arrow_schema(table.schema)
     assert theirs["x"] == theirs_of(feature)

@@ -13,7 +13,6 @@ from graft.data.arrow_types import (
     feature_of,
     fits,
     told_by_type,
-    written_array,
     written_schema,
 )
 from graft.data.feature_forms import (
@@ -58,9 +57,7 @@ __all__ = [
     "features_to_yaml",
     "file_schema",
     "fits",
-    "settled",
     "spans_of",
-    "with_metadata",
 ]
 
 _METADATA_KEY = b"huggingface"
@@ -113,40 +110,3 @@ def file_schema(features: Features) -> pa.Schema:
     """
     content = json.dumps({"info": {"features": features_to_json(features)}}, ensure_ascii=False)
     return written_schema(features).with_metadata({_METADATA_KEY: content.encode()})
-
-
-def with_metadata(table: pa.Table, features: Features) -> pa.Table:
-    """`table` as a file holds it: in its features' own types, which its schema's metadata tells.
-
-    Raises `DataError` naming the column whose values are not of its feature.
-    """
-    schema = file_schema({name: features[name] for name in table.column_names})
-    columns = []
-    for column, field in zip(table.itercolumns(), schema, strict=True):
-        try:
-            chunks = [written_array(chunk, field.type) for chunk in column.chunks]
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"The column {field.name!r} holds {column.type}, but its feature is {field.type} "
-                f"({reason}). Bring it there first: cast({field.name!r}, <feature>)."
-            ) from error
-        columns.append(pa.chunked_array(chunks, field.type))
-    return pa.table(columns, schema=schema)
-
-
-def settled(column: pa.ChunkedArray, declared: Feature | None) -> tuple[pa.ChunkedArray, Feature]:
-    """A column in the type that stores what is declared of it, and the feature that it then has.
-
-    What cannot be stored so without a loss stays as it is, with the feature that its type tells.
-    Class numbers are not checked: `labels.encode_labels` does that.
-    """
-    if declared is None:
-        return column, feature_of(column.type)
-    wanted = arrow_type_of(declared)
-    if column.type == wanted:
-        return column, declared
-    try:
-        return column.cast(wanted), declared
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        return column, feature_of(column.type)
