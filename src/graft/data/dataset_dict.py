@@ -22,6 +22,7 @@ from graft.errors import DataError
 
 if TYPE_CHECKING:
     from graft.data.dataset import Dataset
+    from graft.data.describe.figures import Description
     from graft.text.tokenizer import Tokenizer
 
 
@@ -236,6 +237,14 @@ class DatasetDict(dict[str, "Dataset"]):
     def blocks(self, size: int, **options: Any) -> "DatasetDict":
         """See `Dataset.blocks`."""
         return self._each(lambda dataset: dataset.blocks(size, **options))
+
+    def describe(
+        self, tokenizer: "Tokenizer | None" = None, *, max_length: int | None = None
+    ) -> "Description":
+        """What the rows of every split are like, and which texts are in two; `Dataset.describe`."""
+        from graft.data.describe.compute import describe
+
+        return describe(self, self.source, tokenizer, max_length)
 
     def save(
         self,

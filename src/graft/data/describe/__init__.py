@@ -1,0 +1,1 @@
+"""What the rows, texts, labels and columns of a data set are like."""
