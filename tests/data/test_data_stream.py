@@ -69,11 +69,26 @@ STEPS = {
     "skip": lambda data: data.skip(20) if is_stream(data) else data[20:],
     "rename": lambda data: data.rename({"text": "text"}),
     "concatenate": lambda data: data.concatenate(data),
+    "by turns": lambda data: data.interleave(
+        data.filter(lambda row: "1" in row["text"]), stop="first_exhausted"
+    ),
+    "mix": lambda data: data.interleave(
+        data.filter(lambda row: "1" not in row["text"]), weights=[3, 1], seed=5
+    ),
+    "mix all": lambda data: data.interleave(
+        data.filter(lambda row: "2" in row["text"]), weights=[1, 2], stop="all_exhausted"
+    ),
+    "all by turns": lambda data: data.interleave(
+        data.filter(lambda row: "2" in row["text"]), stop="all_exhausted"
+    ),
     "cast": lambda data: (
         data.cast("label", Value("string")) if "label" in data.column_names else data
     ),
 }
-pipelines = st.lists(st.sampled_from(sorted(STEPS)), max_size=5)
+MIXTURES = {"by turns", "mix", "mix all", "all by turns", "concatenate"}
+pipelines = st.lists(st.sampled_from(sorted(STEPS)), max_size=4).filter(
+    lambda steps: len(MIXTURES & {*steps}) < 2 and len({*steps}) == len(steps)
+)
 
 
 def is_stream(data):

@@ -52,8 +52,7 @@ class CombineVerbs(DatasetBase):
         """
         all_of_them = [self, *others]
         _check_alike("interleave", all_of_them)
-        if stop not in _STOPS:
-            raise DataError(f"interleave: stop={stop!r} is not known. Use {' or '.join(_STOPS)}.")
+        check_stop(stop)
         for dataset in all_of_them:
             if len(dataset) == 0:
                 raise DataError(f"interleave: {dataset.source} has no rows. Leave it out.")
@@ -62,7 +61,7 @@ class CombineVerbs(DatasetBase):
             rounds = lengths.min() if stop == "first_exhausted" else lengths.max()
             sources = np.tile(np.arange(len(lengths)), rounds)
         else:
-            shares = _shares(weights, len(lengths), stop)
+            shares = shares_of(weights, len(lengths), stop)
             sources = drawn_sources(lengths, shares, seed, stop)
         rows = np.empty(len(sources), np.int64)
         starts = np.cumsum(lengths) - lengths
@@ -113,7 +112,14 @@ def drawn_sources(
     return np.concatenate(parts)
 
 
-def _shares(weights: Sequence[float], count: int, stop: Stop) -> npt.NDArray[np.float64]:
+def check_stop(stop: str) -> None:
+    """Raises `DataError` for another way to end than there are."""
+    if stop not in _STOPS:
+        raise DataError(f"interleave: stop={stop!r} is not known. Use {' or '.join(_STOPS)}.")
+
+
+def shares_of(weights: Sequence[float], count: int, stop: Stop) -> npt.NDArray[np.float64]:
+    """Weights as shares that are 1 together: [sources]. Raises `DataError` where they are none."""
     shares: npt.NDArray[np.float64] = np.asarray(list(weights), np.float64)
     if shares.shape != (count,):
         raise DataError(

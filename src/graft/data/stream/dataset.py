@@ -8,10 +8,12 @@ import pyarrow as pa
 
 from graft.data.bad_rows import BadRows
 from graft.data.cache import EntryWriter, computed
+from graft.data.combine import Stop
 from graft.data.dataset import Dataset
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.growing import GrowingTable
 from graft.data.roles import Roles
+from graft.data.stream.mixture import Interleaved
 from graft.data.stream.node import (
     ROWS_AT_A_TIME,
     Kind,
@@ -249,6 +251,22 @@ class StreamingDataset(ColumnVerbs):
     def concatenate(self, *others: "StreamingDataset") -> "StreamingDataset":
         """The rows of this stream and then of the others, which must have the same features."""
         return self._like(Concatenated([self._node, *(other._node for other in others)]))
+
+    def interleave(
+        self,
+        *others: "StreamingDataset",
+        weights: Sequence[float] | None = None,
+        seed: int = 0,
+        stop: Stop = "first_exhausted",
+    ) -> "StreamingDataset":
+        """The rows of this stream and of the others by turns, or drawn at random by `weights`.
+
+        Arguments and rows are those of `Dataset.interleave`; with weights, each epoch has draws of
+        its own. `shard` shares out the rows of the mixture: to read each file once only, take parts
+        before they are mixed.
+        """
+        nodes = [self._node, *(other._node for other in others)]
+        return self._like(Interleaved(nodes, weights, seed, stop))
 
     def to_dataset(self, limit: int | None = None, *, cache: bool = True) -> Dataset:
         """The rows, or the first `limit` of them, as a `Dataset`, memory-mapped in the cache.

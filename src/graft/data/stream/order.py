@@ -87,7 +87,7 @@ class _ShuffledReading(Reading):
         self._input.close()
 
 
-class _OfSeveral(Node):
+class OfSeveral(Node):
     """A step over several inputs, whose rows are of one kind."""
 
     def __init__(self, verb: str, inputs: Sequence[Node]) -> None:
@@ -120,7 +120,7 @@ class _OfSeveral(Node):
         }
 
 
-class Concatenated(_OfSeveral):
+class Concatenated(OfSeveral):
     """The rows of one input after those of the other."""
 
     def __init__(self, inputs: Sequence[Node]) -> None:
