@@ -8,6 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _WAIT = 0.1
+_ALONE = 3
 
 
 class _End:
@@ -20,8 +21,17 @@ class _End:
 def ahead(items: Iterator[T], most: int = 2) -> Iterator[T]:
     """The same items, of which up to `most` are made ahead in a thread of their own.
 
-    Errors are raised where the item would have come. The thread ends when this iterator is closed.
+    Errors are raised where the item would have come. The thread begins behind the first few items,
+    since it costs more than it saves where there are no others, and ends when this iterator is
+    closed.
     """
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number == _ALONE:
+            yield from _made_ahead(items, most)
+
+
+def _made_ahead(items: Iterator[T], most: int) -> Iterator[T]:
     ready: Queue[T | _End] = Queue(most)
     stop = threading.Event()
 

@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 
 SYNCED = "synced"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -34,7 +35,24 @@ def sync_soon(folder: Path) -> None:
     if boot_id() == "":
         sync_now(folder)
     else:
-        threading.Thread(target=_quietly, args=[folder], name="graft-sync", daemon=True).start()
+        _background(os.getpid()).put(folder)
+
+
+@cache
+def _background(process: int) -> SimpleQueue[Path]:
+    """What a process wants written; a thread of its own does so, one folder after the other."""
+    waiting: SimpleQueue[Path] = SimpleQueue()
+    name = f"graft-sync-{process}"
+    threading.Thread(target=_sync_all, args=[waiting], name=name, daemon=True).start()
+    return waiting
+
+
+def _sync_all(waiting: SimpleQueue[Path]) -> None:
+    while True:
+        # An entry that was removed in the meantime needs no mark, and one that cannot be marked is
+        # computed again when the machine has stopped.
+        with suppress(OSError):
+            sync_now(waiting.get())
 
 
 def sync_now(folder: Path) -> None:
@@ -42,13 +60,6 @@ def sync_now(folder: Path) -> None:
     for path in [*folder.iterdir(), folder, folder.parent]:
         _sync(path)
     (folder / SYNCED).touch()
-
-
-def _quietly(folder: Path) -> None:
-    # An entry that was removed in the meantime needs no mark, and one that cannot be marked is
-    # computed again when the machine has stopped.
-    with suppress(OSError):
-        sync_now(folder)
 
 
 def _sync(path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +182,9 @@ class EntryWriter:
             seconds=time.time() - self._started,
         )
         path = self._folder / ABOUT
-        written = {"format": FORMAT, "boot": boot_id(), **asdict(about)}
-        content = json.dumps(written, ensure_ascii=False, indent=1)
-        path.write_text(content, encoding="utf-8")
+        tables = [vars(table) for table in about.tables]
+        written = {"format": FORMAT, "boot": boot_id(), **vars(about), "tables": tables}
+        path.write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
 
 
 class TableWriter:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from graft.data.cache_folder import Stored, cache_folder, locked, recent
 from graft.files import atomic_file
@@ -54,7 +54,7 @@ def record(
 ) -> None:
     """Appends a look to the history; a cache that may only be read keeps none."""
     lookup = Lookup(step, fingerprint, outcome, reason, time.time(), changed, round(seconds, 4))
-    line = json.dumps(asdict(lookup), ensure_ascii=False).encode() + b"\n"
+    line = json.dumps(vars(lookup), ensure_ascii=False).encode() + b"\n"
     path = cache_folder() / _FILE
     with suppress(OSError):  # the history is a convenience: a full disk does not fail a hit
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -251,12 +251,16 @@ def _infer_text(table: pa.Table, taken: set[str | None], where: str) -> str:
 def _label_by_name(
     table: pa.Table, features: Features, taken: set[str | None], where: str
 ) -> str | None:
+    # Names come first: to count the distinct values of other columns costs as much as to read them.
+    usual = _by_name(table.column_names, [" ".join(_LABEL_NAMES)])
+    declared = [name for name in table.column_names if isinstance(features.get(name), ClassLabel)]
     candidates = [
-        name for name in table.column_names if name not in taken and _looks_like_label(table[name])
+        name
+        for name in dict.fromkeys([*usual, *declared])
+        if name not in taken and _looks_like_label(table[name])
     ]
     named = _by_name(candidates, _LABEL_NAMES)
-    if not named:
-        named = [name for name in candidates if isinstance(features.get(name), ClassLabel)]
+    named = named or [name for name in declared if name in candidates]
     if len(named) > 1:
         raise _ambiguous("label", named, where)
     return named[0] if named else None
