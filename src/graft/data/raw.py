@@ -13,6 +13,7 @@ from graft.data.cache_files import EntryWriter
 from graft.data.data_file import Content, DataFile, Options, batches_of
 from graft.data.features import Features
 from graft.data.readers import read_file
+from graft.data.resident import note_read
 from graft.errors import DataError
 
 # Rows are stored in batches of no more than this, so that reading one row touches little.
@@ -124,7 +125,9 @@ class RawSplit:
             there = columns and [name for name in columns if name in table.column_names]
             for batch in batches_of(table if there is None else table.select(there)):
                 for start in range(0, max(batch.num_rows, 1), _MOST_ROWS):
-                    yield batch.slice(start, _MOST_ROWS)
+                    part = batch.slice(start, _MOST_ROWS)
+                    note_read(part.nbytes)
+                    yield part
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from graft.data.mapped import dump_table, load_table
+from graft.data.resident import note_read
 
 Numbers = npt.NDArray[np.integer[Any]]
 """Row numbers from 0: [rows], of any whole type."""
@@ -199,6 +200,7 @@ class Rows:
             found.append(piece.slice(offset, stop - start))
             start += found[-1].num_rows
             number += 1
+        note_read(sum(part.nbytes for part in found))
         return found
 
     def _at(self, numbers: Numbers) -> list[pa.RecordBatch]:
@@ -213,6 +215,7 @@ class Rows:
         leaves = np.diff(of) != 0  # where the next row is in another piece
         jumps = leaves | (np.diff(places) != 1)  # or not the next one in this
         if np.count_nonzero(jumps) > _SLICES_PER_TAKE * (np.count_nonzero(leaves) + 1):
+            note_read(sum(pieces[piece].nbytes for piece in np.unique(of)))
             return [
                 pieces[of[first]].take(pa.array(places[first:end])) for first, end in _runs(leaves)
             ]

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from graft.data.features import arrow_type_of
 from graft.data.raw import RawSplit, Store, promoted
+from graft.data.resident import note_read
 from graft.data.shape import Column, Shape
 from graft.data.texts import is_blank
 
@@ -73,6 +74,7 @@ def blank_texts(table: pa.Table, columns: list[str]) -> Blank:
     first: list[int] = []
     found = start = 0
     for batch in table.select(columns).to_batches() if columns else ():
+        note_read(batch.nbytes)
         rows = np.unique(np.concatenate([_blank(column) for column in batch.columns]))
         found += len(rows)
         first += (rows[: _KEPT_ROWS + 1 - len(first)] + start).tolist()
