@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
-import pyarrow as pa
 from rich.console import RenderableType
 
 from graft.data import show
 from graft.data.column_verbs import ColumnVerbs
 from graft.data.combine import CombineVerbs
+from graft.data.convert_verbs import ConvertVerbs
 from graft.data.dataset_dict import DatasetDict
-from graft.data.features import ClassLabel
+from graft.data.describe.verbs import DescribeVerbs
+from graft.data.export_verbs import ExportVerbs
+from graft.data.from_verbs import FromVerbs
 from graft.data.label_verbs import LabelVerbs
 from graft.data.rows import Numbers
 from graft.data.shards import SHARD_BYTES
@@ -21,15 +23,23 @@ from graft.data.sql import SqlVerbs
 from graft.data.tag_verbs import TagVerbs
 from graft.data.token_verbs import TokenVerbs
 from graft.data.transform import Row
-from graft.errors import DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Dataset", "DatasetDict"]
 
 
-class Dataset(SplitVerbs, CombineVerbs, SqlVerbs, TagVerbs, ColumnVerbs, LabelVerbs, TokenVerbs):
+class Dataset(
+    SplitVerbs,
+    CombineVerbs,
+    SqlVerbs,
+    ConvertVerbs,
+    ExportVerbs,
+    FromVerbs,
+    TagVerbs,
+    ColumnVerbs,
+    LabelVerbs,
+    TokenVerbs,
+    DescribeVerbs,
+):
     """One split: rows in Arrow, a feature per column, and the roles of the columns.
 
     Nothing changes a data set in place: every method returns a new one over the same memory where
@@ -77,26 +87,6 @@ class Dataset(SplitVerbs, CombineVerbs, SqlVerbs, TagVerbs, ColumnVerbs, LabelVe
 
     def _repr_html_(self) -> str:
         return show.as_html({"": self})
-
-    def to_pandas(self) -> "pd.DataFrame":
-        """A pandas DataFrame; class labels are categories with their names.
-
-        Raises `DataError` when pandas is not installed.
-        """
-        table = self.table
-        for position, name in enumerate(self.column_names):
-            feature = self._features[name]
-            if isinstance(feature, ClassLabel):
-                codes = table.column(name).combine_chunks().cast(pa.int32())
-                named = pa.DictionaryArray.from_arrays(codes, pa.array(feature.names, pa.string()))
-                table = table.set_column(position, name, named)
-        try:
-            frame: pd.DataFrame = table.to_pandas()
-        except ModuleNotFoundError as error:
-            raise DataError(
-                "to_pandas needs pandas. Install it with: pip install pandas"
-            ) from error
-        return frame
 
     def with_roles(
         self, *, text: str | None = None, text_pair: str | None = None, label: str | None = None

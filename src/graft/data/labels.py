@@ -131,8 +131,10 @@ def stray_label(where: str, label: object, classes: list[str]) -> DataError:
 
 def dictionary_names(column: pa.ChunkedArray) -> list[str] | None:
     """The categories of a dictionary-encoded column of strings in their order; None for others."""
-    is_dictionary = pa.types.is_dictionary(column.type)
-    if not is_dictionary or not is_text(column.type.value_type) or column.num_chunks == 0:
+    if not pa.types.is_dictionary(column.type) or column.num_chunks == 0:
+        return None
+    values = column.type.value_type
+    if not is_text(values) and not pa.types.is_string_view(values):  # as Polars gives them
         return None
     names: list[str] = column.unify_dictionaries().chunk(0).dictionary.to_pylist()
     return names
