@@ -30,7 +30,6 @@ from graft.data import cache_history as histories
 from graft.data.cache_durability import sync_soon
 from graft.data.cache_files import (
     FORMAT,
-    About,
     Damaged,
     EntryWriter,
     open_tables,
@@ -248,7 +247,7 @@ def _kept(step: Step, write: Write, started: float) -> Entry:
     return entry
 
 
-def _written(folder: Path, step: Step, fingerprint: str, write: Write) -> About:
+def _written(folder: Path, step: Step, fingerprint: str, write: Write) -> None:
     writer = EntryWriter(folder)
     try:
         write(writer)
@@ -258,7 +257,6 @@ def _written(folder: Path, step: Step, fingerprint: str, write: Write) -> About:
             raise
         written = sum(file.stat().st_size for file in folder.iterdir())
         raise _full(folder.parent, error, f" after {written / 1e6:,.1f} MB were written") from error
-    return read_about(folder)
 
 
 def _bound(limit: int, keep: str) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,7 +47,12 @@ class Stored:
 def cache_folder() -> Path:
     """Where steps are kept: `GRAFT_CACHE` (default `~/.cache/graft`), and `datasets` below it."""
     given = os.environ.get("GRAFT_CACHE")
-    return (Path(given).expanduser() if given else Path.home() / ".cache" / "graft") / "datasets"
+    return _expanded(given or os.fspath(Path.home() / ".cache" / "graft"))
+
+
+@lru_cache
+def _expanded(folder: str) -> Path:
+    return Path(folder).expanduser() / "datasets"
 
 
 def size_limit() -> int:

@@ -31,7 +31,7 @@ from graft.data.shape import Shape, shape
 from graft.data.sources import Plan
 
 # Part of every fingerprint: a new one when files are read or shaped in another way.
-_VERSION = 1
+_VERSION = 2
 _BAD_ROWS = "bad rows"
 _NUMBER = "#"
 
@@ -121,9 +121,9 @@ def _write(
                 "blank": asdict(_blank(table, shaped.roles)),
             }
         )
-    with writer.table(_BAD_ROWS, SCHEMA) as table:
-        for batch in _with_numbers(bad.table(), raw).to_batches():
-            table.write(batch)
+    if bad.count:
+        with writer.table(_BAD_ROWS, SCHEMA) as table:
+            table.write(_with_numbers(bad.table(), raw))
     writer.metadata.update(
         columns=columns,
         features=features_to_json(shaped.features),
@@ -166,7 +166,7 @@ def _opened(plan: Plan, entry: Entry, *, kept: bool) -> Loaded:
         )
         blank[name] = Blank(**own["blank"])
     names = [name for own in files.values() for name, _ in own]
-    bad = entry.tables[_BAD_ROWS]
+    bad = entry.tables.get(_BAD_ROWS, SCHEMA.empty_table())
     known = {f"{_NUMBER}{number}": name for number, name in enumerate(names)}
     named = [known.get(file, file) for file in bad["file"].to_pylist()]
     bad = bad.set_column(0, "file", pa.array(named, pa.string()))
@@ -188,7 +188,7 @@ def parts_of(
         for number, piece in enumerate(pieces, start=1):
             key = f"split {split}, file {number}"
             if isinstance(piece, DataFile):
-                parts[key] = file_digest(piece.path)
+                parts[key] = piece.remote or file_digest(piece.path)
                 parts[f"{key}: format"] = piece.suffix
                 inside = {"member": piece.member, "part": piece.part}
                 parts |= {f"{key}: {name}": at for name, at in inside.items() if at is not None}

@@ -70,26 +70,21 @@ def _are_paired(text: Text, delimiter: str) -> bool:
     Of all quotes, the first, third, ... then follow a delimiter, an end of line or a quote, and the
     others come before one of these.
     """
-    edges = np.array([_LINE_FEED, _RETURN, ord(delimiter)], np.uint8)
-    opens, before = True, _LINE_FEED
-    pending = b""
+    # Bytes that may stand before a quote that opens, or behind one that closes.
+    edge = np.zeros(256, np.bool_)
+    edge[[_LINE_FEED, _RETURN, ord(delimiter), _QUOTE]] = True
+    opens = True
+    # What was read last waits for what follows it: its quotes are looked at with both neighbours.
+    known = b"\n"
     with text.open() as stream:
         while True:
             block = stream.read(_BLOCK)
-            content = np.frombuffer(pending + block, np.uint8)
-            if len(content) == 0:
-                return opens
-            # The last byte waits for the one that follows it.
-            known = len(content) if not block else len(content) - 1
-            padded = np.concatenate([[before], content, [_LINE_FEED]]).astype(np.uint8)
-            places = np.flatnonzero(content[:known] == _QUOTE)
+            content = np.frombuffer(known + (block or b"\n"), np.uint8)
+            places = np.flatnonzero(content[1:-1] == _QUOTE) + 1
             first, second = (places[0::2], places[1::2]) if opens else (places[1::2], places[0::2])
-            opening, closing = padded[first], padded[second + 2]
-            if not (np.isin(opening, edges) | (opening == _QUOTE)).all():
-                return False
-            if not (np.isin(closing, edges) | (closing == _QUOTE)).all():
+            if not (edge[content[first - 1]].all() and edge[content[second + 1]].all()):
                 return False
             opens ^= bool(len(places) % 2)
             if not block:
                 return opens
-            before, pending = int(padded[known]), content[known:].tobytes()
+            known = content[-2:].tobytes()
