@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +29,9 @@ from graft.data.labels import Where, stray_label
 from graft.data.raw import RawData, RawSplit, promoted, unified
 from graft.data.roles import Roles, columns_of, infer_roles, is_text, is_tokens
 from graft.data.texts import join_tokens
+from graft.data.untyped import type_of_texts, typed
 from graft.errors import DataError
 
-_INTEGER = r"^-?(0|[1-9]\d{0,17})$"
-_DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
 # Roles are found out from so many rows at the most, taken from all over the splits.
 _SAMPLED_PIECES, _SAMPLED_ROWS = 50, 1000
 
@@ -172,7 +172,7 @@ class _Shaping:
             names = distinct_names(self._splits(name), self._where(name))
             return self._encoded(name, Sequence(tag_classes(names)))
         if self.untyped and is_text(stored):
-            return self._numbers(name, declared)
+            return self._of_texts(name, declared)
         return self._declared(name, declared, stored)
 
     def _encoded(self, name: str, declared: Feature | None) -> Column:
@@ -204,31 +204,18 @@ class _Shaping:
             yield from chunk.take(pa.array(within)).to_pylist()
             start += len(chunk)
 
-    def _numbers(self, name: str, declared: Feature | None) -> Column:
-        """A column of files without types as the card declares it, else as numbers if all are."""
+    def _of_texts(self, name: str, declared: Feature | None) -> Column:
+        """A column of files without types: as it is declared, else as what its texts stand for."""
         if declared == Value("string"):
             return Column(name, name, declared, self._each(None))
         if isinstance(declared, Value):
             wanted = arrow_type_of(declared)
             cast = _caster(wanted, f"{self.raw.name}, column {name!r}", declared)
             return Column(name, name, declared, self._each(cast))
-        kind = self._kind_of_numbers(name)
-        convert = None if kind is None else _number_caster(kind)
+        splits = self._splits(name).values()
+        kind = type_of_texts(chunk for chunks in splits for chunk in chunks())
+        convert = None if kind is None else partial(typed, kind=kind)
         return Column(name, name, feature_of(kind or pa.string()), self._each(convert))
-
-    def _kind_of_numbers(self, name: str) -> pa.DataType | None:
-        patterns = {_INTEGER: pa.int64(), _DECIMAL: pa.float64()}
-        filled = False
-        for chunks in self._splits(name).values():
-            for chunk in chunks():
-                values = chunk.filter(pc.not_equal(chunk, ""))
-                filled = filled or len(values) > 0
-                for pattern in list(patterns):
-                    if pc.all(pc.match_substring_regex(values, pattern)).as_py() is False:
-                        del patterns[pattern]
-                if not patterns:
-                    return None
-        return next(iter(patterns.values())) if filled else None
 
     def _declared(self, name: str, declared: Feature | None, stored: pa.DataType) -> Column:
         if declared is None:
@@ -353,10 +340,6 @@ def _join(array: pa.Array) -> pa.Array:
 
 def _without_empty(array: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
-
-
-def _number_caster(kind: pa.DataType) -> Convert:
-    return lambda array: _without_empty(array).cast(kind)
 
 
 def _caster(wanted: pa.DataType, where: str, declared: Value) -> Convert:
