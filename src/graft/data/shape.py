@@ -29,7 +29,7 @@ from graft.data.labels import Where, stray_label
 from graft.data.raw import RawData, RawSplit, promoted, unified
 from graft.data.roles import Roles, columns_of, infer_roles, is_text, is_tokens
 from graft.data.texts import join_tokens
-from graft.data.untyped import type_of_texts, typed
+from graft.data.untyped import misfits, type_of_texts, typed
 from graft.errors import DataError
 
 # Roles are found out from so many rows at the most, taken from all over the splits.
@@ -209,13 +209,36 @@ class _Shaping:
         if declared == Value("string"):
             return Column(name, name, declared, self._each(None))
         if isinstance(declared, Value):
-            wanted = arrow_type_of(declared)
-            cast = _caster(wanted, f"{self.raw.name}, column {name!r}", declared)
-            return Column(name, name, declared, self._each(cast))
+            return Column(name, name, declared, self._as_declared(name, declared))
         splits = self._splits(name).values()
         kind = type_of_texts(chunk for chunks in splits for chunk in chunks())
         convert = None if kind is None else partial(typed, kind=kind)
         return Column(name, name, feature_of(kind or pa.string()), self._each(convert))
+
+    def _as_declared(self, name: str, declared: Value) -> dict[str, Convert | None]:
+        """What makes values of texts; rows whose text is none of the type are refused."""
+        wanted = arrow_type_of(declared)
+        converts: dict[str, Convert | None] = {}
+        for split, chunks in self._splits(name).items():
+            start, rows = 0, []
+            for chunk in chunks():
+                for row in misfits(chunk, wanted):
+                    rows.append(start + row)
+                    self._refuse_text(split, start + row, name, str(chunk[row]), declared)
+                start += len(chunk)
+            if rows:
+                self.strays[split].append(np.array(rows))
+            converts[split] = partial(typed, kind=wanted, strays=bool(rows))
+        return converts
+
+    def _refuse_text(self, split: str, row: int, name: str, text: str, declared: Value) -> None:
+        reason = f"column {name!r}: not {declared.dtype}"
+        where = self._where(name)(split, row)
+        error = DataError(
+            f"{where}: {text!r} is not {declared.dtype}, as which the column is declared. Correct "
+            "it, or the declaration: features=, or dataset_info in README.md."
+        )
+        self._refuse(split, row, reason, text, error)
 
     def _declared(self, name: str, declared: Feature | None, stored: pa.DataType) -> Column:
         if declared is None:
@@ -336,21 +359,3 @@ def _filled(array: pa.Array) -> pa.Array:
 
 def _join(array: pa.Array) -> pa.Array:
     return join_tokens(pa.chunked_array([array])).combine_chunks()
-
-
-def _without_empty(array: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
-
-
-def _caster(wanted: pa.DataType, where: str, declared: Value) -> Convert:
-    def cast(array: pa.Array) -> pa.Array:
-        try:
-            return (_without_empty(array) if is_text(array.type) else array).cast(wanted)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{where}: the card declares {declared.dtype}, but {reason}. "
-                "Correct the file, or dataset_info in README.md."
-            ) from error
-
-    return cast

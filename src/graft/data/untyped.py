@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 # What programs write in place of a number that is not there; in columns of texts, a text.
 _MISSING = pa.array(["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"], pa.string())
+_NULL = pa.scalar(None, pa.string())
 _WHOLE = r"^-?(0|[1-9]\d*)$"
 # The whole numbers among fractions are so short that none of their digits is lost.
 _FRACTION = r"^-?(0|[1-9]\d{0,14}|(0|[1-9]\d*)(\.\d+([eE][-+]?\d+)?|[eE][-+]?\d+))$"
@@ -33,13 +34,37 @@ def type_of_texts(chunks: Iterable[pa.Array]) -> pa.DataType | None:
     return next(iter(patterns.values())) if filled else None
 
 
-def typed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Texts as what they stand for; missing ones become null.
+def typed(texts: pa.Array, kind: pa.DataType, *, strays: bool = False) -> pa.Array:
+    """Texts as what they stand for; missing ones become null, and with `strays` misfits too.
 
     Raises `pa.ArrowInvalid` for a text that is none of `kind`.
     """
-    missing = pc.is_in(texts, value_set=_MISSING)
-    return pc.if_else(missing, pa.scalar(None, pa.string()), texts).cast(kind)
+    values = _present(texts)
+    if strays and (rows := misfits(texts, kind)):
+        wrong = pc.is_in(pa.array(range(len(texts))), value_set=pa.array(rows))
+        values = pc.if_else(wrong, _NULL, values)
+    return values.cast(kind)
+
+
+def misfits(texts: pa.Array, kind: pa.DataType) -> list[int]:
+    """The rows, from 0, whose text is none of `kind`, missing ones left out."""
+    values = _present(texts)
+    found = []
+    pending = [(0, len(values))]
+    while pending:
+        start, stop = pending.pop()
+        if start == stop or _fits(values.slice(start, stop - start), kind):
+            continue
+        if stop - start == 1:
+            found.append(start)
+            continue
+        middle = (start + stop) // 2
+        pending += [(middle, stop), (start, middle)]
+    return found
+
+
+def _present(texts: pa.Array) -> pa.Array:
+    return pc.if_else(pc.is_in(texts, value_set=_MISSING), _NULL, texts)
 
 
 def _all_match(values: pa.Array, pattern: str) -> bool:
@@ -49,6 +74,6 @@ def _all_match(values: pa.Array, pattern: str) -> bool:
 def _fits(values: pa.Array, kind: pa.DataType) -> bool:
     try:
         values.cast(kind)
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False
     return True
