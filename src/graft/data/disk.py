@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graft.data.feature_forms import features_to_json
+from graft.data.full_disk import told_when_full
 from graft.data.shards import write_arrow
 from graft.errors import DataError
 from graft.files import atomic_folder
@@ -44,7 +45,7 @@ def files_on_disk(folder: Path, where: str) -> dict[str, list[Path]] | None:
 
 def write_to_disk(splits: Mapping[str, "Dataset"], folder: Path, most_bytes: int) -> None:
     """Writes such a folder, all at once; files hold about `most_bytes` of rows in memory."""
-    with atomic_folder(folder) as temporary:
+    with told_when_full(folder), atomic_folder(folder) as temporary:
         for name, dataset in splits.items():
             _write_split(name, dataset, temporary / name, most_bytes)
         _write(temporary / _DICT, {"splits": [*splits]})

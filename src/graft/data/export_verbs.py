@@ -14,6 +14,7 @@ from graft.data.arrow_types import lists_like
 from graft.data.base import DatasetBase
 from graft.data.duck import explained, tables_in_duckdb
 from graft.data.features import Feature, class_label_in
+from graft.data.full_disk import told_when_full
 from graft.data.roles import is_list
 from graft.data.shards import write_parquet
 from graft.errors import DataError
@@ -95,7 +96,10 @@ class ExportVerbs(DatasetBase):
         """
         target = Path(path).expanduser()
         target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        with (
+            told_when_full(target),
+            TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder,
+        ):
             written = Path(folder) / "rows.parquet"
             batches = self._rows.batches(self._at_a_time())
             write_parquet(batches, self._features, lambda *_: written, _ONE_FILE)
@@ -127,6 +131,7 @@ def _compressed(path: str | Path) -> Iterator[pa.NativeFile]:
     """A file to write to, compressed as its suffix says, which gets its name at the end."""
     target = Path(path).expanduser()
     with (
+        told_when_full(target),
         atomic_file(target) as temporary,
         pa.output_stream(temporary, _COMPRESSIONS.get(target.suffix.lower())) as sink,
     ):

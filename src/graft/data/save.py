@@ -10,6 +10,7 @@ from graft.data.card import CARD, DEFAULT, configs_of, with_config
 from graft.data.card_text import body_with, section_of
 from graft.data.features import class_label_in, features_to_yaml
 from graft.data.figures import Figures
+from graft.data.full_disk import told_when_full
 from graft.data.shards import SHARD_BYTES, Shards, write_parquet
 from graft.errors import DataError
 from graft.files import atomic_folder
@@ -88,7 +89,7 @@ def save_folder(
     old = folder / CARD
     if old.is_file():
         layout = replace(layout, card=old.read_text("utf-8"))
-    with atomic_folder(folder) as temporary:
+    with told_when_full(folder), atomic_folder(folder) as temporary:
         write_folder(splits, temporary, metadata, layout)
         new = {path.relative_to(temporary) for path in temporary.rglob("*")}
     for path in sorted((folder / folder_of(layout.config)).glob("*.parquet")):
