@@ -52,6 +52,11 @@ COMPRESSIONS = (ZIP, *_DECOMPRESSORS)
 """The suffixes of compressed files and archives."""
 
 
+def decompressed(stream: BinaryIO, path: PurePath, name: str, size: int) -> BinaryIO:
+    """The content of a compressed file of `size` bytes, whose stream is read from its start."""
+    return _checked(stream, path.suffix.lower(), name, max(FREELY, MOST_TIMES * size))
+
+
 def is_compressed(path: PurePath) -> bool:
     """Whether a name is that of a compressed file (not of an archive)."""
     return path.suffix.lower() in _DECOMPRESSORS

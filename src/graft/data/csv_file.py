@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -124,13 +125,19 @@ def _dialect(text: Text, delimiter: str, quoted: bool, options: Options) -> _Dia
 
 def _has_quotes(text: Text) -> bool:
     with text.open() as stream:
-        return any(b'"' in block for block in iter(lambda: stream.read(_BLOCK), b""))
+        blocks = iter(lambda: stream.read(_BLOCK), b"")
+        return any(b'"' in block for block in islice(blocks, _looked_at(text)))
+
+
+def _looked_at(text: Text) -> int | None:
+    """How many blocks of a file tell its dialect; None for all of them."""
+    return 1 if text.file.streamed else None
 
 
 def _has_lone_quotes(text: Text, dialect: _Dialect) -> bool:
     """Whether a field starts with a quote that no other closes; unread where that is not clear."""
     try:
-        for batch in _parsed(text, dialect, []):
+        for batch in islice(_parsed(text, dialect, []), _looked_at(text)):
             for column in batch.columns:
                 starts = pc.starts_with(column, '"')
                 quoted = pc.match_substring_regex(column, r'^"(?:[^"]|"")*"$')

@@ -28,6 +28,9 @@ class DataFile:
         opener: opens the content anew, from its start, decompressed; None where `path` is it.
         member: its name within an archive; None elsewhere.
         part: which of the splits within the file is meant; None where it holds but one.
+        streamed: whether it is read once, from front to back: what is otherwise found out over all
+            of it (its encoding, its quotes) is found out from its start.
+        remote: tells the content of a file apart that is not on disk, where `path` is but a name.
     """
 
     name: str
@@ -36,6 +39,8 @@ class DataFile:
     opener: Callable[[], BinaryIO] | None = None
     member: str | None = None
     part: str | None = None
+    streamed: bool = False
+    remote: str | None = None
 
     @classmethod
     def of(cls, path: Path, name: str | None = None) -> "DataFile":

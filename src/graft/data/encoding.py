@@ -4,7 +4,7 @@ import codecs
 import io
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -61,7 +61,8 @@ class Text:
     @property
     def is_plain(self) -> bool:
         """Whether the content is UTF-8 already, so that it can be read as it is."""
-        return self.encoding == "utf-8" and not self.keep_undecodable
+        checked = not self.file.streamed
+        return self.encoding == "utf-8" and checked and not self.keep_undecodable
 
     def open(self) -> BinaryIO:
         """The content from its start as UTF-8, without a mark."""
@@ -77,6 +78,8 @@ def text_of(file: DataFile, encoding: str | None, *, collect: bool = False) -> T
     it, of which a warning tells. With `collect`, single bytes that are not UTF-8 are kept as
     `UNDECODABLE`. Raises `DataError` where no encoding is clear, naming line and byte.
     """
+    if file.streamed:
+        return _text_of_stream(file, encoding, collect)
     start = _start(file)
     mark, marked = next(((len(m), name) for m, name in _MARKS if start.startswith(m)), (0, None))
     if encoding is not None:
@@ -105,6 +108,16 @@ def text_of(file: DataFile, encoding: str | None, *, collect: bool = False) -> T
         file.name,
     )
     return Text(file, "windows-1252")
+
+
+def _text_of_stream(file: DataFile, encoding: str | None, collect: bool) -> Text:
+    """A text file as its start tells; what follows is checked while it is read."""
+    with file.open() as stream:
+        start = stream.read(_BLOCK)
+    if len(start) == _BLOCK and _is_utf8(start, len(start) - _unfinished(start)):
+        start = start[: len(start) - _unfinished(start)]
+    head = replace(file, opener=lambda: io.BytesIO(start), streamed=False)
+    return replace(text_of(head, encoding, collect=collect), file=file, keep_undecodable=collect)
 
 
 class _Recoded(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from graft.data.archive import data_file, is_archive, members, plain_suffix, uncompressed
@@ -71,11 +72,37 @@ def matching_files(folder: Path, pattern: str, where: str, written_in: str) -> F
             at = PurePosixPath(path.relative_to(folder).as_posix())
             found.update(files_at(path, at, f"{where}/{at}"))
     if not found:
-        raise DataError(
-            f"{written_in} names the data file {pattern!r}, but no file matches. "
-            "Correct data_files, or add the file."
-        )
+        raise _no_match(pattern, written_in)
     return dict(sorted(found.items(), key=lambda item: natural(item[0])))
+
+
+def matching(files: Files, pattern: str, written_in: str) -> Files:
+    """Those of some files that a pattern matches, as `matching_files` does on disk."""
+    parts = PurePosixPath(pattern).parts
+    found = {at: file for at, file in files.items() if _matches(at.parts, parts)}
+    if not found:
+        raise _no_match(pattern, written_in)
+    return dict(sorted(found.items(), key=lambda item: natural(item[0])))
+
+
+def chosen_data(files: Files, where: str) -> Files:
+    """Those of some files that are data, as `data_files` finds them on disk."""
+    found = {
+        at: file
+        for at, file in files.items()
+        if _is_visible(at) and (is_archive(at) or is_data(at))
+    }
+    return _without_descriptions(found) or _none(where, sorted(files))
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a path is of a pattern: `*` is within a folder, `**` is any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        inner = bool(parts) and _matches(parts[1:], pattern)
+        return inner or _matches(parts, pattern[1:])
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def is_data(at: PurePosixPath | Path) -> bool:
@@ -104,6 +131,13 @@ def _without_descriptions(found: Files) -> Files:
         others = {at: file for at, file in found.items() if file.suffix not in described}
         found = others or found
     return found
+
+
+def _no_match(pattern: str, written_in: str) -> DataError:
+    return DataError(
+        f"{written_in} names the data file {pattern!r}, but no file matches. "
+        "Correct data_files, or add the file."
+    )
 
 
 def _none(where: str, there: list[Path] | list[PurePosixPath]) -> Files:

@@ -50,7 +50,7 @@ def layout_of(file: DataFile, options: Options, text: Text | None = None) -> Lay
             return Layout("lines")
     # A document is to be walked through to its end, which is done once.
     parts = {
-        "file": file_digest(file.path),
+        "file": file.remote or file_digest(file.path),
         "member": file.member or "",
         "encoding": str(options.get("encoding")),
         "field": field or "",

@@ -207,7 +207,7 @@ def _streams(
     from graft.data.stream.load import check_can_be_read_again, streams
 
     check_can_be_read_again(source)
-    planned = plan(source, revision, config, options)
+    planned = plan(source, revision, config, options, streaming=True)
     data = streams(planned, given, options, features or {}, on_bad_rows)
     return data if split is None else data[split]
 

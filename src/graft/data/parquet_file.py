@@ -1,6 +1,7 @@
 """Parquet files, read page by page."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,11 +31,7 @@ def read_parquet(file: DataFile, _options: Options, _bad: BadRows) -> Content:
 def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
     """The schema, then the batches."""
     try:
-        with (
-            on_disk(file) as path,
-            # Not buffered ahead, which would hold a whole row group.
-            pq.ParquetFile(path, memory_map=True, pre_buffer=False) as parquet,
-        ):
+        with _opened(file) as parquet:
             names = parquet.schema_arrow.names
             check_unique(names, file.name)
             yield parquet.schema_arrow
@@ -48,6 +45,24 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
             f"{file.name}: not a whole Parquet file; it is damaged or was cut off ({reason}). "
             "Write or download it again."
         ) from error
+
+
+@contextmanager
+def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
+    if file.remote is not None:
+        stream = file.open()
+        if stream.seekable():
+            # A row group at a time, in few and large requests.
+            with stream, pq.ParquetFile(pa.PythonFile(stream, "r"), pre_buffer=True) as parquet:
+                yield parquet
+            return
+        stream.close()
+    # Not buffered ahead, which would hold a whole row group.
+    with (
+        on_disk(file) as path,
+        pq.ParquetFile(path, memory_map=True, pre_buffer=False) as parquet,
+    ):
+        yield parquet
 
 
 PARQUET = Format("Parquet", (".parquet",), read_parquet)

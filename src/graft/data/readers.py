@@ -64,5 +64,6 @@ def read_file(file: DataFile, options: Options, bad: BadRows) -> Content:
     wrong further inside is raised when the batch with it is asked for.
     """
     found = format_of(file)
-    check_not_empty(file.path, file.name)
+    if file.remote is None:
+        check_not_empty(file.path, file.name)
     return found.read(file, {key: options[key] for key in found.options & options.keys()}, bad)

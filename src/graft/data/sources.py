@@ -16,13 +16,16 @@ from graft.data.folder_files import (
     TEXTS,
     Files,
     archive_files,
+    chosen_data,
     data_files,
     files_at,
+    matching,
     matching_files,
 )
 from graft.data.memory import in_memory, is_columns, is_rows
 from graft.data.raw import Piece
 from graft.data.readers import FORMATS, format_of, is_data_file, reads
+from graft.data.remote import repository
 from graft.data.repository import fetched, hub_address, is_hub_address, pattern_of
 from graft.data.splits import (
     base_of,
@@ -31,6 +34,7 @@ from graft.data.splits import (
     ranked,
     split_of_file,
     split_of_part,
+    splits_among,
     splits_by_name,
 )
 from graft.data.sql_source import is_sql_url, sql_stream
@@ -64,25 +68,43 @@ class Plan:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def plan(source: Source, revision: str | None, config: str | None, options: Options) -> Plan:
+def plan(
+    source: Source,
+    revision: str | None,
+    config: str | None,
+    options: Options,
+    *,
+    streaming: bool = False,
+) -> Plan:
     """What to read for anything that `load_dataset` takes.
+
+    With `streaming`, repositories are not downloaded, and files are read but once.
 
     Raises `DataError` (or `HubError`, `CardError`) for what is not there, and for an option that
     no source of this kind has.
     """
     _check_options(options)
-    planned = _plan(source, revision, config, options)
+    planned = _plan(source, revision, config, options, streaming)
     _check_used(planned, options)
-    return planned
+    if not streaming:
+        return planned
+    splits = {name: [*map(_streamed, pieces)] for name, pieces in planned.splits.items()}
+    return replace(planned, splits=splits)
 
 
-def _plan(source: Source, revision: str | None, config: str | None, options: Options) -> Plan:
+def _streamed(piece: Piece) -> Piece:
+    return replace(piece, streamed=True) if isinstance(piece, DataFile) else piece
+
+
+def _plan(
+    source: Source, revision: str | None, config: str | None, options: Options, streaming: bool
+) -> Plan:
     if isinstance(source, Mapping):
         if is_columns(source) and not any(_are_files(value) for value in source.values()):
             return Plan("dict", {"train": [in_memory(source, "dict", options)]})
-        return Plan("dict", _plan_mapping(source, options))
+        return Plan("dict", _plan_mapping(source, options, streaming))
     if isinstance(source, list) and _are_files(source):
-        return Plan("list", _plan_mapping({"train": source}, options))
+        return Plan("list", _plan_mapping({"train": source}, options, streaming))
     if not isinstance(source, str | Path):
         name = _told(source)
         return Plan(name, {"train": [in_memory(source, name, options)]})
@@ -94,8 +116,12 @@ def _plan(source: Source, revision: str | None, config: str | None, options: Opt
         address = hub_address(name)
         files = options.get("data_files") or pattern_of(address.path)
         where = (address.repo_id, revision or address.revision)
-        return _plan_repository(*where, name, config, {**options, "data_files": files})
-    return _plan_path(Path(source).expanduser(), name, revision, config, options)
+        chosen = {**options, "data_files": files}
+        return _plan_repository(*where, name, config, chosen, streaming)
+    path = Path(source).expanduser()
+    if _is_repository(path, name):
+        return _plan_repository(name, revision, name, config, options, streaming)
+    return _plan_path(path, name, config, options)
 
 
 def _check_options(options: Options) -> None:
@@ -124,16 +150,19 @@ def _check_used(planned: Plan, options: Options) -> None:
             raise DataError(f"{planned.name}: {kinds} has no option {name!r}. Leave it out.")
 
 
-def _plan_path(
-    path: Path, name: str, revision: str | None, config: str | None, options: Options
-) -> Plan:
+def _plan_path(path: Path, name: str, config: str | None, options: Options) -> Plan:
     if path.is_file() and is_archive(path):
         return Plan(name, _splits_of(archive_files(path, name), name, options))
     if path.is_file():
         file = data_file(path, name)
         return Plan(name, _parts_of_files({split_of_file(path): [file]}, options))
-    if path.is_dir():
-        return _plan_folder(path, name, config, options)
+    return _plan_folder(path, name, config, options)
+
+
+def _is_repository(path: Path, name: str) -> bool:
+    """Whether a source is no path. Raises `DataError` where it cannot be a repository either."""
+    if path.is_file() or path.is_dir():
+        return False
     if reads(path) or is_archive(path):
         raise DataError(f"{name}: there is no such file. Check the path.")
     if not is_repo_id(name):
@@ -141,14 +170,44 @@ def _plan_path(
             f"{name!r} is neither a file or folder that exists nor a possible repository id. "
             "Give a path, or the id of a data set on the hub, such as owner/name."
         )
-    return _plan_repository(name, revision, name, config, options)
+    return True
 
 
 def _plan_repository(
-    repo_id: str, revision: str | None, name: str, config: str | None, options: Options
+    repo_id: str,
+    revision: str | None,
+    name: str,
+    config: str | None,
+    options: Options,
+    streaming: bool,
 ) -> Plan:
+    if streaming:
+        return _plan_remote(repo_id, revision, name, config, options)
     folder = fetched(repo_id, revision, config, options.get("data_files"))
     return _plan_folder(folder, name, config, options)
+
+
+def _plan_remote(
+    repo_id: str, revision: str | None, name: str, config: str | None, options: Options
+) -> Plan:
+    """As `_plan_folder`, of files that stay where they are."""
+    metadata, files, expand = repository(repo_id, revision, name)
+    given = options.get("data_files")
+    chosen = choose_config(metadata, config, name) if given is None else {}
+    config_name = config or (str(chosen["config_name"]) if "config_name" in chosen else None)
+    inner = PurePosixPath(str(chosen.get("data_dir") or "").strip("/"))
+    within = {at.relative_to(inner): file for at, file in files.items() if at.is_relative_to(inner)}
+    listed = chosen.get("data_files") if given is None else given
+    if listed is not None:
+        written_in = f"{name}: data_files" if given else f"{name}/{CARD}: its configs"
+        found = splits_among(
+            lambda pattern: expand(matching(within, pattern, written_in)), listed, name
+        )
+        splits = _parts_of_files(_pieces(found), options)
+    else:
+        splits = _splits_of(expand(chosen_data(within, name)), name, options)
+    declared = card_features(metadata, config_name)
+    return Plan(name, splits, declared, card_of(metadata, config_name))
 
 
 def _plan_folder(folder: Path, name: str, config: str | None, options: Options) -> Plan:
@@ -204,7 +263,9 @@ def _parts_of_files(splits: dict[str, list[Piece]], options: Options) -> dict[st
     return ranked(named)
 
 
-def _plan_mapping(source: Mapping[str, Any], options: Options) -> dict[str, list[Piece]]:
+def _plan_mapping(
+    source: Mapping[str, Any], options: Options, streaming: bool
+) -> dict[str, list[Piece]]:
     splits: dict[str, list[Piece]] = {}
     for split, value in source.items():
         items = value if isinstance(value, list) and not _are_rows(value) else [value]
@@ -216,7 +277,7 @@ def _plan_mapping(source: Mapping[str, Any], options: Options) -> dict[str, list
         pieces: list[Piece] = []
         for item in items:
             if isinstance(item, str) and is_hub_address(item):
-                pieces += _hub_files(item)
+                pieces += _hub_files(item, streaming)
             elif isinstance(item, str | Path):
                 path = Path(item).expanduser()
                 pieces += files_at(path, PurePosixPath(path.name), str(item)).values()
@@ -228,10 +289,13 @@ def _plan_mapping(source: Mapping[str, Any], options: Options) -> dict[str, list
     return splits
 
 
-def _hub_files(item: str) -> list[DataFile]:
+def _hub_files(item: str, streaming: bool) -> list[DataFile]:
     """The files that an address on a hub names."""
     address = hub_address(item)
     pattern = pattern_of(address.path) or "**/*"
+    if streaming:
+        _, files, expand = repository(address.repo_id, address.revision, address.repo_id)
+        return [*expand(chosen_data(matching(files, pattern, item), item)).values()]
     folder = fetched(address.repo_id, address.revision, None, pattern)
     return [*matching_files(folder, pattern, item, item).values()]
 

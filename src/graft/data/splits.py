@@ -1,7 +1,7 @@
 """Which files make up which split of a data set: from their names, or from the card."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -60,7 +60,18 @@ def find_splits(
     listed = config.get("data_files")
     if listed is None:
         return splits_by_name(data_files(base, where), where)
-    return ranked(_by_patterns(base, listed, where, written_in))
+    return ranked(
+        _by_patterns(
+            lambda pattern: matching_files(base, pattern, where, written_in), listed, where
+        )
+    )
+
+
+def splits_among(
+    matches: Callable[[str], Files], listed: Any, where: str
+) -> dict[str, list[DataFile]]:
+    """The files that `data_files` lists, by split; `matches` gives those of a pattern."""
+    return ranked(_by_patterns(matches, listed, where))
 
 
 def base_of(folder: Path, config: Mapping[str, Any], where: str) -> tuple[Path, str]:
@@ -176,12 +187,12 @@ def _as_name(text: str) -> str:
 
 
 def _by_patterns(
-    folder: Path, listed: Any, where: str, written_in: str
+    matches: Callable[[str], Files], listed: Any, where: str
 ) -> dict[str, list[DataFile]]:
     splits: dict[str, list[DataFile]] = {}
     unnamed: Files = {}
     for split, pattern in patterns_of(listed):
-        files = matching_files(folder, pattern, where, written_in)
+        files = matches(pattern)
         if split is None:
             unnamed.update(files)
         else:
