@@ -96,6 +96,7 @@ class Form:
             at, off = divmod(row - place.row, place.step)
             if not off and 0 <= at < len(mask):
                 mask[at] = False
+                _set_aside(batch, place, at, bad)
         arrays: list[pa.Array] = []
         for column in self.columns:
             convert = partial(
@@ -179,6 +180,14 @@ class Form:
             )
         error = DataError(f"{place.told(number)}, column {column.source!r}: {reason}. {advice}")
         bad.refuse(place.file, None, f"column {column.source!r}: {reason}", shown, error)
+
+
+def _set_aside(batch: pa.RecordBatch, place: Place, number: int, bad: BadRows) -> None:
+    """Counts a row that was found, among the first ones, to hold what its columns cannot."""
+    row = repr(batch.slice(number, 1).to_pylist()[0])
+    reason = "a value is none of the classes of its column, or not of its type"
+    error = DataError(f"{place.told(number)}: {reason}: {row[:_SHOWN]}")
+    bad.refuse(place.file, None, f"row {place.row + number * place.step + 1}, {reason}", row, error)
 
 
 def _longest(values: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> int:
