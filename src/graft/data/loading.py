@@ -110,11 +110,14 @@ def _read_and_settle(
 def _write(
     writer: EntryWriter, plan: Plan, given: Mapping[str, str], options: Options, bad: BadRows
 ) -> None:
-    raw, shaped, settled = _read_and_settle(plan, given, options, bad, OnDisk(writer))
+    store = OnDisk(writer)
+    raw, shaped, settled = _read_and_settle(plan, given, options, bad, store)
     columns = [(column.source, column.name) for column in shaped.columns]
     abouts = []
     for number, split in enumerate(raw.splits.values()):
         table = assembled(columns, split.tables, settled.get(str(number)))
+        if store.in_memory:
+            store.write(str(number), table.schema, table.to_batches())
         abouts.append(
             {
                 "rows": [rows for _, rows in split.files],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ from graft.errors import DataError
 
 # Rows are stored in batches of no more than this, so that reading one row touches little.
 _MOST_ROWS = 8192
+# Bytes of tables that are kept in memory until it is clear whether others follow.
+_MOST_PENDING = 8 << 20
 
 
 class Store(Protocol):
@@ -37,18 +40,46 @@ class Memory:
 
 
 class OnDisk:
-    """Writes tables into an entry of the cache, from where they are memory-mapped."""
+    """Writes tables into an entry of the cache, from where they are memory-mapped.
+
+    The first few megabytes stay in memory: to write and map a file costs as much as to read a small
+    one. Where nothing else follows, they are not written at all, see `in_memory`.
+    """
 
     def __init__(self, writer: EntryWriter) -> None:
         self._writer = writer
+        self._pending: dict[str, pa.Table] = {}
+        self._left = _MOST_PENDING
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all tables are small enough to be in memory, none of them written."""
+        return self._left >= 0
 
     def put(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
         """See `Store.put`; `name` is that of the table in the entry."""
+        few: list[pa.RecordBatch] = []
+        batches = iter(batches)
+        while self.in_memory:
+            batch = next(batches, None)
+            if batch is None:
+                self._pending[name] = pa.Table.from_batches(few, schema)
+                return self._pending[name]
+            few.append(batch)
+            self._left -= batch.nbytes
+        # Tables of an entry are in the order in which they were put.
+        for earlier, table in self._pending.items():
+            self.write(earlier, table.schema, table.to_batches())
+        self._pending = {}
+        self.write(name, schema, chain(few, batches))
+        return self._writer.read(name)
+
+    def write(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Writes a table into the entry."""
         with self._writer.table(name, schema) as table:
             for batch in batches:
                 for start in range(0, batch.num_rows, _MOST_ROWS):
                     table.write(batch.slice(start, _MOST_ROWS))
-        return self._writer.read(name)
 
 
 @dataclass(frozen=True)
