@@ -1,7 +1,7 @@
 """What texts of CSV files become: nothing of them is lost."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.data.features import Value
@@ -42,6 +42,7 @@ def test_types_that_lose_nothing(tmp_path, values, dtype, expected):
     assert data["value"] == expected
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(-(10**20), 10**20), min_size=1, max_size=5))
 def test_whole_numbers_keep_their_digits(tmp_path_factory, numbers):
     data = loaded(tmp_path_factory.mktemp("numbers"), *numbers)
@@ -66,3 +67,33 @@ def test_a_stream_counts_what_its_first_rows_set_aside(tmp_path):
     [bad] = data.bad_rows.to_pylist()
     assert "row 2" in bad["reason"]
     assert "'x'" in bad["raw"]
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_line_of_a_spreadsheet_that_names_the_delimiter(tmp_path, line, encoding):
+    path = tmp_path / "export.csv"
+    rows = f'{line}\r\ntext,more;label\r\n"a; ""b""";yes\r\n\r\nc;no\r\n'
+    path.write_bytes(rows.encode(encoding))
+    data = load_dataset(path, split="train", label="label")
+    assert data["text,more"] == ['a; "b"', "c"]
+    assert data.label_names == ["no", "yes"]
+    path.write_bytes((rows + "d;no;e\r\n").encode(encoding))
+    with pytest.raises(DataError, match=r"line 6: expected 2 fields"):
+        load_dataset(path)
+    bad = load_dataset(path, on_bad_rows="collect").bad_rows.to_pylist()
+    assert [(row["line"], row["raw"]) for row in bad] == [(6, "d;no;e")]
+
+
+def test_a_header_with_commas_between_other_delimiters(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('text;amount, in EUR;label\nhello there;"1,5";yes\n')
+    data = load_dataset(path, split="train", label="label")
+    assert data.column_names == ["text", "amount, in EUR", "label"]
+
+
+def test_an_open_quote_does_not_hide_the_rows_below_it(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "hello,a\n" * 20 + '"oops,b\n' + "hello,b\n" * 20)
+    with pytest.raises(DataError, match=r"a\.csv, line 22: a double quote"):
+        load_dataset(path, on_bad_rows="collect")

@@ -1,5 +1,6 @@
 """CSV and TSV files: every field stays the text it is, and a ragged row is named by its line."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,7 @@ from graft.data.quotes import check_quotes, records
 from graft.errors import DataError
 
 _OTHER_DELIMITERS = ";\t|"
+_NAMED_DELIMITER = re.compile(rb'"?sep=([ -~\t])"?\r?\n?')
 _SHOWN = 60
 # Small blocks are parsed within the processor's cache, without threads; one record must fit into a
 # block: where one does not, blocks grow.
@@ -40,6 +42,7 @@ class _Dialect:
         escape: makes the character that follows it one like others; None where there is none.
         columns: the names of the columns.
         header: whether the first record holds them.
+        skipped: lines before the first record.
     """
 
     delimiter: str
@@ -47,12 +50,14 @@ class _Dialect:
     escape: str | None
     columns: tuple[str, ...]
     header: bool
+    skipped: int
 
 
 def read_csv(file: DataFile, options: Options, bad: BadRows) -> Content:
     """A CSV file (RFC 4180) with a header line; all columns are strings, an empty field is "".
 
-    The delimiter is the comma unless the header has none and has semicolons, tabs or bars. Options:
+    The delimiter is the comma unless the header has more semicolons, tabs or bars, or a line before
+    it names another one, as spreadsheets write it (`sep=;`). Options:
     `delimiter`; `quote=None` where double quotes are part of the text; `escape`, such as a
     backslash; `header=None` where there is none; `columns`, the names; `encoding`.
 
@@ -60,14 +65,12 @@ def read_csv(file: DataFile, options: Options, bad: BadRows) -> Content:
     """
     text = text_of(file, options.get("encoding"), collect=bad.collect)
     quoted = bool(options.get("quote", '"'))
-    delimiter = _given_delimiter(options)
+    named = _named_delimiter(text)
+    delimiter = _given_delimiter(options) or named
+    skipped = 0 if named is None else 1
     if delimiter is None:
-        delimiter = ","
-        if len(_first(text, ",", quoted, options)) == 1:
-            widths = {mark: len(_first(text, mark, quoted, options)) for mark in _OTHER_DELIMITERS}
-            best = max(widths, key=lambda mark: widths[mark])
-            delimiter = best if widths[best] > 1 else ","
-    dialect = _dialect(text, delimiter, quoted, options)
+        delimiter = _delimiter(text, quoted, options)
+    dialect = _dialect(text, delimiter, quoted, options, skipped)
     return Content(_batches(text, dialect, bad), untyped=True)
 
 
@@ -101,15 +104,35 @@ def _given_delimiter(options: Options) -> str | None:
     return delimiter
 
 
-def _first(text: Text, delimiter: str, quoted: bool, options: Options) -> list[str]:
+def _delimiter(text: Text, quoted: bool, options: Options) -> str:
+    """What makes most columns of the header."""
+    first = _first(text, ",", quoted, options)
+    if len(first) > 1 and not any(mark in field for field in first for mark in _OTHER_DELIMITERS):
+        return ","
+    widths = {mark: len(_first(text, mark, quoted, options)) for mark in _OTHER_DELIMITERS}
+    best = max(widths, key=lambda mark: widths[mark])
+    return best if widths[best] > len(first) else ","
+
+
+def _named_delimiter(text: Text) -> str | None:
+    with text.open() as stream:
+        named = _NAMED_DELIMITER.fullmatch(stream.readline(len('"sep=;"\r\n')))
+    return named[1].decode() if named else None
+
+
+def _first(
+    text: Text, delimiter: str, quoted: bool, options: Options, skipped: int = 0
+) -> list[str]:
     escape = options.get("escape")
     with records(text, delimiter, quoted=quoted, escape=escape) as found:
-        return next((record for _, record in found if record), [])
+        return next((record for line, record in found if record and line > skipped), [])
 
 
-def _dialect(text: Text, delimiter: str, quoted: bool, options: Options) -> _Dialect:
+def _dialect(
+    text: Text, delimiter: str, quoted: bool, options: Options, skipped: int = 0
+) -> _Dialect:
     """The dialect with the names of the columns: as given, else from the header."""
-    first = _first(text, delimiter, quoted, options)
+    first = _first(text, delimiter, quoted, options, skipped)
     header = options.get("header", True) not in _NO_HEADER
     given = options.get("columns")
     if given is not None and len(given) != len(first):
@@ -119,8 +142,8 @@ def _dialect(text: Text, delimiter: str, quoted: bool, options: Options) -> _Dia
         )
     named = given or ([field.strip() for field in first] if header else [""] * len(first))
     columns = [str(name) or f"column_{position}" for position, name in enumerate(named, start=1)]
-    check_unique(columns, f"{text.file.name}, line 1")
-    return _Dialect(delimiter, quoted, options.get("escape"), tuple(columns), header)
+    check_unique(columns, f"{text.file.name}, line {skipped + 1}")
+    return _Dialect(delimiter, quoted, options.get("escape"), tuple(columns), header, skipped)
 
 
 def _has_quotes(text: Text) -> bool:
@@ -204,7 +227,10 @@ def _stream(
         reader = pa_csv.open_csv(
             content,
             read_options=pa_csv.ReadOptions(
-                column_names=dialect.columns, block_size=size, use_threads=False
+                column_names=dialect.columns,
+                skip_rows=dialect.skipped,
+                block_size=size,
+                use_threads=False,
             ),
             parse_options=pa_csv.ParseOptions(
                 delimiter=dialect.delimiter,
@@ -232,6 +258,8 @@ def _has_newline(column: pa.StringArray) -> bool:
 def _set_aside(text: Text, dialect: _Dialect, bad: BadRows) -> None:
     """Counts the ragged rows that the parser has left out, each with its line."""
     for line, record in _ragged(text, dialect):
+        if dialect.quoted and dialect.escape is None and any("\n" in each for each in record):
+            check_quotes(text, dialect.delimiter)  # one that is not closed would hide all below
         reason = f"expected {len(dialect.columns)} fields, found {len(record)}"
         raw = dialect.delimiter.join(record)
         bad.refuse(text.file.name, line, reason, raw, _ragged_error(text, dialect, line, record))
@@ -240,7 +268,7 @@ def _set_aside(text: Text, dialect: _Dialect, bad: BadRows) -> None:
 def _ragged(text: Text, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
     with records(text, dialect.delimiter, quoted=dialect.quoted, escape=dialect.escape) as found:
         for line, record in found:
-            if record and len(record) != len(dialect.columns):
+            if line > dialect.skipped and record and len(record) != len(dialect.columns):
                 yield line, record
 
 
@@ -256,8 +284,9 @@ def _ragged_error(text: Text, dialect: _Dialect, line: int, record: list[str]) -
     else:
         advice = "Add what is missing, or join the row to the one it belongs to."
     as_in = "as in the header" if dialect.header else "for the columns"
+    count = f"{len(dialect.columns)} field{'s' * (len(dialect.columns) != 1)}"
     return DataError(
-        f"{text.file.name}, line {line}: expected {len(dialect.columns)} fields {as_in} "
+        f"{text.file.name}, line {line}: expected {count} {as_in} "
         f"({', '.join(dialect.columns)}), found {len(record)}: {shown}. {advice}"
     )
 
