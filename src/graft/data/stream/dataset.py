@@ -57,6 +57,11 @@ class StreamingDataset(ColumnVerbs):
         self._at: tuple[Any, int] = None, 0
 
     @property
+    def node(self) -> Node:
+        """The steps that it is made of."""
+        return self._node
+
+    @property
     def features(self) -> Features:
         """What each column holds, by name."""
         return dict(self._node.kind.features)
