@@ -49,6 +49,17 @@ class BadRows:
             shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
             self._rows.append({"file": file, "line": line, "reason": reason, "raw": shown})
 
+    def none_left(self, file: str) -> DataError | None:
+        """The error where a file has no other rows than bad ones; None where it has no bad ones."""
+        rows = [row for row in self._rows if row["file"] == file]
+        if not rows:
+            return None
+        line = f" (line {rows[0]['line']})" if rows[0]["line"] else ""
+        return DataError(
+            f"{file}: no row could be read, and all were set aside; the first{line}, for instance: "
+            f"{rows[0]['reason']}. Check that the file is what its name says."
+        )
+
     def table(self) -> pa.Table:
         """The rows set aside: file: string, line: int64 (from 1), reason: string, raw: string."""
         return pa.Table.from_pylist(self._rows, SCHEMA)

@@ -7,17 +7,23 @@ from graft.errors import DataError
 
 BOM = codecs.BOM_UTF8
 _BLOCK = 1 << 20
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _WIDE_MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 def check_not_empty(path: Path, name: str) -> None:
-    """Raises `DataError` for a path that is no file, or a file without content."""
+    """Raises `DataError` for a path that is no file, and for a file whose content is not there."""
     if not path.is_file():
         raise DataError(f"{name}: there is no such file. Check the path.")
     with path.open("rb") as file:
         start = file.read(64)
     if not start.removeprefix(BOM).strip() and path.stat().st_size <= len(start):
         raise DataError(f"{name} is empty. Give a file with data, or leave this one out.")
+    if start.startswith(_POINTER):
+        raise DataError(
+            f"{name} is only a pointer to a file that Git LFS keeps elsewhere. Fetch the file "
+            "itself: git lfs pull."
+        )
 
 
 def check_unique(columns: list[str], where: str) -> None:

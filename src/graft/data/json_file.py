@@ -161,7 +161,11 @@ def _batches(
         for batch in batches_of(parser.settle(block, attempt)):
             yield plain_batch(batch)
     if not parser.schema.names:
-        raise DataError(f"{text.file.name}: the objects have no keys, so there are no columns.")
+        name = text.file.name
+        raise bad.none_left(name) or DataError(
+            f"{name}: the objects have no keys, so there are no columns. Rows are objects such as "
+            '{"text": "...", "label": "..."}.'
+        )
 
 
 def _attempts(
@@ -245,10 +249,14 @@ class _Parser:
             try:
                 self.table_of(_joined(block, [place]), pa.schema([]))
             except (pa.ArrowInvalid, UnicodeError) as error:
-                reason = str(error).splitlines()[0].removesuffix(" in row 0")
+                found = str(error).splitlines()[0].removesuffix(" in row 0").rstrip(".")
+                reason = f"a value cannot be read ({found.removeprefix('JSON parse error: ')})"
                 name = self._text.file.name
                 line = place.number if place.unit == "line" else None
-                refused = DataError(f"{name}, {place}: {reason}: {place.raw[:_SHOWN]}")
+                refused = DataError(
+                    f"{name}, {place}: {reason}: {place.raw[:_SHOWN]}\n"
+                    'Correct it, or set such rows aside: on_bad_rows="collect".'
+                )
                 self._bad.refuse(name, line, reason, place.raw, refused)
             else:
                 yield place

@@ -212,7 +212,7 @@ def read_split(
         untyped = untyped and content.untyped
     files = [(name, sum(table.num_rows for table in tables)) for name, _, tables in parts]
     if not any(rows for _, rows in files):
-        raise DataError(
+        raise bad.none_left(files[0][0]) or DataError(
             f"{files[0][0]}: the split {split!r} has no rows. Add rows, or leave the file out."
         )
     return RawSplit(
