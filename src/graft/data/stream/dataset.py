@@ -293,7 +293,7 @@ class StreamingDataset(ColumnVerbs):
                     counted += batch.num_rows
                 reading.close()
                 if not counted:
-                    table.write(node.kind.schema.empty_table().to_batches()[0], "none")
+                    table.write(pa.RecordBatch.from_pylist([], node.kind.schema), "none")
             except BaseException:
                 table.abandon()
                 raise

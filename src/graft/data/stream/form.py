@@ -74,6 +74,7 @@ class Form:
         columns: What each column is made of.
         kind: What the rows then are.
         own: The raw columns that the split's first rows have; others are of other splits.
+        declared: Columns whose values become what is declared, whatever type they are read in.
         dropped: Rows (from 0) of each file that are set aside, by the file's name.
     """
 
@@ -82,6 +83,7 @@ class Form:
     columns: tuple[Column, ...]
     kind: Kind
     own: tuple[str, ...]
+    declared: frozenset[str] = frozenset()
     dropped: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def settled(self, batch: pa.RecordBatch, place: Place, bad: BadRows) -> pa.RecordBatch:
@@ -99,13 +101,11 @@ class Form:
                 _set_aside(batch, place, at, bad)
         arrays: list[pa.Array] = []
         for column in self.columns:
-            convert = partial(
-                _made,
-                column.convert[self.split],
-                self.raw.field(column.source).type,
-                arrow_type_of(column.feature),
-            )
             values = stored(column.source)
+            free = column.source in self.declared
+            kind = values.type if free else self.raw.field(column.source).type
+            wanted = arrow_type_of(column.feature)
+            convert = partial(_made, column.convert[self.split], kind, wanted)
             try:
                 arrays.append(convert(values))
             except (pa.ArrowException, _Stray, DataError):
@@ -252,6 +252,7 @@ def forms(
             tuple(found.columns),
             kind,
             tuple(splits[name].schema.names),
+            frozenset() if whole else frozenset(plan.declared),
             _by_file(splits[name], found.dropped.get(name)),
         )
         for name in plan.splits
