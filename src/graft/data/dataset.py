@@ -12,6 +12,7 @@ from graft.data.column_verbs import ColumnVerbs
 from graft.data.combine import CombineVerbs
 from graft.data.convert_verbs import ConvertVerbs
 from graft.data.dataset_dict import DatasetDict
+from graft.data.dedup_verbs import DedupVerbs
 from graft.data.describe.verbs import DescribeVerbs
 from graft.data.export_verbs import ExportVerbs
 from graft.data.from_verbs import FromVerbs
@@ -31,6 +32,7 @@ class Dataset(
     SplitVerbs,
     CombineVerbs,
     SqlVerbs,
+    DedupVerbs,
     ConvertVerbs,
     ExportVerbs,
     FromVerbs,
