@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from graft.data.arrow_types import plain_batch
@@ -26,6 +28,9 @@ _BLOCK = 2 << 20
 _MOST_THREADS = 8
 _SHOWN = 60
 _PAIR = ("text", "label")
+# The parser makes fractions of whole numbers from here on.
+_HUGE = 2.0**63
+_WHOLE_NUMBER = re.compile(rb"[:\[,\s]-?[0-9]{19,}[\s,\]}]")
 _OPTIONS = frozenset(["field", "columns", "encoding"])
 
 
@@ -205,6 +210,8 @@ class _Parser:
             schema = self._unified(table.schema)
             if self._text.keep_undecodable and UNDECODABLE.encode() in block.content:
                 raise pa.ArrowInvalid("bytes that cannot be decoded")
+            if _WHOLE_NUMBER.search(block.content) and any(map(_has_huge, table.columns)):
+                raise pa.ArrowInvalid("whole numbers as fractions")
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
             table = self._good_rows(block, error)
             schema = self._unified(table.schema)
@@ -303,6 +310,19 @@ def _parsed(block: _Block, schema: pa.Schema) -> pa.Table:
     )
     table.validate(full=True)  # the parser lets halves of characters through
     return table
+
+
+def _has_huge(column: pa.ChunkedArray | pa.Array) -> bool:
+    """Whether a fraction in a column, or in its lists and records, may be a huge whole number."""
+    kind = column.type
+    if pa.types.is_list(kind):
+        return _has_huge(pc.list_flatten(column))
+    if pa.types.is_struct(kind):
+        return any(_has_huge(pc.struct_field(column, [at])) for at in range(kind.num_fields))
+    if not pa.types.is_floating(kind):
+        return False
+    ends = pc.min_max(column)
+    return bool(ends["max"].is_valid and max(-ends["min"].as_py(), ends["max"].as_py()) >= _HUGE)
 
 
 def _texts_of(schema: pa.Schema) -> pa.Schema:

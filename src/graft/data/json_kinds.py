@@ -60,6 +60,10 @@ class Kinds:
             reason = f"{kind_of(row)} stands where an object was expected"
             raise _Bad(reason, DataError(f"{where}: {reason}, such as {_EXAMPLE}."))
         found = list(_kinds_in(row, ""))
+        for key, number in _huge_in(row, ""):
+            reason = f"column {key!r}: {number} is more than a whole number of 64 bits holds"
+            advice = "Write such numbers as text."
+            raise _Bad(reason, DataError(f"{where}, {reason}. {advice}"))
         for key, kind in found:
             usual, first = self.seen.get(key, (kind, ""))
             if usual != kind:
@@ -102,6 +106,18 @@ def _kinds_below(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if value is not None:
         yield path, kind_of(value)
         yield from _kinds_in(value, path)
+
+
+def _huge_in(value: Any, path: str) -> Iterator[tuple[str, int]]:
+    """The whole numbers that would lose digits, by the keys that lead there."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _huge_in(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _huge_in(inner, f"{path}[]")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield path, value
 
 
 def _broken(where: str, raw: str, error: Exception) -> _Bad:

@@ -31,7 +31,7 @@ from graft.data.shape import Shape, shape
 from graft.data.sources import Plan
 
 # Part of every fingerprint: a new one when files are read or shaped in another way.
-_VERSION = 2
+_VERSION = 3
 _BAD_ROWS = "bad rows"
 _NUMBER = "#"
 

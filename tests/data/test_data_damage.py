@@ -1,0 +1,58 @@
+"""Files whose damage would go unnoticed, or be told of in words that do not help."""
+
+import pytest
+
+from graft.data.load import load_dataset
+from graft.errors import DataError
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl", "a.txt", "a.csv.gz"])
+def test_a_pointer_in_place_of_a_file(tmp_path, name):
+    (tmp_path / name).write_text(POINTER)
+    with pytest.raises(DataError, match=r"pointer to a file that Git LFS .* git lfs pull"):
+        load_dataset(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", "<!DOCTYPE html>\n<p>no, no</p>\n", r"line 2.*expected 1 field"),
+        ("a.jsonl", '{"text": "a", "text": "b"}\n', r"line 1.*'text' stands there twice"),
+        ("a.json", "5\n", r"line 1.*a number stands where an object"),
+    ],
+)
+def test_why_no_row_is_left(tmp_path, name, content, told):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name}: no row could be read.*{told}"):
+        load_dataset(tmp_path / name, on_bad_rows="collect")
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+@pytest.mark.parametrize(
+    ("row", "key"), [('{"text": "a", "n": %d}', "n"), ('{"text": "a", "m": {"l": [%d]}}', r"m\.l")]
+)
+def test_numbers_in_json_that_would_lose_digits(tmp_path, number, row, key):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "b", "n": null}\n' + row % number + "\n")
+    with pytest.raises(DataError, match=rf"line 2, column '{key}.*: {number} is more than"):
+        load_dataset(path)
+    data = load_dataset(path, on_bad_rows="collect")
+    assert data["train"]["text"] == ["b"]
+    assert data.bad_rows["line"].to_pylist() == [2]
+
+
+def test_large_numbers_in_json_that_lose_none(tmp_path):
+    path = tmp_path / "a.jsonl"
+    numbers = [2**63 - 1, -(2**63), 0]
+    rows = "".join(f'{{"text": "12345678901234567890 ", "n": {n}, "x": 1e300}}\n' for n in numbers)
+    path.write_text(rows)
+    assert load_dataset(path, split="train")["n"] == numbers
+
+
+def test_half_a_character_in_json(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "whole"}\n{"text": "\\ud800"}\n')
+    with pytest.raises(DataError, match=r"line 2: a value cannot be read.*\n.*on_bad_rows"):
+        load_dataset(path)
