@@ -22,6 +22,8 @@ FORMAT = 1
 
 _BATCH_ROWS = 5_000
 _BATCH_BYTES = 2 << 20
+# Batches of less than this part of such a size are put together.
+_COPIED = 4
 
 
 class Damaged(Exception):
@@ -217,11 +219,16 @@ class TableWriter:
                 self._append(batch)
 
     def _append(self, batch: pa.RecordBatch) -> None:
+        size = batch.nbytes
+        # To put a large one together with others would copy it, and save next to nothing.
+        large = _COPIED * batch.num_rows >= _BATCH_ROWS or _COPIED * size >= _BATCH_BYTES
+        if large:
+            self.flush()
         self.rows += batch.num_rows
         self._pending.append(batch)
         self._pending_rows += batch.num_rows
-        self._pending_bytes += batch.nbytes
-        if self._pending_rows >= _BATCH_ROWS or self._pending_bytes >= _BATCH_BYTES:
+        self._pending_bytes += size
+        if large or self._pending_rows >= _BATCH_ROWS or self._pending_bytes >= _BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -223,7 +224,7 @@ def _stream(
         ragged.append(row)
         return "skip"
 
-    with text.open() as content:
+    with _opened(text) as content:
         reader = pa_csv.open_csv(
             content,
             read_options=pa_csv.ReadOptions(
@@ -245,6 +246,12 @@ def _stream(
             ),
         )
         yield from reader
+
+
+def _opened(text: Text) -> BinaryIO | pa.NativeFile:
+    """The content of a text, read by Arrow itself where it is in a file as it is."""
+    plain = text.is_plain and text.file.opener is None and not text.mark
+    return pa.OSFile(str(text.file.path), "rb") if plain else text.open()
 
 
 def _has_newline(column: pa.StringArray) -> bool:
