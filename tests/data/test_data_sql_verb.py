@@ -150,6 +150,19 @@ def test_a_refused_query_says_why(data, query, said):
         data.sql(query)
 
 
+def test_names_that_differ_by_case_are_one_in_sql(data):
+    both = Dataset(pa.table({"a": [1], "A": [2]}), roles=Roles())
+    for do in (lambda: both.sql("from self"), lambda: data.sql("from other", other=both)):
+        with pytest.raises(DataError, match="has the columns 'a' and 'A', which are one name"):
+            do()
+
+
+def test_names_are_kept_as_they_are_written():
+    odd = Dataset(pa.table({'say "x"': [1], "Two words": ["a"], "ü": [None]}), roles=Roles())
+    assert odd.sql("from self").to_list() == odd.to_list()
+    assert odd.sql("from self").column_names == odd.column_names
+
+
 def test_real_files_are_queried_where_they_lie(real_data):
     data = load_dataset(real_data / "imdb", split="train")
     found = data.sql(

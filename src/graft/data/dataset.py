@@ -24,6 +24,7 @@ from graft.data.sql import SqlVerbs
 from graft.data.tag_verbs import TagVerbs
 from graft.data.token_verbs import TokenVerbs
 from graft.data.transform import Row
+from graft.data.value_verbs import ValueVerbs
 
 __all__ = ["Dataset", "DatasetDict"]
 
@@ -39,6 +40,7 @@ class Dataset(
     TagVerbs,
     ColumnVerbs,
     LabelVerbs,
+    ValueVerbs,
     TokenVerbs,
     DescribeVerbs,
 ):

@@ -70,7 +70,10 @@ class SqlVerbs(TransformVerbs):
                     f"sql: {name} is {type(other).__name__}. Give data sets; a data frame becomes "
                     "one with Dataset.from_pandas."
                 )
-        made = _Query(query, {"self": self, **others})
+        tables: dict[str, TransformVerbs] = {"self": self, **others}
+        for name, dataset in tables.items():
+            _check_names(name, dataset)
+        made = _Query(query, tables)
         made.check()
 
         def parts() -> dict[str, str]:
@@ -152,6 +155,17 @@ class _Query:
             for column, kind in zip(table.columns, map(str, table.types), strict=True):
                 known.setdefault(column, []).append((kind, dataset.features[column]))
         return known
+
+
+def _check_names(name: str, dataset: TransformVerbs) -> None:
+    seen: dict[str, str] = {}
+    for column in dataset.column_names:
+        other = seen.setdefault(column.lower(), column)
+        if other != column:
+            raise DataError(
+                f"sql: {name} has the columns {other!r} and {column!r}, which are one name in SQL. "
+                f"Rename one before: rename({{{column!r}: ...}})."
+            )
 
 
 def _lent(dataset: TransformVerbs) -> pa.Table:
