@@ -1,7 +1,12 @@
 """Files whose damage would go unnoticed, or be told of in words that do not help."""
 
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
+from graft.data.dataset import Dataset
 from graft.data.load import load_dataset
 from graft.errors import DataError
 
@@ -56,3 +61,35 @@ def test_half_a_character_in_json(tmp_path):
     path.write_text('{"text": "whole"}\n{"text": "\\ud800"}\n')
     with pytest.raises(DataError, match=r"line 2: a value cannot be read.*\n.*on_bad_rows"):
         load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", "path of the data set is empty"),
+        ("https://example.com/a.csv", "download the file first"),
+        ("texts/*.csv", "data_files='<pattern>'"),
+        (pd.Series(["a", "b"]), r"A pandas\.Series is no data set.*\{'text': \.\.\.\}"),
+        (np.array(["a", "b"]), r"numpy\.ndarray is no data set.*\{'text': \.\.\.\}"),
+        (datasets.Dataset.from_dict({"text": ["a"]}), r"to_pandas\(\)"),
+        (Dataset(pa.table({"text": ["a"]})), "use it as it is"),
+        ({"train": Dataset(pa.table({"text": ["a"]}))}, r"DatasetDict\(\{\.\.\.\}\)"),
+    ],
+    ids=["nothing", "web", "pattern", "series", "array", "datasets", "data set", "splits"],
+)
+def test_what_to_give_in_place_of_what_cannot_be_loaded(source, told):
+    with pytest.raises(DataError, match=told):
+        load_dataset(source)
+
+
+def test_an_error_of_a_generator_says_after_how_many_rows_it_came():
+    def rows():
+        yield {"text": "a"}
+        yield {"text": str(1 / 0)}
+
+    for source in (rows, rows()):
+        with pytest.raises(
+            DataError, match=r"(rows|generator).*: making row 2 failed: ZeroDiv"
+        ) as told:
+            load_dataset(source)
+        assert isinstance(told.value.__cause__, ZeroDivisionError)

@@ -16,7 +16,7 @@ from graft.data.features import ClassLabel, Features, declared_features
 from graft.data.fingerprint import digest, parts_of_function
 from graft.data.labels import dictionary_names
 from graft.data.raw import InMemory, Stream
-from graft.errors import DataError
+from graft.errors import DataError, GraftError
 
 _ROWS = 1000
 _INDEX = "__index_level_"
@@ -63,7 +63,7 @@ def in_memory(source: object, name: str, options: Options) -> InMemory | Stream:
         return _from_pandas(source, name)
     if isinstance(source, pa.RecordBatchReader):
         return Stream(name, lambda _: _from_reader(source, name))
-    if hasattr(source, "__arrow_c_stream__"):
+    if hasattr(source, "__arrow_c_stream__") and not _is_series(source):
         return _from_arrow(source, name)
     if isinstance(source, list | tuple):
         return _from_list(list(source), name)
@@ -71,11 +71,32 @@ def in_memory(source: object, name: str, options: Options) -> InMemory | Stream:
         return _from_function(source, name, options.get("gen_kwargs") or {})
     if isinstance(source, Iterator):
         return Stream(name, lambda _: Content(_rows(source, name)))
-    raise DataError(
-        f"A {type(source).__name__} is no data set. Give a path, a repository id, a data frame of "
-        "pandas or Polars, a table of Arrow, a list of rows, a dict of columns, a function that "
-        "yields rows, or a dict of split -> one of these."
+    raise DataError(f"A {_told(source)} is no data set to load. {_what_to_give(source)}")
+
+
+def _told(source: object) -> str:
+    kind = type(source)
+    package = kind.__module__.partition(".")[0]
+    return kind.__name__ if package == "builtins" else f"{package}.{kind.__name__}"
+
+
+def _what_to_give(source: object) -> str:
+    kind, package = type(source).__name__, type(source).__module__.partition(".")[0]
+    if package == "graft":
+        return "It is one already: use it as it is; for splits, DatasetDict({'train': ...})."
+    if package == "datasets":
+        return "Give dataset.to_pandas(), or the folder that its save_to_disk writes."
+    if _is_series(source) or kind == "ndarray":
+        return "For one column, give a dict of columns: {'text': ...}."
+    return (
+        "Give a path, a repository id, a data frame of pandas or Polars, a table of Arrow, a list "
+        "of rows, a dict of columns, a function that yields rows, or a dict of split -> one of "
+        "these."
     )
+
+
+def _is_series(source: object) -> bool:
+    return type(source).__name__ == "Series"
 
 
 def _is_pandas(source: object) -> bool:
@@ -194,9 +215,26 @@ def _from_function(function: Callable[..., Any], name: str, arguments: Mapping[s
 
 def _rows(rows: Iterator[Any], name: str) -> Iterator[pa.RecordBatch]:
     start = 0
+    rows = _named(rows, name)
     while items := list(islice(rows, _ROWS)):
         yield plain_batch(_batch(items, name, start))
         start += len(items)
+
+
+def _named(rows: Iterator[Any], name: str) -> Iterator[Any]:
+    """The same rows; an error of whatever makes them says after how many it came."""
+    made = 0
+    try:
+        for row in rows:
+            made += 1
+            yield row
+    except GraftError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{name}: making row {made + 1} failed: {type(error).__name__}: {error}. Its cause "
+            "is shown above."
+        ) from error
 
 
 def _batch(items: list[Any], name: str, start: int) -> pa.RecordBatch:
@@ -205,7 +243,7 @@ def _batch(items: list[Any], name: str, start: int) -> pa.RecordBatch:
         if not isinstance(item, Mapping):
             raise DataError(
                 f"{name}, row {start + number + 1}: a {type(item).__name__} stands where a row was "
-                "expected, a dict of column -> value."
+                "expected, a dict of column -> value, such as {'text': '...', 'label': '...'}."
             )
     names = dict.fromkeys(chain.from_iterable(items))
     arrays = []

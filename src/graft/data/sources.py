@@ -109,6 +109,8 @@ def _plan(
         name = _told(source)
         return Plan(name, {"train": [in_memory(source, name, options)]})
     name = str(source)
+    if not name:
+        raise DataError("The path of the data set is empty. Give a path, or '.' for this folder.")
     if is_sql_url(name):
         stream = sql_stream(name, options)
         return Plan(stream.name, {"train": [stream]})
@@ -164,13 +166,24 @@ def _is_repository(path: Path, name: str) -> bool:
     if path.is_file() or path.is_dir():
         return False
     if reads(path) or is_archive(path):
-        raise DataError(f"{name}: there is no such file. Check the path.")
+        raise DataError(f"{name}: there is no such file. {_other_way(name)}")
     if not is_repo_id(name):
         raise DataError(
             f"{name!r} is neither a file or folder that exists nor a possible repository id. "
-            "Give a path, or the id of a data set on the hub, such as owner/name."
+            f"{_other_way(name)}"
         )
     return True
+
+
+def _other_way(name: str) -> str:
+    """What to do about a name that names no file."""
+    if "://" in name:
+        return "Graft opens no web addresses: download the file first, and give its path."
+    if any(mark in name for mark in "*?["):
+        return "For files by a pattern: load_dataset('<folder>', data_files='<pattern>')."
+    if is_data_file(PurePosixPath(name)):
+        return "Check the path."
+    return "Give a path, or the id of a data set on the hub, such as owner/name."
 
 
 def _plan_repository(
@@ -272,7 +285,8 @@ def _plan_mapping(
         if not items or not all(isinstance(item, str | Path) or is_rows(item) for item in items):
             raise DataError(
                 f"The dict's value for {split!r} is a {type(value).__name__}. Each key is the name "
-                "of a split, each value a file's path, a list of paths, a data frame or rows."
+                "of a split, each value a file's path, a list of paths, a data frame or rows. Of "
+                "data sets: DatasetDict({...})."
             )
         pieces: list[Piece] = []
         for item in items:
