@@ -9,10 +9,12 @@ from rich.console import RenderableType
 
 from graft.data import bad_rows, save, show
 from graft.data.card import DEFAULT
+from graft.data.dedup_splits import deduplicated
 from graft.data.disk import write_to_disk
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.labels import encode_labels
 from graft.data.push import push
+from graft.data.ray_engine import Engine
 from graft.data.roles import Roles, infer_roles
 from graft.data.rows import ROWS_AT_A_TIME
 from graft.data.shards import SHARD_BYTES, parse_size
@@ -100,6 +102,7 @@ class DatasetDict(dict[str, "Dataset"]):
         remove: Sequence[str] = (),
         features: Features | None = None,
         cache: bool = True,
+        engine: Engine = "local",
     ) -> "DatasetDict":
         """See `Dataset.map`."""
         return self._each(
@@ -112,6 +115,7 @@ class DatasetDict(dict[str, "Dataset"]):
                 remove=remove,
                 features=features,
                 cache=cache,
+                engine=engine,
             )
         )
 
@@ -124,6 +128,7 @@ class DatasetDict(dict[str, "Dataset"]):
         with_index: bool = False,
         num_proc: int = 1,
         cache: bool = True,
+        engine: Engine = "local",
     ) -> "DatasetDict":
         """See `Dataset.filter`."""
         return self._each(
@@ -134,6 +139,7 @@ class DatasetDict(dict[str, "Dataset"]):
                 with_index=with_index,
                 num_proc=num_proc,
                 cache=cache,
+                engine=engine,
             )
         )
 
@@ -148,6 +154,28 @@ class DatasetDict(dict[str, "Dataset"]):
     def shuffle(self, seed: int = 0) -> "DatasetDict":
         """See `Dataset.shuffle`."""
         return self._each(lambda dataset: dataset.shuffle(seed))
+
+    def subset(self, fraction: float, seed: int = 0) -> "DatasetDict":
+        """See `Dataset.subset`."""
+        return self._each(lambda dataset: dataset.subset(fraction, seed))
+
+    def deduplicate(
+        self,
+        columns: Sequence[str] | None = None,
+        near: float | None = None,
+        *,
+        words: int = 3,
+        across: bool = False,
+    ) -> "DatasetDict":
+        """See `Dataset.deduplicate`.
+
+        With `across`, rows are compared with those of the other splits too, and later splits keep
+        theirs: a row of "train" that is in "test" too leaves "train", so that no figure is measured
+        on what was learned.
+        """
+        if across:
+            return self._like(deduplicated(self, columns, near, words))
+        return self._each(lambda dataset: dataset.deduplicate(columns, near, words=words))
 
     def rename(self, names: Mapping[str, str]) -> "DatasetDict":
         """See `Dataset.rename`."""

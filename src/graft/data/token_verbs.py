@@ -1,6 +1,7 @@
 """What makes tokens of a data set's texts, and blocks of tokens."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pyarrow as pa
@@ -13,10 +14,11 @@ from graft.data.features import Features
 from graft.data.fingerprint import digest
 from graft.data.fingerprint_library import library_of
 from graft.data.names import INPUT_IDS
+from graft.data.ray_engine import Engine, check_engine, in_order_by_ray
 from graft.data.roles import Roles
 from graft.data.rows import Rows
 from graft.data.token_plan import check_tokenized, planned
-from graft.data.tokenize import ROWS_AT_A_TIME
+from graft.data.tokenize import ROWS_AT_A_TIME, Tokenization
 from graft.text.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -33,6 +35,25 @@ class _Made(NamedTuple):
     schema: pa.Schema
     features: Features
     roles: Roles
+
+
+@dataclass(frozen=True)
+class _Tokenizing:
+    """A plan over blocks of rows, `ROWS_AT_A_TIME` each."""
+
+    plan: Tokenization
+    rows: Rows
+
+    def __call__(self, block: int) -> list[pa.RecordBatch]:
+        return list(self.made(block))
+
+    def made(self, block: int) -> Iterator[pa.RecordBatch]:
+        """The tokens of a block, one batch after the other."""
+        row = block * ROWS_AT_A_TIME
+        stop = row + ROWS_AT_A_TIME
+        for batch in self.rows.batches(ROWS_AT_A_TIME, self.plan.columns, start=row, stop=stop):
+            yield from self.plan.apply(batch, row)
+            row += batch.num_rows
 
 
 class TokenVerbs(DatasetBase):
@@ -57,6 +78,7 @@ class TokenVerbs(DatasetBase):
         add_special_tokens: bool = True,
         num_threads: int | None = None,
         cache: bool = True,
+        engine: Engine = "local",
     ) -> Self:
         """The rows as token ids, which batches are made of: see `BatchLoader`.
 
@@ -91,11 +113,14 @@ class TokenVerbs(DatasetBase):
             add_special_tokens: Whether rows get the special tokens that the model expects.
             num_threads: How many threads the engine uses; by default one for each processor.
             cache: Whether the result is kept for the next time.
+            engine: "ray" has Ray Data do the work, on one machine or many (`graft-nlp[ray]`); the
+                rows are the same. See `graft.data.ray_engine`.
 
         Raises:
             DataError: A column is not there or holds something else, options contradict each other,
                 a row has not one tag for each word, or spans overlap.
         """
+        check_engine(engine)
         plan = planned(
             self,
             tokenizer,
@@ -116,10 +141,14 @@ class TokenVerbs(DatasetBase):
         )
 
         def batches() -> Iterator[pa.RecordBatch]:
-            row = 0
-            for batch in self.batches(ROWS_AT_A_TIME, plan.columns):
-                yield from plan.apply(batch, row)
-                row += batch.num_rows
+            work = _Tokenizing(plan, self._rows)
+            count = -(-len(self) // ROWS_AT_A_TIME)
+            if engine == "local":
+                for block in range(count):
+                    yield from work.made(block)
+            else:
+                for made in in_order_by_ray(work, count):
+                    yield from made
 
         def parts() -> dict[str, str]:
             options = {name: digest(value) for name, value in plan.options.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, Self
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from graft.data.features import Features, class_label_in
 from graft.data.fingerprint import digest, parts_of_function
 from graft.data.growing import GrowingTable
 from graft.data.identity import Identity, given
+from graft.data.ray_engine import Engine, check_engine, in_order_by_ray
 from graft.data.rows import ROWS_AT_A_TIME, Rows, order_type
 from graft.data.workers import in_order
 from graft.errors import DataError
@@ -21,6 +23,7 @@ Row = dict[str, Any]
 
 _TABLE = "rows"
 _ROWS_IN_A_BLOCK = 200
+_ROWS_IN_A_BLOCK_OF_RAY = 1000
 
 
 class TransformVerbs(DatasetBase):
@@ -37,6 +40,7 @@ class TransformVerbs(DatasetBase):
         remove: Sequence[str] = (),
         features: Features | None = None,
         cache: bool = True,
+        engine: Engine = "local",
     ) -> Self:
         """The rows with the columns that `fn` returns added, or put in place of those they had.
 
@@ -57,12 +61,16 @@ class TransformVerbs(DatasetBase):
             features: what returned columns are, by name, where their values do not tell: classes,
                 numbers of another width. Otherwise a column of classes stays one.
             cache: False keeps the result only as long as it is used.
+            engine: "ray" has Ray Data do the work, on one machine or many (`graft-nlp[ray]`): the
+                rows and their order are the same, and so is the step in the cache. See
+                `graft.data.ray_engine`.
 
         Raises:
             DataError: `fn` raised an error (which is the cause of this one), or returned something
                 else, values of several kinds, or a label that is not a class. Rows are named.
         """
         self._check_options(batch_size, num_proc, remove)
+        check_engine(engine, num_proc)
         step = MapCall(
             call=Call("map", fn, batched, with_index, self._source),
             columns=self._rows.schema,
@@ -86,7 +94,7 @@ class TransformVerbs(DatasetBase):
             "columns that stay": "written" if step.whole else "shared",
         }
         entry, then = self._computed(
-            "map", fn, options, _writing(step, self._rows, size, num_proc), cache
+            "map", fn, options, _writing(step, self._rows, size, num_proc, engine), cache
         )
         return self._mapped(step, entry, then)
 
@@ -99,6 +107,7 @@ class TransformVerbs(DatasetBase):
         with_index: bool = False,
         num_proc: int = 1,
         cache: bool = True,
+        engine: Engine = "local",
     ) -> Self:
         """The rows for which `fn` gives true, in their order. No row is copied.
 
@@ -110,10 +119,12 @@ class TransformVerbs(DatasetBase):
             with_index: whether `fn` takes the row's number too; see `map`.
             num_proc: processes to share the work; see `map`.
             cache: False does not keep which rows they are.
+            engine: "ray" has Ray Data do the work; see `map`.
 
         Raises `DataError` when `fn` raised an error, or returned something else.
         """
         self._check_options(batch_size, num_proc, ())
+        check_engine(engine, num_proc)
         if len(self) == 0:
             return self
         step = FilterCall(
@@ -123,7 +134,7 @@ class TransformVerbs(DatasetBase):
         size = batch_size if batched else self._rows.at_a_time(_share(len(self), num_proc))
         options = {"with_index": with_index, "batch_size": batch_size if batched else None}
         entry, then = self._computed(
-            "filter", fn, options, _writing(step, self._rows, size, num_proc), cache
+            "filter", fn, options, _writing(step, self._rows, size, num_proc, engine), cache
         )
         numbers = entry.tables[_TABLE].column(POSITIONS).to_numpy()
         if then is None:
@@ -216,14 +227,14 @@ class TransformVerbs(DatasetBase):
 
 
 def _writing(
-    step: MapCall | FilterCall, rows: Rows, size: int, num_proc: int
+    step: MapCall | FilterCall, rows: Rows, size: int, num_proc: int, engine: Engine
 ) -> Callable[[EntryWriter], None]:
     """What writes the results of `step` for all rows, `size` at a time."""
 
     def write(writer: EntryWriter) -> None:
         table = GrowingTable(writer, _TABLE, step.call.verb)
         try:
-            with closing(_results(step, rows, size, num_proc)) as results:
+            with closing(_results(step, rows, size, num_proc, engine)) as results:
                 for batch, where in results:
                     table.write(batch, where)
         except BaseException:
@@ -234,23 +245,39 @@ def _writing(
     return write
 
 
-def _results(
-    step: MapCall | FilterCall, rows: Rows, size: int, num_proc: int
-) -> Generator[tuple[pa.RecordBatch, str]]:
-    """The result of each batch, in order, and the name of its rows."""
-    # What goes from process to process is at least a few rows, however small the batches.
-    in_block = size * max(min(_ROWS_IN_A_BLOCK, _share(rows.num_rows, num_proc)) // size, 1)
-    starts = range(0, rows.num_rows, in_block)
+@dataclass(frozen=True)
+class _Blocks:
+    """A step over blocks of rows, `in_block` each, in batches of `size`."""
 
-    def work(block: int) -> list[pa.RecordBatch]:
-        start = starts[block]
+    step: MapCall | FilterCall
+    rows: Rows
+    size: int
+    in_block: int
+
+    def __call__(self, block: int) -> list[pa.RecordBatch]:
+        start = block * self.in_block
         found = []
-        for batch in rows.batches(size, start=start, stop=start + in_block):
-            found.append(step(batch, start))
+        for batch in self.rows.batches(self.size, start=start, stop=start + self.in_block):
+            found.append(self.step(batch, start))
             start += batch.num_rows
         return found
 
-    with closing(in_order(work, len(starts), num_proc)) as blocks:
+
+def _results(
+    step: MapCall | FilterCall, rows: Rows, size: int, num_proc: int, engine: Engine
+) -> Generator[tuple[pa.RecordBatch, str]]:
+    """The result of each batch, in order, and the name of its rows."""
+    # What goes from process to process is at least a few rows, however small the batches.
+    least = _ROWS_IN_A_BLOCK_OF_RAY if engine == "ray" else _ROWS_IN_A_BLOCK
+    in_block = size * max(min(least, _share(rows.num_rows, num_proc)) // size, 1)
+    starts = range(0, rows.num_rows, in_block)
+    work = _Blocks(step, rows, size, in_block)
+    made = (
+        in_order_by_ray(work, len(starts))
+        if engine == "ray"
+        else in_order(work, len(starts), num_proc)
+    )
+    with closing(made) as blocks:
         for start, batches in zip(starts, blocks, strict=True):
             where = rows_text(start, min(start + in_block, rows.num_rows))
             for batch in batches:

@@ -83,9 +83,9 @@ def _run(work: Work, blocks: range, connection: Connection, not_its_own: list[Co
     try:
         for block in blocks:
             try:
-                message = _packed(work(block))
+                message = packed(work(block))
             except Exception as error:
-                connection.send_bytes(_packed_error(error))
+                connection.send_bytes(packed_error(error))
                 return
             connection.send_bytes(message)
     except BrokenPipeError:
@@ -100,7 +100,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _packed(batches: Sequence[pa.RecordBatch]) -> bytes:
+def packed(batches: Sequence[pa.RecordBatch]) -> bytes:
+    """Batches as bytes, for `unpacked`."""
     sinks = []
     for batch in batches:
         sink = pa.BufferOutputStream()
@@ -110,7 +111,7 @@ def _packed(batches: Sequence[pa.RecordBatch]) -> bytes:
     return pickle.dumps(sinks)
 
 
-def _packed_error(error: Exception) -> bytes:
+def packed_error(error: Exception) -> bytes:
     """The error and its cause. One that cannot be sent is told in words."""
     cause = error.__cause__
     if isinstance(cause, Exception):
@@ -131,7 +132,7 @@ def _sendable(error: BaseException) -> bytes:
 
 def _received(process: _Process, connection: Connection, block: int) -> list[pa.RecordBatch]:
     try:
-        message = pickle.loads(connection.recv_bytes())
+        message = connection.recv_bytes()
     except EOFError as error:
         process.join()
         raise DataError(
@@ -139,7 +140,13 @@ def _received(process: _Process, connection: Connection, block: int) -> list[pa.
             "of the rows was done. Where memory ran out, give fewer processes (num_proc) or a "
             "smaller batch_size."
         ) from error
-    if isinstance(message, list):  # else a pair: what went wrong
-        return [pa.ipc.open_stream(sink).read_next_batch() for sink in message]
-    failure: Exception = pickle.loads(message[0])
-    raise failure from (None if message[1] is None else pickle.loads(message[1]))
+    return unpacked(message)
+
+
+def unpacked(message: bytes) -> list[pa.RecordBatch]:
+    """The batches of `packed`; raises the error of `packed_error`, with its cause."""
+    content = pickle.loads(message)
+    if isinstance(content, list):  # else a pair: what went wrong
+        return [pa.ipc.open_stream(sink).read_next_batch() for sink in content]
+    failure: Exception = pickle.loads(content[0])
+    raise failure from (None if content[1] is None else pickle.loads(content[1]))
