@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.data.dataset import Dataset
+from graft.data.dataset import Dataset, DatasetDict
 from graft.data.load import load_dataset
 from graft.data.minhash import Bands
 from graft.data.roles import Roles
@@ -167,6 +167,31 @@ def test_real_near_duplicates_are_found(real_data, near):
     assert len(set(expected) & set(found)) >= 0.99 * len(expected)
     assert len(found) <= 1.01 * len(expected)
     assert len(expected) > 5
+
+
+def test_rows_of_other_splits_are_left_out_of_train():
+    data = DatasetDict(
+        {
+            "train": texts(["a", "b", "b", "c", "d"]),
+            "validation": texts(["c", "e", "f"]),
+            "test": texts(["e", "a", "A!"]),
+        }
+    )
+    alone = data.deduplicate()
+    assert {name: split["text"] for name, split in alone.items()} == {
+        "train": ["a", "b", "c", "d"],
+        "validation": ["c", "e", "f"],
+        "test": ["e", "a", "A!"],
+    }
+    across = data.deduplicate(across=True)
+    assert {name: split["text"] for name, split in across.items()} == {
+        "train": ["b", "d"],
+        "validation": ["c", "f"],
+        "test": ["e", "a", "A!"],
+    }
+    near = data.deduplicate(near=1.0, across=True)
+    assert near["test"]["text"] == ["e", "a"]
+    assert len(data.subset(0.5)["train"]) == 2
 
 
 @pytest.mark.parametrize(
