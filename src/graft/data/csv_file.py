@@ -14,7 +14,7 @@ import pyarrow.csv as pa_csv
 from graft.data.bad_rows import BadRows
 from graft.data.checks import check_unique
 from graft.data.data_file import Content, DataFile, Format, Options
-from graft.data.encoding import UNDECODABLE, Text, text_of
+from graft.data.encoding import UNDECODABLE, Text, TextSource
 from graft.data.quotes import check_quotes, records
 from graft.errors import DataError
 
@@ -24,6 +24,8 @@ _SHOWN = 60
 # Small blocks are parsed within the processor's cache, without threads; one record must fit into a
 # block: where one does not, blocks grow.
 _BLOCK = 2 << 20
+# The parser holds several, and those of a stream are not the file's own memory.
+_BLOCK_OF_STREAM = 1 << 20
 _LARGEST_BLOCK = 1 << 30
 _NO_HEADER = (None, False)
 _OPTIONS = frozenset(["delimiter", "quote", "escape", "header", "columns", "encoding"])
@@ -64,15 +66,15 @@ def read_csv(file: DataFile, options: Options, bad: BadRows) -> Content:
 
     Raises `DataError` for a ragged row, an unclosed quote, and two columns of one name.
     """
-    text = text_of(file, options.get("encoding"), collect=bad.collect)
+    source = TextSource(file, options.get("encoding"), collect=bad.collect)
     quoted = bool(options.get("quote", '"'))
-    named = _named_delimiter(text)
+    named = _named_delimiter(source.text)
     delimiter = _given_delimiter(options) or named
     skipped = 0 if named is None else 1
     if delimiter is None:
-        delimiter = _delimiter(text, quoted, options)
-    dialect = _dialect(text, delimiter, quoted, options, skipped)
-    return Content(_batches(text, dialect, bad), untyped=True)
+        delimiter = _delimiter(source, quoted, options)
+    dialect = _dialect(source, delimiter, quoted, options, skipped)
+    return Content(_batches(source, dialect, bad), untyped=True)
 
 
 def read_tsv(file: DataFile, options: Options, bad: BadRows) -> Content:
@@ -81,15 +83,16 @@ def read_tsv(file: DataFile, options: Options, bad: BadRows) -> Content:
     Quotes are part of the text, as most such files mean them, unless every field that starts with
     one is quoted as in CSV. Options and errors are those of `read_csv`.
     """
-    text = text_of(file, options.get("encoding"), collect=bad.collect)
+    source = TextSource(file, options.get("encoding"), collect=bad.collect)
     delimiter = _given_delimiter(options) or "\t"
     if "quote" in options:
         quoted = bool(options["quote"])
     else:
-        quoted = _has_quotes(text) and not _has_lone_quotes(
-            text, _dialect(text, delimiter, False, options)
+        quoted = _has_quotes(source.text) and not _has_lone_quotes(
+            source, _dialect(source, delimiter, False, options)
         )
-    return Content(_batches(text, _dialect(text, delimiter, quoted, options), bad), untyped=True)
+    dialect = _dialect(source, delimiter, quoted, options)
+    return Content(_batches(source, dialect, bad), untyped=True)
 
 
 CSV = Format("CSV", (".csv",), read_csv, _OPTIONS)
@@ -105,12 +108,12 @@ def _given_delimiter(options: Options) -> str | None:
     return delimiter
 
 
-def _delimiter(text: Text, quoted: bool, options: Options) -> str:
+def _delimiter(source: TextSource, quoted: bool, options: Options) -> str:
     """What makes most columns of the header."""
-    first = _first(text, ",", quoted, options)
+    first = _first(source, ",", quoted, options)
     if len(first) > 1 and not any(mark in field for field in first for mark in _OTHER_DELIMITERS):
         return ","
-    widths = {mark: len(_first(text, mark, quoted, options)) for mark in _OTHER_DELIMITERS}
+    widths = {mark: len(_first(source, mark, quoted, options)) for mark in _OTHER_DELIMITERS}
     best = max(widths, key=lambda mark: widths[mark])
     return best if widths[best] > len(first) else ","
 
@@ -122,28 +125,34 @@ def _named_delimiter(text: Text) -> str | None:
 
 
 def _first(
-    text: Text, delimiter: str, quoted: bool, options: Options, skipped: int = 0
+    source: TextSource, delimiter: str, quoted: bool, options: Options, skipped: int = 0
 ) -> list[str]:
     escape = options.get("escape")
-    with records(text, delimiter, quoted=quoted, escape=escape) as found:
-        return next((record for line, record in found if record and line > skipped), [])
+    try:
+        with records(source.text, delimiter, quoted=quoted, escape=escape) as found:
+            return next((record for line, record in found if record and line > skipped), [])
+    except UnicodeDecodeError:  # it is so long that not all of it was looked at
+        if not source.settle():
+            raise
+        return _first(source, delimiter, quoted, options, skipped)
 
 
 def _dialect(
-    text: Text, delimiter: str, quoted: bool, options: Options, skipped: int = 0
+    source: TextSource, delimiter: str, quoted: bool, options: Options, skipped: int = 0
 ) -> _Dialect:
     """The dialect with the names of the columns: as given, else from the header."""
-    first = _first(text, delimiter, quoted, options, skipped)
+    first = _first(source, delimiter, quoted, options, skipped)
+    name = source.text.file.name
     header = options.get("header", True) not in _NO_HEADER
     given = options.get("columns")
     if given is not None and len(given) != len(first):
         raise DataError(
-            f"{text.file.name}: columns= names {len(given)} columns, but the first row has "
+            f"{name}: columns= names {len(given)} columns, but the first row has "
             f"{len(first)}. Name each of them."
         )
     named = given or ([field.strip() for field in first] if header else [""] * len(first))
     columns = [str(name) or f"column_{position}" for position, name in enumerate(named, start=1)]
-    check_unique(columns, f"{text.file.name}, line {skipped + 1}")
+    check_unique(columns, f"{name}, line {skipped + 1}")
     return _Dialect(delimiter, quoted, options.get("escape"), tuple(columns), header, skipped)
 
 
@@ -158,10 +167,10 @@ def _looked_at(text: Text) -> int | None:
     return 1 if text.file.streamed else None
 
 
-def _has_lone_quotes(text: Text, dialect: _Dialect) -> bool:
+def _has_lone_quotes(source: TextSource, dialect: _Dialect) -> bool:
     """Whether a field starts with a quote that no other closes; unread where that is not clear."""
     try:
-        for batch in islice(_parsed(text, dialect, []), _looked_at(text)):
+        for batch in islice(_parsed(source, dialect, []), _looked_at(source.text)):
             for column in batch.columns:
                 starts = pc.starts_with(column, '"')
                 quoted = pc.match_substring_regex(column, r'^"(?:[^"]|"")*"$')
@@ -172,35 +181,38 @@ def _has_lone_quotes(text: Text, dialect: _Dialect) -> bool:
     return False
 
 
-def _batches(text: Text, dialect: _Dialect, bad: BadRows) -> Iterator[pa.RecordBatch]:
+def _batches(source: TextSource, dialect: _Dialect, bad: BadRows) -> Iterator[pa.RecordBatch]:
     ragged: list[pa_csv.InvalidRow] | None = [] if bad.collect else None
     first, broken_lines = True, False
     try:
-        for batch in _parsed(text, dialect, ragged):
+        for batch in _parsed(source, dialect, ragged):
             whole = batch.slice(1) if first and dialect.header else batch
             first = False
             broken_lines = broken_lines or any(_has_newline(column) for column in whole.columns)
-            yield _decodable(text, whole, bad) if text.keep_undecodable else whole
+            keep = source.text.keep_undecodable
+            yield _decodable(source.text, whole, bad) if keep else whole
     except _Unreadable as error:
+        source.settle()
+        text = source.text
         for line, record in _ragged(text, dialect):
             raise _ragged_error(text, dialect, line, record) from error
         reason = str(error).splitlines()[0]
         raise DataError(f"{text.file.name}: the file cannot be read as CSV ({reason}).") from error
     if broken_lines and dialect.quoted and dialect.escape is None:
-        check_quotes(text, dialect.delimiter)
+        check_quotes(source.text, dialect.delimiter)
     if ragged:
-        _set_aside(text, dialect, bad)
+        _set_aside(source.text, dialect, bad)
 
 
 def _parsed(
-    text: Text, dialect: _Dialect, ragged: list[pa_csv.InvalidRow] | None
+    source: TextSource, dialect: _Dialect, ragged: list[pa_csv.InvalidRow] | None
 ) -> Iterator[pa.RecordBatch]:
     """The records as strings, the header among them; ragged ones go to `ragged` or raise."""
-    size, done = _BLOCK, 0
+    size, done = _BLOCK_OF_STREAM if source.text.file.streamed else _BLOCK, 0
     while True:
         skip = done
         try:
-            for batch in _stream(text, dialect, ragged, size):
+            for batch in _stream(source.text, dialect, ragged, size):
                 rest = batch.slice(min(skip, batch.num_rows))
                 skip -= batch.num_rows - rest.num_rows
                 if rest.num_rows or not batch.num_rows:
@@ -208,10 +220,13 @@ def _parsed(
                     yield rest
             return
         except pa.ArrowInvalid as error:
+            if "UTF8" in str(error) and source.settle():
+                continue
             if "straddling" not in str(error) or size >= _LARGEST_BLOCK:
                 raise _Unreadable(str(error)) from error
         if dialect.quoted and dialect.escape is None:
-            check_quotes(text, dialect.delimiter)
+            source.settle()
+            check_quotes(source.text, dialect.delimiter)
         size *= 8
 
 

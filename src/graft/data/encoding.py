@@ -5,6 +5,7 @@ import io
 import logging
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -26,6 +27,8 @@ _MARKS = [
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 ]
 _WIDE = 4096
+# Of a large file, so much tells whether it is UTF-8 until something else turns up.
+_LOOKED_AT = 4 << 20
 # Bytes that Windows-1252 leaves undefined, and control characters that no text has.
 _NO_TEXT = [*range(9), *range(14, 27), *range(28, 32), 0x7F, 0x81, 0x8D, 0x8F, 0x90, 0x9D]
 _LETTERS = [*range(0x41, 0x5B), *range(0x61, 0x7B)]
@@ -120,6 +123,53 @@ def _text_of_stream(file: DataFile, encoding: str | None, collect: bool) -> Text
     return replace(text_of(head, encoding, collect=collect), file=file, keep_undecodable=collect)
 
 
+class TextSource:
+    """A text file that is taken for UTF-8 where it starts so, until all of it has to be known.
+
+    Who reads it checks what follows, and settles the encoding where something is not UTF-8. What
+    was read by then stays true: it is ASCII where the file turns out to be Windows-1252, and all
+    else raises an error.
+
+    Attributes:
+        text: the file in the encoding that is known so far.
+        settled: whether that has been found out over all its bytes.
+    """
+
+    def __init__(self, file: DataFile, encoding: str | None, *, collect: bool = False) -> None:
+        """As `text_of`, and with the same errors; with `collect`, it is settled at once."""
+        self._whole = partial(text_of, file, encoding, collect=collect)
+        self.settled = collect or not _starts_as_utf8(file, encoding)
+        self.text = self._whole() if self.settled else Text(file, mark=_mark_of_utf8(file))
+
+    def settle(self) -> bool:
+        """Finds out the encoding over all bytes; False where that was done before.
+
+        Raises `DataError` as `text_of` does.
+        """
+        if self.settled:
+            return False
+        self.text, self.settled = self._whole(), True
+        return True
+
+
+def _starts_as_utf8(file: DataFile, encoding: str | None) -> bool:
+    """Whether a large file is to be UTF-8 as far as its start tells."""
+    if file.streamed or (encoding is not None and _known(encoding) != "utf-8"):
+        return False
+    if file.opener is None and file.path.stat().st_size <= _LOOKED_AT:
+        return False
+    with file.open() as stream:
+        start = stream.read(_LOOKED_AT)
+    other = any(start.startswith(mark) for mark, name in _MARKS if name != "utf-8")
+    if len(start) < _LOOKED_AT or other or _wide(start[:_WIDE]):
+        return False
+    return _is_utf8(start, len(start) - _unfinished(start))
+
+
+def _mark_of_utf8(file: DataFile) -> int:
+    return len(codecs.BOM_UTF8) if _start(file).startswith(codecs.BOM_UTF8) else 0
+
+
 class _Recoded(io.RawIOBase):
     """A stream of bytes in some encoding as one in UTF-8."""
 
@@ -191,7 +241,7 @@ def _start(file: DataFile) -> bytes:
 def _wide(start: bytes) -> str | None:
     """UTF-16 without a mark, as its zero bytes tell: ASCII has one in every two."""
     content = np.frombuffer(start[: len(start) // 2 * 2], np.uint8).reshape(-1, 2)
-    if len(content) == 0:
+    if not (content == 0).any():
         return None
     first, second = (content == 0).mean(axis=0)
     if second > 0.4 and first < 0.05:
