@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from graft.data import bad_rows, save, show
 from graft.data.card import DEFAULT
 from graft.data.dedup_splits import deduplicated
-from graft.data.dedup_splits import deduplicated
 from graft.data.disk import write_to_disk
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.labels import encode_labels
@@ -155,28 +154,6 @@ class DatasetDict(dict[str, "Dataset"]):
     def shuffle(self, seed: int = 0) -> "DatasetDict":
         """See `Dataset.shuffle`."""
         return self._each(lambda dataset: dataset.shuffle(seed))
-
-    def subset(self, fraction: float, seed: int = 0) -> "DatasetDict":
-        """See `Dataset.subset`."""
-        return self._each(lambda dataset: dataset.subset(fraction, seed))
-
-    def deduplicate(
-        self,
-        columns: Sequence[str] | None = None,
-        near: float | None = None,
-        *,
-        words: int = 3,
-        across: bool = False,
-    ) -> "DatasetDict":
-        """See `Dataset.deduplicate`.
-
-        With `across`, rows are compared with those of the other splits too, and later splits keep
-        theirs: a row of "train" that is in "test" too leaves "train", so that no figure is measured
-        on what was learned.
-        """
-        if across:
-            return self._like(deduplicated(self, columns, near, words))
-        return self._each(lambda dataset: dataset.deduplicate(columns, near, words=words))
 
     def subset(self, fraction: float, seed: int = 0) -> "DatasetDict":
         """See `Dataset.subset`."""
