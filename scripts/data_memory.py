@@ -13,6 +13,7 @@ What it writes, about three times as much as the file, is removed in the end.
 """
 
 import argparse
+import mmap
 import multiprocessing
 import os
 import sys
@@ -113,6 +114,8 @@ def minilm() -> Path:
 
 def work(watcher: Connection, file: str) -> None:
     """Takes every verb, and tells the watcher where it is."""
+    from graft.data.mapped import mapped_files
+
     verbs = _verbs(file)
     watcher.send(None)
     watcher.recv()
@@ -120,6 +123,8 @@ def work(watcher: Connection, file: str) -> None:
         watcher.send(name)
         watcher.recv()
         told = verb()
+        for mapped in mapped_files():
+            mapped.madvise(mmap.MADV_DONTNEED)  # what one verb has mapped is not the next one's
         watcher.send(told)
         watcher.recv()
 
@@ -131,6 +136,7 @@ def _verbs(file: str) -> list[tuple[str, Verb]]:
 
     tokenizer = graft.Tokenizer.from_pretrained(minilm())
     tokenizer.encode_batch(["a text"])
+    _ = graft.load_dataset  # imports what it stands for
     held: dict[str, Any] = {}
 
     def load() -> str:

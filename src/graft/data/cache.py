@@ -257,6 +257,8 @@ def _written(folder: Path, step: Step, fingerprint: str, write: Write) -> None:
             raise
         written = sum(file.stat().st_size for file in folder.iterdir())
         raise _full(folder.parent, error, f" after {written / 1e6:,.1f} MB were written") from error
+    finally:
+        pa.default_memory_pool().release_unused()  # a step's memory is not kept for the next one
 
 
 def _bound(limit: int, keep: str) -> None:

@@ -19,6 +19,8 @@ from graft.errors import DataError
 
 # Rows are stored in batches of no more than this, so that reading one row touches little.
 _MOST_ROWS = 8192
+# What is mapped besides a batch, where a column of numbers is read alone.
+_AROUND = 1 << 18
 # Bytes of tables that are kept in memory until it is clear whether others follow.
 _MOST_PENDING = 8 << 20
 
@@ -157,7 +159,7 @@ class RawSplit:
             for batch in batches_of(table if there is None else table.select(there)):
                 for start in range(0, max(batch.num_rows, 1), _MOST_ROWS):
                     part = batch.slice(start, _MOST_ROWS)
-                    note_read(part.nbytes)
+                    note_read(part.nbytes + _AROUND)
                     yield part
 
 
