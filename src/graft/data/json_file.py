@@ -210,7 +210,7 @@ class _Parser:
             schema = self._unified(table.schema)
             if self._text.keep_undecodable and UNDECODABLE.encode() in block.content:
                 raise pa.ArrowInvalid("bytes that cannot be decoded")
-            if _WHOLE_NUMBER.search(block.content) and any(map(_has_huge, table.columns)):
+            if any(map(_has_huge, table.columns)) and _WHOLE_NUMBER.search(block.content):
                 raise pa.ArrowInvalid("whole numbers as fractions")
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
             table = self._good_rows(block, error)
