@@ -106,7 +106,7 @@ def test_all_rows_are_there_where_all_are_exhausted():
         (lambda a, b: a.interleave(b, weights=[1, 0], stop="all_exhausted"), "weight is 0"),
         (lambda a, b: a.interleave(b, stop="never"), "stop='never' is not known"),
         (lambda a, b: a.interleave(b[:0]), "has no rows"),
-        (lambda a, b: a.interleave(b.remove("n")), "column 'n' is .* but None"),
+        (lambda a, b: a.interleave(b.remove("n")), "column 'n' is .* but is not in"),
         (lambda a, b: a.interleave([b]), "list is no data set"),
         (lambda a, b: a.concatenate(b.cast("n", Value("int8"))), "column 'n' is .*int64.*int8"),
     ],

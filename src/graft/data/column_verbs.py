@@ -1,14 +1,15 @@
 """Which columns, of which kind, under which name: verbs that leave the rows as they are."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 
 from graft.data.base import DatasetBase
-from graft.data.features import Feature
+from graft.data.features import Feature, feature_of
 from graft.data.identity import Identity
 from graft.data.labels import cast_column, encode_labels
+from graft.data.memory import columns_in_memory
 from graft.data.roles import Roles
 from graft.errors import DataError
 
@@ -46,20 +47,29 @@ class ColumnVerbs(DatasetBase):
             roles=self._roles.without(columns),
         )
 
-    def with_column(self, name: str, column: pa.ChunkedArray, feature: Feature) -> Self:
-        """With a column of Arrow added, or put in place of the one of that name: [rows].
+    def with_column(self, name: str, column: Any, feature: Feature | None = None) -> Self:
+        """With a column added, or put in place of the one of that name.
 
-        Raises `DataError` when it has another number of rows.
+        Args:
+            name: of the column.
+            column: a value for each row: of Arrow, NumPy, pandas or Polars, or a list: [rows].
+            feature: what it holds; without it, what its values tell (never classes).
+
+        Raises `DataError` when it has another number of rows, or a value that does not fit.
         """
-        if len(column) != len(self):
+        values = columns_in_memory({name: column}, "with_column").table.column(0)
+        if len(values) != len(self):
             raise DataError(
-                f"with_column: {name!r} has {len(column)} values for {len(self)} rows. "
+                f"with_column: {name!r} has {len(values)} values for {len(self)} rows. "
                 "Give one value per row."
             )
-        if isinstance(column, pa.Array):
-            column = pa.chunked_array([column])
-        then = self._identity.then("with_column", name, column, feature)
-        return self._with(name, column, feature, then)
+        found = feature_of(values.type)
+        wanted = found if feature is None else feature
+        if wanted != found:
+            where = f"with_column, column {name!r}"
+            values = cast_column(values, found, wanted, self._where(name), where)
+        then = self._identity.then("with_column", name, values, wanted)
+        return self._with(name, values, wanted, then)
 
     def cast(self, column: str, feature: Feature) -> Self:
         """A column as another feature: class numbers or names as `ClassLabel`, classes as text, ...

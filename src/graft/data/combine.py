@@ -163,8 +163,11 @@ def _check_alike(verb: str, datasets: Sequence[DatasetBase]) -> None:
         mine, theirs = first.features, other.features
         for name in {**mine, **theirs}:
             if mine.get(name) != theirs.get(name):
+                there, here = (
+                    f"is {found[name]} in" if name in found else "is not in"
+                    for found in (mine, theirs)
+                )
                 raise DataError(
-                    f"{verb}: the column {name!r} is {mine.get(name)} in {first.source}, but "
-                    f"{theirs.get(name)} in {other.source}. "
-                    "Bring both to the same features with rename, remove or cast."
+                    f"{verb}: the column {name!r} {there} {first.source}, but {here} "
+                    f"{other.source}. Bring both to the same features with rename, remove or cast."
                 )

@@ -58,7 +58,7 @@ def in_memory(source: object, name: str, options: Options) -> InMemory | Stream:
     Raises `DataError` for any other object, and for values of several kinds in one column.
     """
     if isinstance(source, Mapping):
-        return _columns(source, name)
+        return columns_in_memory(source, name)
     if _is_pandas(source):
         return _from_pandas(source, name)
     if isinstance(source, pa.RecordBatchReader):
@@ -162,7 +162,8 @@ def _from_pandas(frame: Any, name: str) -> InMemory:
     return InMemory(name, _plain(table), _declared(table))
 
 
-def _columns(source: Mapping[Any, Any], name: str) -> InMemory:
+def columns_in_memory(source: Mapping[Any, Any], name: str) -> InMemory:
+    """Columns by name, of Arrow, NumPy, pandas or Polars, or lists; `name` names them in errors."""
     columns = {str(key): _column(value, name, str(key)) for key, value in source.items()}
     lengths = {column: len(values) for column, values in columns.items()}
     if len(set(lengths.values())) > 1:

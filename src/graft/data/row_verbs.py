@@ -1,6 +1,6 @@
 """Which rows, in which order: verbs that copy no row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -40,21 +40,45 @@ class RowVerbs(DatasetBase):
         np.random.default_rng(seed).shuffle(order)
         return self._like(self._rows.select(order), self._identity.then("shuffle", seed))
 
-    def sort(self, column: str, *, descending: bool = False) -> Self:
+    def sort(
+        self,
+        column: str | Sequence[str],
+        *,
+        descending: bool | Sequence[bool] = False,
+    ) -> Self:
         """The rows sorted by a column, missing values last; equal ones keep their order.
 
-        Raises `DataError` when the column is not there, or its values have no order.
+        Args:
+            column: its name; or several, of which later ones order what is equal by those before.
+            descending: whether large values come first; or that for each of several columns.
+
+        Raises `DataError` when a column is not there, or its values have no order.
         """
-        direction = "descending" if descending else "ascending"
-        try:
-            order = pc.sort_indices(self.column(column), sort_keys=[("", direction)])
-        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        columns = [column] if isinstance(column, str) else list(column)
+        down = [descending] * len(columns) if isinstance(descending, bool) else list(descending)
+        if not columns or len(down) != len(columns):
             raise DataError(
-                f"sort: {self._source}, column {column!r}: {self._rows.schema.field(column).type} "
-                "has no order. Sort by a column of texts, numbers or dates."
-            ) from error
+                f"sort: {len(columns)} columns were given and {len(down)} directions. Give at "
+                "least one column, and descending as True, False, or a list of one for each."
+            )
+        for name in columns:
+            self._check_ordered(name)
+        table = pa.table({name: self.column(name) for name in dict.fromkeys(columns)})
+        directions = ["descending" if each else "ascending" for each in down]
+        order = pc.sort_indices(table, sort_keys=list(zip(columns, directions, strict=True)))
         rows = self._rows.select(order.to_numpy())
         return self._like(rows, self._identity.then("sort", column, descending))
+
+    def _check_ordered(self, column: str) -> None:
+        self._check_column(column)
+        kind = self._rows.schema.field(column).type
+        try:
+            pc.sort_indices(pa.array([], kind))
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise DataError(
+                f"sort: {self._source}, column {column!r}: {kind} has no order. Sort by a column "
+                "of texts, numbers or dates."
+            ) from error
 
     def _part(self, start: int, stop: int) -> Self:
         rows = self._rows.slice(start, stop - start)
@@ -69,6 +93,11 @@ def _numbers(rows: Iterable[int] | Numbers) -> Numbers:
     array = np.asarray(rows if hasattr(rows, "__array__") else list(rows))
     if array.size == 0:
         return np.empty(0, np.int64)
+    if array.dtype.kind == "U":
+        raise DataError(
+            f"select: {str(array.flat[0])!r} is no row. Rows are chosen by whole numbers, columns by "
+            "leaving others out: remove('<column>', ...)."
+        )
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise DataError(
             f"select: rows are chosen by whole numbers in one dimension, not by {array.dtype} of "

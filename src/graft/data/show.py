@@ -39,7 +39,7 @@ def summary(dataset: "Dataset") -> str:
 def kind(feature: Feature) -> str:
     """A feature in a few words, such as "6 classes" or "list of string"."""
     if isinstance(feature, ClassLabel):
-        return f"{len(feature.names)} classes"
+        return f"{len(feature.names):,} class{'es' * (len(feature.names) != 1)}"
     if isinstance(feature, Sequence):
         return f"list of {kind(feature.feature)}"
     if isinstance(feature, Struct):

@@ -237,4 +237,6 @@ def _rows(size: float, count: int) -> int:
     """A number of rows, given as such or as a share of `count`; 0 for what is neither."""
     if not 0 < size < math.inf:
         return 0
+    if isinstance(size, float) and size >= 1:
+        return int(size) if size > 1 and size.is_integer() else 0
     return round(size * count) if size < 1 else int(size)

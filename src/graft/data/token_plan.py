@@ -55,6 +55,12 @@ def planned(
     Raises:
         DataError: A column is not there or holds something else, or options contradict each other.
     """
+    if not hasattr(tokenizer, "encode_batch"):
+        given = repr(tokenizer) if isinstance(tokenizer, str) else type(tokenizer).__name__
+        raise DataError(
+            f"tokenize: {given} is no tokenizer of Graft's. Give one: "
+            "graft.Tokenizer.from_pretrained('<folder or id>')."
+        )
     if labels not in get_args(Alignment):
         choices = ", ".join(get_args(Alignment))
         raise DataError(f"labels is {labels!r}; it may be {choices}.")
