@@ -178,7 +178,7 @@ class _Recoded(io.RawIOBase):
         self._decoder = codecs.getincrementaldecoder(text.encoding)(errors)
         self._stream = stream
         self._text = text
-        self._ready = b""
+        self._ready = self._rest = b""
         self._lines = 0
         self._ended = False
 
@@ -202,6 +202,8 @@ class _Recoded(io.RawIOBase):
 
     def _decoded(self, block: bytes) -> bytes:
         try:
+            if self._text.encoding == "utf-8" and not self._text.keep_undecodable:
+                return self._checked(block)
             return self._decoder.decode(block, final=not block).encode()
         except UnicodeError as error:
             start = getattr(error, "start", 0)
@@ -211,6 +213,15 @@ class _Recoded(io.RawIOBase):
                 f"{self._text.encoding} ({error}). Give the encoding that the file is in: "
                 "encoding='...'."
             ) from error
+
+    def _checked(self, block: bytes) -> bytes:
+        """What is UTF-8 already, up to its last whole character."""
+        content = self._rest + block
+        whole = len(content) - (_unfinished(content) if block else 0)
+        if not _is_utf8(content, whole):
+            content[:whole].decode()  # says what is wrong, and where
+        self._rest = content[whole:]
+        return content[:whole]
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
