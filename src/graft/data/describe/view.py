@@ -23,15 +23,16 @@ _LONGEST_CELL = 80
 
 # Colours are those of the page around, so that they suit it, light or dark.
 _STYLE = """
-.graft-figures { font: 14px/1.5 system-ui, sans-serif; overflow-x: auto; }
+.graft-figures { font: 14px/1.5 system-ui, sans-serif; }
+.graft-figures .t { overflow-x: auto; }
 .graft-figures table { border-collapse: collapse; margin: 1.5em 0; font-size: inherit; }
-.graft-figures caption { text-align: left; font-weight: 600; padding: .3em .6em; }
+.graft-figures caption { text-align: left; font-weight: 600; padding: .3em .6em; min-width: 16em; }
 .graft-figures th, .graft-figures td {
   padding: .2em .6em; text-align: left; vertical-align: top; background: none;
-  border-bottom: 1px solid rgba(128, 128, 128, .35); overflow-wrap: anywhere; min-width: 3.5em;
+  border-bottom: 1px solid rgba(128, 128, 128, .35); max-width: 40em; overflow-wrap: break-word;
 }
-.graft-figures th { font-weight: 600; overflow-wrap: normal; }
-.graft-figures .n { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+.graft-figures th { font-weight: 600; }
+.graft-figures .n { text-align: right; font-variant-numeric: tabular-nums; }
 .graft-figures .b { min-width: 11em; font-variant-numeric: tabular-nums; }
 .graft-figures .b span {
   display: block; height: .35em; min-width: 1px; background: #3a8f4d; border-radius: 2px;
@@ -39,6 +40,7 @@ _STYLE = """
 """
 _PAGE_STYLE = """
 :root { color-scheme: light dark; }
+h1 { font-size: 1.6em; overflow-wrap: anywhere; }
 body { margin: 2em auto; max-width: 75em; padding: 0 1em; font: 14px/1.5 system-ui, sans-serif; }
 """
 
@@ -59,13 +61,13 @@ def as_text(description: "Description") -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def fragment(description: "Description") -> str:
+def fragment(description: "Description", *, with_source: bool = True) -> str:
     """The same as HTML to be set into a page."""
     remarks = "".join(f"<li>{escape(note)}</li>" for note in notes_of(description))
     tables = "".join(_html_table(section) for section in sections(description, _ROWS_IN_HTML))
+    heading = f"<p><strong>{escape(description.source)}</strong></p>" if with_source else ""
     return (
-        f'<div class="graft-figures"><style>{_STYLE}</style>'
-        f"<p><strong>{escape(description.source)}</strong></p>"
+        f'<div class="graft-figures"><style>{_STYLE}</style>{heading}'
         f"{f'<ul>{remarks}</ul>' if remarks else ''}{tables}</div>"
     )
 
@@ -73,11 +75,12 @@ def fragment(description: "Description") -> str:
 def page(description: "Description") -> str:
     """The same as a whole page."""
     title = escape(f"Figures of {description.source}")
+    body = fragment(description, with_source=False)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{_PAGE_STYLE}</style></head>"
-        f"<body><main><h1>{title}</h1>{fragment(description)}</main></body></html>\n"
+        f"<body><main><h1>{title}</h1>{body}</main></body></html>\n"
     )
 
 
@@ -107,9 +110,12 @@ def _html_table(section: Section) -> str:
         for heading, is_number in zip(section.columns, numbers, strict=True)
     )
     body = "".join(f"<tr>{''.join(map(_html_cell, row, numbers))}</tr>" for row in section.rows)
+    title = escape(section.title)
+    # A table wider than the page is scrolled by itself, by keyboard too.
     return (
-        f"<table><caption>{escape(section.title)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<div class="t" role="region" tabindex="0" aria-label="{title}">'
+        f"<table><caption>{title}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
