@@ -86,6 +86,25 @@ def test_texts_of_two_splits(data: DatasetDict) -> None:
     ]
 
 
+def test_texts_that_are_almost_the_same() -> None:
+    first = "the quick brown fox jumps over the lazy dog near the old river bank at noon"
+    splits = {
+        "train": made([(first, "a"), (f"{first} today", "a"), ("something else", "b")]),
+        "test": made([("nothing like the others", "a"), (f"now {first}", "a")]),
+    }
+    found = DatasetDict(splits, source="texts").describe(near=0.8)
+    within, across = found.alike
+    assert (within.split, within.other, within.rows, within.of_rows) == ("train", "train", 1, 3)
+    assert (across.split, across.other, across.rows, across.of_rows) == ("test", "train", 1, 2)
+    (pair,) = across.examples
+    assert (pair.row, pair.of, pair.text, pair.of_text) == (1, 0, f"now {first}", first)
+    assert 0.8 <= pair.similarity < 1
+    assert found.leaks == []
+    assert "1 of 2 rows of test (50.0 %) have a text that is almost one of train." in found.notes
+    assert Description.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    assert splits["train"].describe(near=0.8).alike[0].rows == 1
+
+
 def test_scripts(data: DatasetDict) -> None:
     train = data.describe().splits["train"]
     assert train.scripts == {"Latin": 3, "Cyrillic": 1}

@@ -69,6 +69,10 @@ def stats(
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Rows of more tokens are too long.")
     ] = None,
+    near: Annotated[
+        float | None,
+        typer.Option(help="Find texts that are almost the same too: 0.8 finds small changes."),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page to this file.")] = None,
     text: Text = None,
     text_pair: TextPair = None,
@@ -86,7 +90,7 @@ def stats(
 
     [bold]graft dataset stats me/questions --tokenizer me/minilm --max-length 128[/]
 
-    [bold]graft dataset stats me/questions --html report.html[/]
+    [bold]graft dataset stats me/questions --near 0.8 --html report.html[/]
     """
     data = _load(source, text, text_pair, label, revision, config, split)
     counting = None
@@ -94,7 +98,7 @@ def stats(
         from graft.text.tokenizer import Tokenizer
 
         counting = Tokenizer.from_pretrained(tokenizer)
-    found = data.describe(counting, max_length=max_length)
+    found = data.describe(counting, max_length=max_length, near=near)
     if html is not None:
         found.save_html(html)
         notices().print(f"Wrote {html}", markup=False)

@@ -267,12 +267,16 @@ class DatasetDict(dict[str, "Dataset"]):
         return self._each(lambda dataset: dataset.blocks(size, **options))
 
     def describe(
-        self, tokenizer: "Tokenizer | None" = None, *, max_length: int | None = None
+        self,
+        tokenizer: "Tokenizer | None" = None,
+        *,
+        max_length: int | None = None,
+        near: float | None = None,
     ) -> "Description":
         """What the rows of every split are like, and which texts are in two; `Dataset.describe`."""
         from graft.data.describe.compute import describe
 
-        return describe(self, self.source, tokenizer, max_length)
+        return describe(self, self.source, tokenizer, max_length, near)
 
     def save(
         self,

@@ -13,6 +13,7 @@ from graft.data.describe.characters import KINDS, Texts, main_scripts, script_co
 from graft.data.describe.columns import batches_of, describe_column
 from graft.data.describe.figures import Description, SplitFigures
 from graft.data.describe.lengths import LengthCounter
+from graft.data.describe.near import Near, near_repeats
 from graft.data.describe.repeats import Hasher, Leak, SeenTexts, Shared, hashing
 from graft.data.describe.tag_counts import (
     class_numbers,
@@ -30,19 +31,30 @@ from graft.errors import DataError
 
 if TYPE_CHECKING:
     from graft.data.base import DatasetBase
+    from graft.data.dataset import Dataset
     from graft.data.tokenize import Tokenization
     from graft.text.tokenizer import Tokenizer
 
 _EMPTY_ROWS = 5
 _LONGEST_EXAMPLE = 300
-_MODULES = ("characters", "columns", "compute", "lengths", "repeats", "script_table", "tag_counts")
+_MODULES = (
+    "characters",
+    "columns",
+    "compute",
+    "lengths",
+    "near",
+    "repeats",
+    "script_table",
+    "tag_counts",
+)
 
 
 def describe(
-    splits: "Mapping[str, DatasetBase]",
+    splits: "Mapping[str, Dataset]",
     source: str,
     tokenizer: "Tokenizer | None",
     max_length: int | None,
+    near: float | None,
 ) -> Description:
     """What the rows of the splits are like; see `Dataset.describe`, whose arguments these are."""
     if max_length is not None and max_length < 1:
@@ -59,11 +71,14 @@ def describe(
             "splits": digest(list(splits)),
             "tokenizer": digest(tokenizer),
             "max_length": digest(max_length),
+            "near": digest(near),
             "code": digest([library_of(f"graft.data.describe.{name}") for name in _MODULES]),
         }
 
     def write(writer: EntryWriter) -> None:
         found = _described(splits, source, tokenizer, max_length)
+        if near is not None:
+            found = replace(found, near=near, alike=_alike(splits, near))
         writer.metadata["description"] = found.as_dict()
 
     entry = computed("describe", parts, write)
@@ -72,7 +87,7 @@ def describe(
 
 
 def _described(
-    splits: "Mapping[str, DatasetBase]",
+    splits: "Mapping[str, Dataset]",
     source: str,
     tokenizer: "Tokenizer | None",
     max_length: int | None,
@@ -82,6 +97,13 @@ def _described(
         figures = {name: read.figures() for name, read in reads.items()}
         leaks = list(_leaks(reads))
     return Description(source, figures, leaks, max_length)
+
+
+def _alike(splits: "Mapping[str, Dataset]", near: float) -> list[Near]:
+    first = next(iter(splits.values()), None)
+    if first is None or not (first.roles.text or first.roles.tokens):
+        return []
+    return list(near_repeats(splits, near))
 
 
 def _leaks(reads: "Mapping[str, _Reading]") -> Iterator[Leak]:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from graft.data.describe.columns import Column, Numbers
 from graft.data.describe.lengths import Bin, Lengths
+from graft.data.describe.near import Near, Pair
 from graft.data.describe.notes import notes_of
 from graft.data.describe.repeats import Leak, Repeated, Repeats, Shared
 from graft.data.describe.view import as_rich, as_text, fragment, page
@@ -62,12 +63,16 @@ class Description:
         splits: Figures by split; that of a single data set has the name "".
         leaks: Pairs of splits that share texts.
         max_length: Tokens beyond which a row counts as too long.
+        near: How alike texts had to be to count in `alike`; None where they were not compared.
+        alike: Splits with texts that are almost those of earlier rows.
     """
 
     source: str
     splits: dict[str, SplitFigures]
     leaks: list[Leak] = field(default_factory=list)
     max_length: int | None = None
+    near: float | None = None
+    alike: list[Near] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as values that JSON holds, with the remarks in words as `notes`."""
@@ -81,6 +86,8 @@ class Description:
             splits={name: _split(figures) for name, figures in values["splits"].items()},
             leaks=[_leak(leak) for leak in values["leaks"]],
             max_length=values["max_length"],
+            near=values["near"],
+            alike=[_near(near) for near in values["alike"]],
         )
 
     @property
@@ -136,6 +143,10 @@ def _column(values: Mapping[str, Any]) -> Column:
             "lengths": None if lengths is None else _lengths(lengths),
         }
     )
+
+
+def _near(values: Mapping[str, Any]) -> Near:
+    return Near(**{**values, "examples": [Pair(**one) for one in values["examples"]]})
 
 
 def _leak(values: Mapping[str, Any]) -> Leak:

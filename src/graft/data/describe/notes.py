@@ -22,6 +22,12 @@ def notes_of(description: "Description") -> list[str]:
         f"what is measured on {leak.split} may look better than it is."
         for leak in description.leaks
     ]
+    found += [
+        f"{one.rows:,} of {counted(one.of_rows, 'row')} of {one.split} "
+        f"({percent(one.rows / one.of_rows)}) have a text that is almost one of {one.other}."
+        for one in description.alike
+        if one.split != one.other
+    ]
     for name, split in description.splits.items():
         where = f"{name}: " if name else ""
         told = (*_of_texts(split, description.max_length), *_of_labels(split))

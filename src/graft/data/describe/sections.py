@@ -47,7 +47,8 @@ def sections(description: "Description", most: int) -> list[Section]:
         lambda split: split.scripts,
         most,
     )
-    found += [*_leaks(description), *_repeated(splits), _columns(splits, most)]
+    found += [*_leaks(description), *_repeated(splits), *_alike(description)]
+    found.append(_columns(splits, most))
     return [section for section in found if section.rows]
 
 
@@ -183,6 +184,38 @@ def _repeated(splits: "Mapping[str, SplitFigures]") -> Iterator[Section]:
     ]
     columns = [*heading, "rows ", "the first ", "text"]
     yield Section("The texts that come most often", columns, examples)
+
+
+def _alike(description: "Description") -> Iterator[Section]:
+    found = description.alike
+    named = any(description.splits)
+    rows = [
+        [
+            *([one.split, one.other] if named else []),
+            f"{one.rows:,}",
+            percent(one.rows / one.of_rows),
+        ]
+        for one in found
+    ]
+    heading = ["rows of", "are almost rows of"] if named else []
+    title = f"Texts almost like an earlier one ({description.near or 0:g} or more of 1)"
+    yield Section(title, [*heading, "rows ", "share "], rows)
+    examples = [
+        [
+            *([one.split] if named else []),
+            f"{pair.row:,}",
+            pair.text,
+            *([one.other] if named else []),
+            f"{pair.of:,}",
+            pair.of_text,
+            f"{pair.similarity:.2f}",
+        ]
+        for one in found
+        for pair in one.examples
+    ]
+    split = ["split"] if named else []
+    columns = [*split, "row ", "text", *split, "row ", "text", "similarity "]
+    yield Section("The least alike of them", columns, examples)
 
 
 def _columns(splits: "Mapping[str, SplitFigures]", most: int) -> Section:

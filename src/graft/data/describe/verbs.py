@@ -1,10 +1,11 @@
 """`describe` among the methods of data sets."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from graft.data.base import DatasetBase
 
 if TYPE_CHECKING:
+    from graft.data.dataset import Dataset
     from graft.data.describe.figures import Description
     from graft.text.tokenizer import Tokenizer
 
@@ -13,7 +14,11 @@ class DescribeVerbs(DatasetBase):
     """Looking at rows before anything is trained on them."""
 
     def describe(
-        self, tokenizer: "Tokenizer | None" = None, *, max_length: int | None = None
+        self,
+        tokenizer: "Tokenizer | None" = None,
+        *,
+        max_length: int | None = None,
+        near: float | None = None,
     ) -> "Description":
         """What the rows are like: lengths, labels, scripts, repeated and empty texts, columns.
 
@@ -23,9 +28,12 @@ class DescribeVerbs(DatasetBase):
         Args:
             tokenizer: Counts lengths in tokens too, special ones included.
             max_length: Tokens beyond which a row is too long; by default what the tokenizer says.
+            near: Compares texts for being almost the same too, from 0 to 1 such as 0.8: see
+                `deduplicate`. It takes longer than all else.
 
         Raises `DataError` when the tokenizer cannot read a text, and for a `max_length` below 1.
         """
         from graft.data.describe.compute import describe
 
-        return describe({"": self}, self._source, tokenizer, max_length)
+        one = cast("Dataset", self)
+        return describe({"": one}, self._source, tokenizer, max_length, near)
