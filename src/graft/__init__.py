@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from graft.data.dataset_dict import DatasetDict
     from graft.data.load import load_dataset
     from graft.data.loader import BatchLoader
+    from graft.data.stream.dataset import StreamingDataset
+    from graft.data.stream.loader import StreamLoader
     from graft.errors import GraftError
     from graft.hub.client import login, search_datasets, search_models, whoami
     from graft.models.batch import Batch
@@ -39,6 +41,8 @@ _HOMES = {
     "Model": "graft.models.model",
     "Output": "graft.models.model",
     "Pipeline": "graft.tasks.pipeline",
+    "StreamLoader": "graft.data.stream.loader",
+    "StreamingDataset": "graft.data.stream.dataset",
     "TokenBatch": "graft.text.encoding",
     "Tokenizer": "graft.text.tokenizer",
     "add_tokens": "graft.tasks.added_tokens",
@@ -64,6 +68,8 @@ __all__ = [
     "Model",
     "Output",
     "Pipeline",
+    "StreamLoader",
+    "StreamingDataset",
     "TokenBatch",
     "Tokenizer",
     "__version__",
