@@ -62,6 +62,8 @@ __all__ = [
 ]
 
 _logger = logging.getLogger("graft.data")
+# Bytes of an entry: to write a smaller one takes little memory, which is soon used again.
+_LARGE = 16 << 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_FOLDER = {errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
@@ -258,7 +260,8 @@ def _written(folder: Path, step: Step, fingerprint: str, write: Write) -> None:
         written = sum(file.stat().st_size for file in folder.iterdir())
         raise _full(folder.parent, error, f" after {written / 1e6:,.1f} MB were written") from error
     finally:
-        pa.default_memory_pool().release_unused()  # a step's memory is not kept for the next one
+        if writer.bytes > _LARGE:
+            pa.default_memory_pool().release_unused()  # not kept for the next step
 
 
 def _bound(limit: int, keep: str) -> None:

@@ -162,6 +162,11 @@ class EntryWriter:
         file = next(table.file for table in self._tables if table.name == name)
         return open_mapped(self._folder / file)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the tables that have been written whole."""
+        return sum(table.bytes for table in self._tables)
+
     def remove(self, name: str) -> None:
         """Takes back a table that was written whole; its name is free again.
 
