@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from graft.data.cache_folder import entries
 from graft.data.dataset import Dataset
 from graft.data.load import load_dataset
 from graft.errors import DataError
@@ -93,3 +94,12 @@ def test_an_error_of_a_generator_says_after_how_many_rows_it_came():
         ) as told:
             load_dataset(source)
         assert isinstance(told.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("place", ["a.csv", "/proc/nowhere"])
+def test_a_cache_that_cannot_be_made(tmp_path, monkeypatch, place):
+    (tmp_path / "a.csv").write_text("text,label\na b,x\n")
+    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / place))
+    with pytest.raises(DataError, match=r"cache cannot be written to.*Set GRAFT_CACHE"):
+        load_dataset(tmp_path / "a.csv")
+    assert entries() == []

@@ -39,7 +39,7 @@ def list_(step: Step = None, json: Json = False) -> None:
         )
     total = sum(entry.bytes for entry in found)
     notices().print(
-        f"{len(found)} steps, {_size(total)}, in {cache_folder()}; "
+        f"{_steps(len(found))}, {_size(total)}, in {cache_folder()}; "
         f"it may grow to {_size(size_limit())} (GRAFT_CACHE_SIZE)"
     )
 
@@ -94,7 +94,11 @@ def clear(
         print_json(asdict(done))
         return
     kept = f"; {done.in_use} in use were left" if done.in_use else ""
-    results().print(f"Removed {done.entries} steps, {_size(done.bytes)}{kept}.")
+    results().print(f"Removed {_steps(done.entries)}, {_size(done.bytes)}{kept}.")
+
+
+def _steps(number: int) -> str:
+    return f"{number:,} step{'' if number == 1 else 's'}"
 
 
 def _as_row(entry: "Stored") -> tuple[str, ...]:

@@ -287,7 +287,8 @@ def _explained() -> Iterator[None]:
             raise  # not the cache's, but of what the step itself reads or writes
         if error.errno in _NO_SPACE:
             raise _full(folder, error) from error
-        if error.errno in _NO_FOLDER:
+        above = error.filename and folder.is_relative_to(error.filename)  # which cannot be made
+        if error.errno in _NO_FOLDER or above:
             raise DataError(
                 f"The cache cannot be written to: {error.filename or folder} ({error.strerror}). "
                 "Set GRAFT_CACHE to a folder of your own."

@@ -114,7 +114,7 @@ def stored(path: Path) -> Stored:
 def _by_use() -> list[tuple[Path, float]]:
     """The folders of entries with the time of their last use, oldest first."""
     found = []
-    with suppress(FileNotFoundError):  # there is no cache yet
+    with suppress(FileNotFoundError, NotADirectoryError):  # there is no cache yet
         for path in cache_folder().iterdir():
             if _FINGERPRINT.match(path.name):
                 with suppress(FileNotFoundError):

@@ -95,8 +95,8 @@ def _numbers(rows: Iterable[int] | Numbers) -> Numbers:
         return np.empty(0, np.int64)
     if array.dtype.kind == "U":
         raise DataError(
-            f"select: {str(array.flat[0])!r} is no row. Rows are chosen by whole numbers, columns by "
-            "leaving others out: remove('<column>', ...)."
+            f"select: {str(array.flat[0])!r} is no row. Rows are chosen by whole numbers, columns "
+            "by leaving others out: remove('<column>', ...)."
         )
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise DataError(
