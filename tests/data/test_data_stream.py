@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from graft.data.features import Value
 from graft.data.load import load_dataset
+from graft.errors import DataError
 
 ROWS = 237
 
@@ -102,7 +103,7 @@ def apply(data, steps):
 
 
 quick = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -208,3 +209,32 @@ def test_a_shuffle_is_one_of_files_and_of_neighbours(folder):
         firsts.add(of_epoch[0] // 100)
     assert len(firsts) > 1  # files come in another order, too
     assert [row["number"] for row in data.shuffle(2)] != numbers
+
+
+def test_splits_have_the_verbs_of_one(folder):
+    data = load_dataset({"train": str(folder / "train-00000-of-00003.jsonl")}, streaming=True)
+    eager = load_dataset({"train": str(folder / "train-00000-of-00003.jsonl")})
+    chosen = (
+        data.rename({"number": "n"})
+        .cast("label", Value("string"))
+        .map(lambda row: {"n": row["n"] + 1})
+        .filter(lambda row: row["n"] % 2 == 0)
+        .select_columns("n", "text")
+    )
+    assert list(chosen["train"])[:2] == [{"n": 2, "text": "text 1"}, {"n": 4, "text": "text 3"}]
+    assert sorted(row["number"] for row in data.shuffle(1)["train"]) == [*range(100)]
+    assert data["train"].label_names == eager.label_names == ["a", "b"]
+    with pytest.raises(DataError, match="has no split 'test'"):
+        data["test"]
+    roles = data["train"].remove("label").with_roles(label="number").roles
+    assert (roles.text, roles.label) == ("text", "number")
+    assert repr(data["train"]).endswith("jsonl: text, number, label)")
+
+
+def test_a_position_after_the_end_is_the_end(folder):
+    data = stream_of(folder).take(5)
+    assert len(list(data)) == 5
+    again = stream_of(folder).take(5)
+    again.load_state_dict(data.state_dict())
+    assert list(again) == []
+    assert len(list(again)) == 5
