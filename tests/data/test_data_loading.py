@@ -329,3 +329,13 @@ def test_json_rows_are_read_back(tmp_path_factory, rows, layout):
         assert {key: value for key, value in read.items() if value is not None} == {
             key: value for key, value in row.items() if value is not None
         }
+
+
+def test_rows_of_bytes_that_are_no_text_are_set_aside_by_their_line(write):
+    rows = (
+        'text,label\n"größe\nof two lines",a\n'.encode() + b'"of \xff\xfe\xff bytes",b\nok\nok,a\n'
+    )
+    data = load_dataset(write("train.csv", rows), split="train", on_bad_rows="collect")
+    assert data["text"] == ["größe\nof two lines", "ok"]
+    assert data.bad_rows["line"].to_pylist() == [4, 5]
+    assert data.bad_rows["raw"].to_pylist() == ["of \ufffd\ufffd\ufffd bytes,b", "ok"]

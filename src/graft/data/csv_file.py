@@ -183,14 +183,15 @@ def _has_lone_quotes(source: TextSource, dialect: _Dialect) -> bool:
 
 def _batches(source: TextSource, dialect: _Dialect, bad: BadRows) -> Iterator[pa.RecordBatch]:
     ragged: list[pa_csv.InvalidRow] | None = [] if bad.collect else None
-    first, broken_lines = True, False
+    first, broken_lines, undecodable = True, False, 0
     try:
         for batch in _parsed(source, dialect, ragged):
             whole = batch.slice(1) if first and dialect.header else batch
             first = False
             broken_lines = broken_lines or any(_has_newline(column) for column in whole.columns)
-            keep = source.text.keep_undecodable
-            yield _decodable(source.text, whole, bad) if keep else whole
+            readable = _decodable(whole) if source.text.keep_undecodable else whole
+            undecodable += whole.num_rows - readable.num_rows
+            yield readable
     except _Unreadable as error:
         source.settle()
         text = source.text
@@ -200,7 +201,7 @@ def _batches(source: TextSource, dialect: _Dialect, bad: BadRows) -> Iterator[pa
         raise DataError(f"{text.file.name}: the file cannot be read as CSV ({reason}).") from error
     if broken_lines and dialect.quoted and dialect.escape is None:
         check_quotes(source.text, dialect.delimiter)
-    if ragged:
+    if ragged or undecodable:
         _set_aside(source.text, dialect, bad)
 
 
@@ -278,13 +279,31 @@ def _has_newline(column: pa.StringArray) -> bool:
 
 
 def _set_aside(text: Text, dialect: _Dialect, bad: BadRows) -> None:
-    """Counts the ragged rows that the parser has left out, each with its line."""
-    for line, record in _ragged(text, dialect):
+    """Counts the rows that were left out, each with its line: ragged ones, and undecodable ones."""
+    for line, record in _left_out(text, dialect):
         if dialect.quoted and dialect.escape is None and any("\n" in each for each in record):
             check_quotes(text, dialect.delimiter)  # one that is not closed would hide all below
-        reason = f"expected {len(dialect.columns)} fields, found {len(record)}"
-        raw = dialect.delimiter.join(record)
-        bad.refuse(text.file.name, line, reason, raw, _ragged_error(text, dialect, line, record))
+        raw = dialect.delimiter.join(record).replace(UNDECODABLE, "\ufffd")
+        if len(record) == len(dialect.columns):
+            reason = f"bytes that are not {text.encoding}"
+            error = DataError(f"{text.file.name}, line {line}: the row holds {reason}.")
+        else:
+            reason = f"expected {len(dialect.columns)} fields, found {len(record)}"
+            error = _ragged_error(text, dialect, line, record)
+        bad.refuse(text.file.name, line, reason, raw, error)
+
+
+def _left_out(text: Text, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
+    """The records that are ragged or hold bytes of no text, but for the header."""
+    first = dialect.header
+    with records(text, dialect.delimiter, quoted=dialect.quoted, escape=dialect.escape) as found:
+        for line, record in found:
+            if line <= dialect.skipped or not record:
+                continue
+            undecodable = not first and any(UNDECODABLE in field for field in record)
+            first = False
+            if undecodable or len(record) != len(dialect.columns):
+                yield line, record
 
 
 def _ragged(text: Text, dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
@@ -313,13 +332,9 @@ def _ragged_error(text: Text, dialect: _Dialect, line: int, record: list[str]) -
     )
 
 
-def _decodable(text: Text, batch: pa.RecordBatch, bad: BadRows) -> pa.RecordBatch:
+def _decodable(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch without the rows that hold bytes which are not of the encoding."""
     wrong = pa.array(np.zeros(batch.num_rows, np.bool_))
     for column in batch.columns:
         wrong = pc.or_(wrong, pc.match_substring(column, UNDECODABLE))
-    for row in batch.filter(wrong).to_pylist():
-        raw = ",".join(row.values()).replace(UNDECODABLE, "\ufffd")
-        error = DataError(f"{text.file.name}: a row holds bytes that are not {text.encoding}.")
-        bad.refuse(text.file.name, None, f"bytes that are not {text.encoding}", raw, error)
     return batch.filter(pc.invert(wrong))
