@@ -201,6 +201,30 @@ def test_columns_of_every_kind() -> None:
     assert (lists.unit, lists.min, lists.max, lists.total) == ("values", 0, 3, 4)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1e308, -1e308, 1e308, 1e-320]),
+        pa.array([math.nan] * 4),
+        pa.array(np.array([1, 2, 3, 4], np.float16)),
+        pa.array([2**64 - 1, 0, None, 1], pa.uint64()),
+        pa.array([[1, 2], None, [3, 4], [5, 6]], pa.list_(pa.int32(), 2)),
+        pa.array([[["a"]], None, [], [[None]]]),
+        pa.array(["a\0b", "x" * 100_000, None, "é"], pa.large_string()),
+        pa.array(["a", "b", None, "a"]).dictionary_encode(),
+        pa.array([b"\xff", b"", None, b"a"]),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_columns_that_are_hard_to_read(values: pa.Array) -> None:
+    table = pa.table({"text": ["a", "b", "c", "d"], "odd": values})
+    found = Dataset(table, roles=Roles(text="text")).describe()
+    assert found.splits[""].columns[1].missing == values.null_count
+    text = json.dumps(found.as_dict(), allow_nan=False)
+    assert Description.from_dict(json.loads(text)) == found
+    assert "odd" in repr(found)
+
+
 @pytest.mark.parametrize("names", [["O", "B-x", "I-x", "B-y", "I-y"], None])
 def test_entities_of_tags(names: list[str] | None) -> None:
     tags = [["B-x", "I-x", "O", "B-y"], [], ["B-x", "B-x"]]

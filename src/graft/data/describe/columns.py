@@ -129,11 +129,13 @@ def _numbers(arrays: Iterator[pa.Array]) -> dict[str, Any]:
 
 
 def _figures(values: npt.NDArray[np.float64], not_finite: int) -> Numbers:
+    # Of numbers brought to 1 at most, which do not overflow when they are added or squared.
+    scale = float(np.abs(values).max()) or 1.0
     q25, median, q75 = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
     return Numbers(
         min=float(values.min()),
-        mean=float(values.mean()),
-        std=float(values.std()),
+        mean=float((values / scale).mean()) * scale,
+        std=float((values / scale).std()) * scale,
         q25=q25,
         median=median,
         q75=q75,

@@ -57,7 +57,9 @@ def _class_counts(dataset: "DatasetBase", column: str, label: ClassLabel) -> dic
     for batch in batches_of(dataset, [column]):
         values = batch.column(0)
         flat = values.flatten() if is_list(values.type) else values
-        counts += np.bincount(np.asarray(flat.drop_null()), minlength=len(counts))
+        numbers = np.asarray(flat.drop_null())
+        known = numbers[(numbers >= 0) & (numbers < len(counts))]
+        counts += np.bincount(known, minlength=len(counts))
     return dict(zip(label.names, counts.tolist(), strict=True))
 
 
