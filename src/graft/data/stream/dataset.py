@@ -13,10 +13,11 @@ from graft.data.dataset import Dataset
 from graft.data.features import Feature, Features, class_label_in
 from graft.data.growing import GrowingTable
 from graft.data.roles import Roles
+from graft.data.seeds import checked_seed
+from graft.data.stream.functions import Filtered, Function, Mapped
 from graft.data.stream.mixture import Interleaved
 from graft.data.stream.node import (
     ROWS_AT_A_TIME,
-    Kind,
     Node,
     Reading,
     Run,
@@ -24,7 +25,7 @@ from graft.data.stream.node import (
     pull,
 )
 from graft.data.stream.order import Concatenated, Shuffled
-from graft.data.stream.steps import Filtered, Function, Limited, Mapped
+from graft.data.stream.steps import Limited
 from graft.data.stream.verbs import ColumnVerbs
 from graft.errors import DataError
 
@@ -230,7 +231,7 @@ class StreamingDataset(ColumnVerbs):
         """All but the first rows, which are read all the same."""
         return self._like(Limited(self._node, _at_least("skip", rows, 0), None))
 
-    def shuffle(self, seed: int = 0, buffer_size: int = 10_000) -> "StreamingDataset":
+    def shuffle(self, seed: int | None = 0, buffer_size: int = 10_000) -> "StreamingDataset":
         """The rows in an order drawn at random: files are, and then rows among their neighbours.
 
         Files come in another order where no step before depends on the order of rows (functions
@@ -240,7 +241,7 @@ class StreamingDataset(ColumnVerbs):
         and epoch: see `set_epoch`.
         """
         size = _at_least("shuffle", buffer_size, 1, "buffer_size")
-        return self._like(Shuffled(self._node, _at_least("shuffle", seed, 0, "seed"), size))
+        return self._like(Shuffled(self._node, checked_seed("shuffle", seed), size))
 
     def shard(self, index: int, count: int) -> "StreamingDataset":
         """One of `count` parts, for ranks or workers; together they have every row exactly once.
@@ -261,7 +262,7 @@ class StreamingDataset(ColumnVerbs):
         self,
         *others: "StreamingDataset",
         weights: Sequence[float] | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         stop: Stop = "first_exhausted",
     ) -> "StreamingDataset":
         """The rows of this stream and of the others by turns, or drawn at random by `weights`.
@@ -271,7 +272,7 @@ class StreamingDataset(ColumnVerbs):
         before they are mixed.
         """
         nodes = [self._node, *(other._node for other in others)]
-        return self._like(Interleaved(nodes, weights, seed, stop))
+        return self._like(Interleaved(nodes, weights, checked_seed("interleave", seed), stop))
 
     def to_dataset(self, limit: int | None = None, *, cache: bool = True) -> Dataset:
         """The rows, or the first `limit` of them, as a `Dataset`, memory-mapped in the cache.
@@ -358,7 +359,7 @@ class StreamingDict(dict[str, StreamingDataset]):
         """See `StreamingDataset.cast`."""
         return self._each(lambda stream: stream.cast(column, feature))
 
-    def shuffle(self, seed: int = 0, buffer_size: int = 10_000) -> "StreamingDict":
+    def shuffle(self, seed: int | None = 0, buffer_size: int = 10_000) -> "StreamingDict":
         """See `StreamingDataset.shuffle`."""
         return self._each(lambda stream: stream.shuffle(seed, buffer_size))
 
@@ -390,4 +391,4 @@ def _own_part(node: Node) -> Node:
     return node if worker is None else node.part(worker.id, worker.num_workers)
 
 
-__all__ = ["Kind", "StreamingDataset", "StreamingDict"]
+__all__ = ["StreamingDataset", "StreamingDict"]
