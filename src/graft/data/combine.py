@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from graft.data.base import DatasetBase
 from graft.data.rows import Rows, all_numbers
+from graft.data.seeds import checked_seed
 from graft.errors import DataError
 
 Stop = Literal["first_exhausted", "all_exhausted"]
@@ -31,7 +32,7 @@ class CombineVerbs(DatasetBase):
         self,
         *others: Self,
         weights: Sequence[float] | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         stop: Stop = "first_exhausted",
     ) -> Self:
         """The rows of this data set and of the others by turns, each in its order.
@@ -40,7 +41,7 @@ class CombineVerbs(DatasetBase):
             others: data sets with the same features.
             weights: how often a row is drawn from each, this one first, in any unit; the source of
                 each row is then drawn at random. Without them, they take turns.
-            seed: the same seed gives the same rows.
+            seed: the same seed gives the same rows; None others each time.
             stop: "first_exhausted" ends with the last row of whichever ends first.
                 "all_exhausted" goes on until all rows of each were there once; those that end
                 before begin anew.
@@ -52,6 +53,7 @@ class CombineVerbs(DatasetBase):
         """
         all_of_them = [self, *others]
         _check_alike("interleave", all_of_them)
+        seed = checked_seed("interleave", seed)
         check_stop(stop)
         for dataset in all_of_them:
             if len(dataset) == 0:

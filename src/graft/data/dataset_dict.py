@@ -143,7 +143,9 @@ class DatasetDict(dict[str, "Dataset"]):
             )
         )
 
-    def sort(self, column: str, *, descending: bool = False) -> "DatasetDict":
+    def sort(
+        self, column: str | Sequence[str], *, descending: bool | Sequence[bool] = False
+    ) -> "DatasetDict":
         """See `Dataset.sort`."""
         return self._each(lambda dataset: dataset.sort(column, descending=descending))
 
@@ -151,7 +153,7 @@ class DatasetDict(dict[str, "Dataset"]):
         """See `Dataset.materialize`."""
         return self._each(lambda dataset: dataset.materialize())
 
-    def shuffle(self, seed: int = 0) -> "DatasetDict":
+    def shuffle(self, seed: int | None = 0) -> "DatasetDict":
         """See `Dataset.shuffle`."""
         return self._each(lambda dataset: dataset.shuffle(seed))
 

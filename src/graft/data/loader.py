@@ -9,6 +9,7 @@ from typing import Any
 from graft.data.batches import BatchSource, EncodedDataset, TokenizedRows
 from graft.data.dataset import Dataset
 from graft.data.plan import Budget, Plan, ordered_plan, shuffled_plan
+from graft.data.seeds import checked_seed
 from graft.data.tokenized import tokenized_rows
 from graft.errors import DataError
 from graft.models.batch import Batch
@@ -42,7 +43,7 @@ class BatchLoader:
         batch_size: Rows of average length in a batch: it holds as many tokens as these.
         tokens: In place of it, the tokens in a batch at most; a longer row is a batch of its own.
         shuffle: Whether rows come in an order drawn at random, or as they are.
-        seed: With the epoch, decides the order.
+        seed: With the epoch, decides the order; None draws one.
         targets: The column of what the loss compares with; "input_ids" for language models. By
             default the aligned tags or else the label, where there is one. Only of a `Dataset`.
         workers: Threads that make batches; 0 to make each when it is asked for.
@@ -62,7 +63,7 @@ class BatchLoader:
         batch_size: int | None = None,
         tokens: int | None = None,
         shuffle: bool = True,
-        seed: int = 0,
+        seed: int | None = 0,
         targets: str | None = None,
         workers: int = 0,
         prefetch: int = 2,
@@ -87,7 +88,7 @@ class BatchLoader:
             )
         self.budget = Budget(batch_size, tokens)
         self.shuffle = shuffle
-        self.seed = seed
+        self.seed = checked_seed("BatchLoader", seed)
         self.workers = workers
         self.prefetch = prefetch
         self.rank = rank

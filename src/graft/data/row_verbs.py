@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from graft.data.base import DatasetBase
 from graft.data.rows import Numbers, all_numbers, order_type
+from graft.data.seeds import checked_seed
 from graft.errors import DataError
 
 
@@ -34,8 +35,9 @@ class RowVerbs(DatasetBase):
         wanted = np.array(wanted, dtype=order_type(len(self)))
         return self._like(self._rows.select(wanted), self._identity.then("select", wanted))
 
-    def shuffle(self, seed: int = 0) -> Self:
-        """The rows in an order drawn at random; the same for the same seed."""
+    def shuffle(self, seed: int | None = 0) -> Self:
+        """The rows in an order drawn at random; the same for the same seed, another for None."""
+        seed = checked_seed("shuffle", seed)
         order = all_numbers(len(self))
         np.random.default_rng(seed).shuffle(order)
         return self._like(self._rows.select(order), self._identity.then("shuffle", seed))
@@ -67,6 +69,8 @@ class RowVerbs(DatasetBase):
         directions = ["descending" if each else "ascending" for each in down]
         order = pc.sort_indices(table, sort_keys=list(zip(columns, directions, strict=True)))
         rows = self._rows.select(order.to_numpy())
+        del order, table
+        pa.default_memory_pool().release_unused()  # sorting takes 16 bytes a row
         return self._like(rows, self._identity.then("sort", column, descending))
 
     def _check_ordered(self, column: str) -> None:

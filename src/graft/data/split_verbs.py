@@ -12,6 +12,7 @@ from graft.data.folds import dealt, grouped
 from graft.data.roles import is_list
 from graft.data.row_verbs import RowVerbs
 from graft.data.sampling import drawn, groups_of, stratified_sample, with_every_class
+from graft.data.seeds import checked_seed
 from graft.errors import DataError
 
 _TEST_SHARE = 0.2
@@ -25,7 +26,7 @@ class SplitVerbs(RowVerbs):
     def train_test_split(
         self,
         test_size: float | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         stratify_by: str | None = None,
         *,
         train_size: float | None = None,
@@ -48,6 +49,7 @@ class SplitVerbs(RowVerbs):
 
         Raises `DataError` when a part would be empty, or both are more than there is.
         """
+        seed = checked_seed("train_test_split", seed)
         train, test = self._sizes(train_size, test_size)
         if not shuffle:
             if stratify_by is not None or group_by is not None:
@@ -73,7 +75,7 @@ class SplitVerbs(RowVerbs):
     def k_fold(
         self,
         k: int = 5,
-        seed: int = 0,
+        seed: int | None = 0,
         stratify_by: str | None = None,
         *,
         group_by: str | None = None,
@@ -89,6 +91,7 @@ class SplitVerbs(RowVerbs):
 
         Raises `DataError` for fewer than two folds, or more of them than rows or groups.
         """
+        seed = checked_seed("k_fold", seed)
         groups = None if group_by is None else groups_of(self.column(group_by))
         most = len(self) if groups is None else len(np.unique(groups))
         if not 2 <= k <= most:
@@ -106,11 +109,12 @@ class SplitVerbs(RowVerbs):
             for number in range(k)
         ]
 
-    def subset(self, fraction: float, seed: int = 0) -> Self:
+    def subset(self, fraction: float, seed: int | None = 0) -> Self:
         """A share of the rows (0 to 1) at random, in proportion to the labels and in their order.
 
         Of each class at least one row is kept, so that the share can be a little larger.
         """
+        seed = checked_seed("subset", seed)
         if not 0 < fraction <= 1:
             raise DataError(f"subset: {fraction} is no share. Give one above 0, up to 1.")
         if len(self) == 0:
@@ -122,11 +126,12 @@ class SplitVerbs(RowVerbs):
         rows = stratified_sample(groups_of(labels), size, seed, keep=1)
         return self.select(with_every_class(rows, labels) if is_list(labels.type) else rows)
 
-    def sample(self, n: int, seed: int = 0) -> Self:
+    def sample(self, n: int, seed: int | None = 0) -> Self:
         """`n` rows drawn at random, none twice, in their order.
 
         Raises `DataError` when there are not that many.
         """
+        seed = checked_seed("sample", seed)
         if isinstance(n, float) or not 0 <= n <= len(self):
             raise DataError(
                 f"sample: {n} rows cannot be drawn from {len(self)}. Give a whole number from 0 to "
@@ -139,7 +144,7 @@ class SplitVerbs(RowVerbs):
         self,
         column: str | None = None,
         how: Literal["under", "over"] = "under",
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> Self:
         """As many rows of each class, in their order. Rows without a class are left out.
 
@@ -153,6 +158,7 @@ class SplitVerbs(RowVerbs):
 
         Raises `DataError` when there is no such column, or a row can have several classes.
         """
+        seed = checked_seed("balance", seed)
         if how not in ("under", "over"):
             raise DataError(f"balance: how={how!r} is not known. Use 'under' or 'over'.")
         values = self.column(self._balanced_column(column))
