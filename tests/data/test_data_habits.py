@@ -89,3 +89,54 @@ def test_what_is_no_tokenizer(data):
 def test_one_class_is_one_class():
     data = Dataset(pa.table({"text": ["a", "b"], "label": ["x", "x"]})).class_encode("label")
     assert "1 class  " in repr(data).replace("\n", "  ")
+
+
+def test_another_order_each_time(data):
+    many = Dataset(pa.table({"text": [str(n) for n in range(1000)]}))
+    first, second = many.shuffle(None), many.shuffle(None)
+    assert first["text"] != second["text"]
+    assert first.fingerprint != second.fingerprint
+    mixed = [many.interleave(many, weights=[1, 1], seed=None) for _ in range(2)]
+    assert mixed[0].fingerprint != mixed[1].fingerprint
+    assert many.sample(5, seed=np.int64(3))["text"] == many.sample(5, seed=3)["text"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda data, seed: data.shuffle(seed),
+        lambda data, seed: data.sample(2, seed),
+        lambda data, seed: data.subset(0.5, seed),
+        lambda data, seed: data.train_test_split(0.5, seed),
+        lambda data, seed: data.k_fold(2, seed),
+        lambda data, seed: data.balance("x", seed=seed),
+        lambda data, seed: data.interleave(data, weights=[1, 1], seed=seed),
+    ],
+)
+@pytest.mark.parametrize("seed", [-1, "a", 1.5])
+def test_what_is_no_seed(data, draw, seed):
+    with pytest.raises(DataError, match=r"is no seed\. Give a whole number"):
+        draw(data, seed)
+
+
+@pytest.mark.parametrize("verb", ["save", "save_to_disk", "to_csv", "to_json", "to_parquet"])
+def test_a_place_that_cannot_be_written_to(data, tmp_path, verb):
+    (tmp_path / "file").write_text("mine")
+    writer = DatasetDict({"train": data}) if verb == "save_to_disk" else data
+    for target in (tmp_path / "file" / "below", "/proc/nowhere"):
+        with pytest.raises(DataError, match=r"cannot be written.*Give another place"):
+            getattr(writer, verb)(target)
+    if verb.startswith("save"):
+        with pytest.raises(DataError, match=r"cannot be written.*File exists"):
+            getattr(writer, verb)(tmp_path / "file")
+        assert (tmp_path / "file").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_function_and_no_feature(data):
+    with pytest.raises(DataError, match=r"filter: 'n > 1' is no function.*sql\("):
+        data.filter("n > 1")
+    with pytest.raises(DataError, match="map: None is no function"):
+        data.map(None)
+    with pytest.raises(DataError, match=r"'int32' is no feature. Give one such as Value"):
+        data.cast("n", "int32")

@@ -294,7 +294,10 @@ def _written_type(feature: Feature) -> pa.DataType:
         return _STORED_KINDS[feature.kind]
     if isinstance(feature, Value):
         return value_type(feature.dtype)
-    raise TypeError(f"{feature!r} is no feature")
+    raise DataError(
+        f"{feature!r} is no feature. Give one such as Value('int64'), ClassLabel(['no', 'yes']) or "
+        "Sequence(Value('string'))."
+    )
 
 
 def _extension_field(name: str, stored: pa.DataType, kind: str, content: str) -> pa.Field:

@@ -95,7 +95,8 @@ class ExportVerbs(DatasetBase):
         Raises `DataError` for values that are not of their feature.
         """
         target = Path(path).expanduser()
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with told_when_full(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
         with (
             told_when_full(target),
             TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder,
