@@ -157,7 +157,7 @@ class DatasetDict(dict[str, "Dataset"]):
         """See `Dataset.shuffle`."""
         return self._each(lambda dataset: dataset.shuffle(seed))
 
-    def subset(self, fraction: float, seed: int = 0) -> "DatasetDict":
+    def subset(self, fraction: float, seed: int | None = 0) -> "DatasetDict":
         """See `Dataset.subset`."""
         return self._each(lambda dataset: dataset.subset(fraction, seed))
 
