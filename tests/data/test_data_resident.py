@@ -1,4 +1,4 @@
-"""Reading a mapped file in order leaves little of it in the process, and all that was read valid."""
+"""Reading a mapped file in order leaves little of it in the process, and what was read valid."""
 
 import sys
 from pathlib import Path
