@@ -87,3 +87,15 @@ def test_tabs_and_quotes_in_another_encoding(tmp_path: Path) -> None:
     data = load_dataset(path, split="train")
     assert data[80_000]["text"] == "naïve"
     assert data[0]["text"].startswith('"quoted" a')
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_characters_across_the_ends_of_blocks(tmp_path: Path, shift: int) -> None:
+    path = tmp_path / "a.jsonl"
+    row = "a" * shift + "€😀ö" * 500
+    path.write_text(f'{{"text": "{row}"}}\n' * 700, encoding="utf-8")
+    assert path.stat().st_size > 3 << 20
+    assert set(load_dataset(path, split="train")["text"]) == {row}
+    path.write_bytes(path.read_bytes() + b'{"text": "\xe2\x82"}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl, line 701: byte 0xe2"):
+        load_dataset(path)
