@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 import graft
 from common import Row, arguments, base_model, data_folder, faster, in_turn, report
-from graft.data.batches import EncodedDataset, evaluation_batches
 from graft.data.loader import BatchLoader
+from graft.data.tokens.batches import EncodedDataset, evaluation_batches
 from graft.models.precision import autocast
 from graft.train.optim import adamw, clip_gradients, layer_groups, sparse_embeddings
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.data import archive
+from graft.data.formats import archive
 from graft.data.load import load_dataset
 from graft.errors import DataError
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.data.bad_rows import BadRows
-from graft.data.data_file import DataFile
 from graft.data.features import ClassLabel
+from graft.data.formats.bad_rows import BadRows
+from graft.data.formats.data_file import DataFile
+from graft.data.formats.readers import read_file
 from graft.data.load import load_dataset
-from graft.data.readers import read_file
 from graft.errors import DataError
 
 TABLE = pa.table({"text": ["a", "b", "c"], "label": ["y", "x", "y"], "n": [[1], [], None]})

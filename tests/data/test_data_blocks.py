@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.data.blocks import Blocks
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.load import load_dataset
 from graft.data.roles import Roles
+from graft.data.tokens.blocks import Blocks
 from graft.errors import DataError
 from graft.text.tokenizer import Tokenizer
 

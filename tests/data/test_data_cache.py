@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 
 from full_disk import full_disk
-from graft.data import cache, cache_durability, cache_files
-from graft.data.cache import Entry, EntryWriter, Step, cached, computed, uncached
-from graft.data.cache_folder import parse_size
+from graft.data import cache
+from graft.data.cache import Entry, EntryWriter, Step, cached, computed, durability, files, uncached
+from graft.data.cache.folder import parse_size
 from graft.data.fingerprint import parts_of_function
 from graft.errors import DataError
 
@@ -434,13 +434,13 @@ def test_what_was_not_on_the_disk_when_the_machine_stopped_is_computed_again(
 ) -> None:
     place = cached(step(), write).folder
     for _ in range(1000):
-        if (place / cache_durability.SYNCED).exists():
+        if (place / durability.SYNCED).exists():
             break
         time.sleep(0.01)
-    for module in (cache_durability, cache_files):
+    for module in (durability, files):
         monkeypatch.setattr(module, "boot_id", lambda: "another run")
     assert cached(step(), never).hit
-    (place / cache_durability.SYNCED).unlink()
+    (place / durability.SYNCED).unlink()
     again = cached(step(), write)
     assert not again.hit
     assert "when the machine stopped" in caplog.text

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.data.bad_rows import BadRows
-from graft.data.conll import column_names, read_conll
-from graft.data.conllu import COLUMNS, read_conllu
-from graft.data.data_file import DataFile
+from graft.data.formats.bad_rows import BadRows
+from graft.data.formats.conll import column_names, read_conll
+from graft.data.formats.conllu import COLUMNS, read_conllu
+from graft.data.formats.data_file import DataFile
 from graft.errors import DataError
 
 CONLL_2003 = """-DOCSTART- -X- -X- O

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from graft.data.cache_folder import entries
+from graft.data.cache.folder import entries
 from graft.data.dataset import Dataset
 from graft.data.load import load_dataset
 from graft.errors import DataError
@@ -103,3 +103,34 @@ def test_a_cache_that_cannot_be_made(tmp_path, monkeypatch, place):
     with pytest.raises(DataError, match=r"cache cannot be written to.*Set GRAFT_CACHE"):
         load_dataset(tmp_path / "a.csv")
     assert entries() == []
+
+
+def test_a_split_in_another_format_is_not_left_out(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\na b,x\nc d,y\n")
+    (tmp_path / "test.json").write_text('[{"text": "e f", "label": "x"}]')
+    (tmp_path / "~$train.csv").write_bytes(b"\x05owner of the lock")
+    (tmp_path / "schema.json").write_text('{"about": "the columns"}')
+    data = load_dataset(tmp_path)
+    assert {name: len(rows) for name, rows in data.items()} == {"train": 2, "test": 1}
+    (tmp_path / "train.json").write_text('[{"text": "g h", "label": "x"}]')
+    with pytest.raises(DataError, match=r"train\.csv and train\.json are both the split 'train'"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"text": ["a b", "c d"], "label": ["x", "y"]}',
+        '{"text": {"0": "a b", "1": "c d"}, "label": {"0": "x", "1": "y"}}',
+    ],
+)
+def test_json_of_columns(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(DataError, match=r"one row.*dict of lists.*orient='records'"):
+        load_dataset(tmp_path / "a.json")
+
+
+def test_a_revision_of_a_folder(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\na b,x\nc d,y\n")
+    with pytest.raises(DataError, match=r"has no revision='v1'"):
+        load_dataset(tmp_path, revision="v1")

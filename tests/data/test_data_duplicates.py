@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.data.dataset import Dataset, DatasetDict
+from graft.data.duplicates.minhash import Bands
+from graft.data.duplicates.shingles import shingles_of
 from graft.data.load import load_dataset
-from graft.data.minhash import Bands
 from graft.data.roles import Roles
-from graft.data.shingles import shingles_of
 from graft.errors import DataError
 
 

@@ -26,7 +26,7 @@ from graft.data.features import (
     features_to_yaml,
     file_schema,
 )
-from graft.data.shards import write_parquet
+from graft.data.writing.shards import write_parquet
 
 VALUES = {
     "string": st.text(max_size=5),

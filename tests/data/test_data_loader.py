@@ -13,14 +13,14 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from graft.data.batches import EncodedDataset
 from graft.data.dataset import Dataset
 from graft.data.features import ClassLabel, Feature, Value
 from graft.data.features import Sequence as ListOf
 from graft.data.load import load_dataset
 from graft.data.loader import BatchLoader
-from graft.data.plan import Budget, shuffled_plan
 from graft.data.roles import Roles
+from graft.data.tokens.batches import EncodedDataset
+from graft.data.tokens.epochs import Budget, shuffled_plan
 from graft.errors import DataError
 from graft.models.batch import Batch
 from graft.text.encoding import TokenBatch

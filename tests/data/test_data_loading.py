@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.data import loading
 from graft.data.features import ClassLabel, Value
 from graft.data.load import load_dataset
+from graft.data.reading import loading
 from graft.data.roles import Roles
 from graft.errors import DataError
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.data.bad_rows import BadRows
-from graft.data.data_file import DataFile
-from graft.data.text_file import read_text
+from graft.data.formats.bad_rows import BadRows
+from graft.data.formats.data_file import DataFile
+from graft.data.formats.text_file import read_text
 from graft.errors import DataError
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff"), max_size=60)

@@ -11,7 +11,7 @@ from seqeval.scheme import IOBES, Entities
 from graft.data.dataset import DatasetDict
 from graft.data.features import class_label_in
 from graft.data.load import load_dataset
-from graft.data.tag_spans import spans_to_tags, tags_to_spans
+from graft.data.tags.spans import spans_to_tags, tags_to_spans
 
 FOLDERS = [
     *("banking77", "clinc150", "imdb", "scitldr", "snips", "snli", "sst2", "trec", "ud-ewt"),

@@ -11,7 +11,7 @@ from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import ClassLabel, Sequence, Value
 from graft.data.load import load_dataset
 from graft.data.roles import Roles
-from graft.data.shards import parse_size
+from graft.data.writing.shards import parse_size
 from graft.errors import DataError
 from graft.hub.card import parse_card
 

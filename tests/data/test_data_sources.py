@@ -9,7 +9,7 @@ import pytest
 
 from graft.data.features import ClassLabel, Value
 from graft.data.load import load_dataset
-from graft.data.splits import find_splits
+from graft.data.reading.splits import find_splits
 from graft.errors import CardError, DataError
 
 ROWS = "text,label\na,x\nb,y\n"

@@ -123,7 +123,7 @@ def test_missing_texts_are_empty(few, shards):
 
 @pytest.mark.parametrize("name", ["train.csv", "train.csv.gz", "train.tsv", "train.txt"])
 def test_a_byte_that_is_no_text_is_named_by_its_line(write, name, monkeypatch):
-    from graft.data import encoding
+    from graft.data.formats import encoding
 
     monkeypatch.setattr(encoding, "_BLOCK", 1 << 12)
     mark = "\t" if "tsv" in name else ","
@@ -138,7 +138,7 @@ def test_a_byte_that_is_no_text_is_named_by_its_line(write, name, monkeypatch):
 
 
 def test_umlauts_at_every_border_of_blocks(write, monkeypatch):
-    from graft.data import encoding
+    from graft.data.formats import encoding
 
     texts = [f"größe {'ü' * (row % 7)} {row}" for row in range(400)]
     path = write("train.txt", "\n".join(texts))

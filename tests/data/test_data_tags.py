@@ -12,9 +12,9 @@ from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import ClassLabel, Sequence, Value
 from graft.data.roles import Roles
-from graft.data.tag_schemes import SCHEMES, in_order, tag_names
-from graft.data.tag_spans import spans_to_tags, tags_to_spans
 from graft.data.tags import check_tags, convert_tags, scheme_of
+from graft.data.tags.schemes import SCHEMES, in_order, tag_names
+from graft.data.tags.spans import spans_to_tags, tags_to_spans
 from graft.errors import DataError
 
 STRICT = {"IOB1": IOB1, "IOB2": IOB2, "BIOES": IOBES, "BILOU": BILOU}

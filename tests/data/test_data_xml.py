@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.data.bad_rows import BadRows
-from graft.data.data_file import DataFile
+from graft.data.formats.bad_rows import BadRows
+from graft.data.formats.data_file import DataFile
+from graft.data.formats.xml_file import read_xml
 from graft.data.load import load_dataset
-from graft.data.xml_file import read_xml
 from graft.errors import DataError
 
 

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.data.batches import EncodedDataset, evaluation_batches
 from graft.data.loader import BatchLoader
-from graft.data.plan import by_budget
+from graft.data.tokens.batches import EncodedDataset, evaluation_batches
+from graft.data.tokens.epochs import by_budget
 from graft.text.encoding import TokenBatch
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=200)

@@ -7,7 +7,7 @@ import typer
 from graft.cli.output import Json, notices, print_json, print_table, results
 
 if TYPE_CHECKING:
-    from graft.data.cache_folder import Stored
+    from graft.data.cache.folder import Stored
 
 cache_app = typer.Typer(
     help="Steps that were computed once and kept: list, explain, clear.", no_args_is_help=True
@@ -102,7 +102,7 @@ def _steps(number: int) -> str:
 
 
 def _as_row(entry: "Stored") -> tuple[str, ...]:
-    from graft.data.cache_history import ago
+    from graft.data.cache.history import ago
 
     about = entry.about
     size = _size(entry.bytes)

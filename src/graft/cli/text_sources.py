@@ -56,7 +56,7 @@ def text_files(source: str, column: str | None = None) -> list[TextFile]:
 
 
 def _is_data(path: Path) -> bool:
-    from graft.data.readers import is_data_file
+    from graft.data.formats.readers import is_data_file
 
     return path.suffix.lower() not in _TEXT_SUFFIXES and is_data_file(path)
 
@@ -98,7 +98,7 @@ def _read_lines(path: Path) -> Iterator[str]:
     Raises:
         DataError: It is not UTF-8.
     """
-    from graft.data.checks import check_utf8
+    from graft.data.formats.checks import check_utf8
 
     check_utf8(path, str(path))
     with path.open(encoding="utf-8-sig") as file:
@@ -106,8 +106,8 @@ def _read_lines(path: Path) -> Iterator[str]:
 
 
 def _data(source: str, column: str | None) -> list[TextFile]:
-    from graft.data.loading import load
-    from graft.data.sources import plan
+    from graft.data.reading.loading import load
+    from graft.data.reading.sources import plan
 
     given = {} if column is None else {"text": column}
     loaded = load(plan(source, None, None, {}), given, {}, collect=False, cache=True)

@@ -6,9 +6,9 @@ from typing import Any, Self
 import pyarrow as pa
 
 from graft.data import identity
-from graft.data.bad_rows import SCHEMA
-from graft.data.checks import check_unique
 from graft.data.features import Features, class_label_in, features_of
+from graft.data.formats.bad_rows import SCHEMA
+from graft.data.formats.checks import check_unique
 from graft.data.identity import Identity
 from graft.data.labels import Where
 from graft.data.roles import Roles, columns_of, infer_roles

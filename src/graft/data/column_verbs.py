@@ -9,7 +9,7 @@ from graft.data.base import DatasetBase
 from graft.data.features import Feature, feature_of
 from graft.data.identity import Identity
 from graft.data.labels import cast_column, encode_labels
-from graft.data.memory import columns_in_memory
+from graft.data.reading.memory import columns_in_memory
 from graft.data.roles import Roles
 from graft.errors import DataError
 

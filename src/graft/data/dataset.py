@@ -12,19 +12,19 @@ from graft.data.column_verbs import ColumnVerbs
 from graft.data.combine import CombineVerbs
 from graft.data.convert_verbs import ConvertVerbs
 from graft.data.dataset_dict import DatasetDict
-from graft.data.dedup_verbs import DedupVerbs
 from graft.data.describe.verbs import DescribeVerbs
-from graft.data.export_verbs import ExportVerbs
+from graft.data.duplicates.verbs import DedupVerbs
 from graft.data.from_verbs import FromVerbs
 from graft.data.label_verbs import LabelVerbs
 from graft.data.rows import Numbers
-from graft.data.shards import SHARD_BYTES
 from graft.data.split_verbs import SplitVerbs
 from graft.data.sql import SqlVerbs
-from graft.data.tag_verbs import TagVerbs
-from graft.data.token_verbs import TokenVerbs
+from graft.data.tags.verbs import TagVerbs
+from graft.data.tokens.verbs import TokenVerbs
 from graft.data.transform import Row
 from graft.data.value_verbs import ValueVerbs
+from graft.data.writing.export_verbs import ExportVerbs
+from graft.data.writing.shards import SHARD_BYTES
 
 __all__ = ["Dataset", "DatasetDict"]
 

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from rich.console import RenderableType
 
-from graft.data import bad_rows, save, show
-from graft.data.card import DEFAULT
-from graft.data.dedup_splits import deduplicated
-from graft.data.disk import write_to_disk
+from graft.data import show
+from graft.data.duplicates.splits import deduplicated
 from graft.data.features import Feature, Features, class_label_in
+from graft.data.formats import bad_rows
 from graft.data.labels import encode_labels
-from graft.data.push import push
 from graft.data.ray_engine import Engine
 from graft.data.roles import Roles, infer_roles
 from graft.data.rows import ROWS_AT_A_TIME
-from graft.data.shards import SHARD_BYTES, parse_size
 from graft.data.tags import TagProblem, scheme_of
-from graft.data.token_plan import span_labels
+from graft.data.tokens.plan import span_labels
+from graft.data.writing import save
+from graft.data.writing.card import DEFAULT
+from graft.data.writing.disk import write_to_disk
+from graft.data.writing.push import push
+from graft.data.writing.shards import SHARD_BYTES, parse_size
 from graft.errors import DataError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pyarrow as pa
 from graft.data.base import DatasetBase
 from graft.data.features import Features, arrow_type_of, class_label_in, features_of
 from graft.data.labels import cast_column
-from graft.data.memory import in_memory
-from graft.data.raw import InMemory, Stream
+from graft.data.reading.memory import in_memory
+from graft.data.reading.raw import InMemory, Stream
 from graft.data.roles import Roles, is_text, is_tokens
 from graft.errors import DataError
 

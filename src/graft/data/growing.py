@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pyarrow as pa
 
 from graft.data.cache import EntryWriter
-from graft.data.cache_files import TableWriter
+from graft.data.cache.files import TableWriter
 from graft.data.values import common_type
 from graft.errors import DataError
 

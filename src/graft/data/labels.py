@@ -17,9 +17,9 @@ from graft.data.features import (
     class_label_in,
 )
 from graft.data.inner_classes import encode_inner, has_inner_classes, holds, with_names
-from graft.data.names import IGNORED
 from graft.data.roles import is_list, is_text
-from graft.data.tag_schemes import in_order
+from graft.data.tags.schemes import in_order
+from graft.data.tokens.names import IGNORED
 from graft.errors import DataError
 
 Where = Callable[[str, int], str]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graft.data.bad_rows import OnBadRows
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import Features
-from graft.data.loading import Loaded, load
-from graft.data.raw import told_rows
+from graft.data.formats.bad_rows import OnBadRows
+from graft.data.reading.loading import Loaded, load
+from graft.data.reading.raw import told_rows
+from graft.data.reading.shape import check_declared
+from graft.data.reading.sources import Plan, Source, plan
 from graft.data.roles import Roles
-from graft.data.shape import check_declared
 from graft.data.show import counted
-from graft.data.sources import Plan, Source, plan
 from graft.errors import DataError
 
 if TYPE_CHECKING:

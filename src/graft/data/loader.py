@@ -6,11 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from graft.data.batches import BatchSource, EncodedDataset, TokenizedRows
 from graft.data.dataset import Dataset
-from graft.data.plan import Budget, Plan, ordered_plan, shuffled_plan
 from graft.data.seeds import checked_seed
-from graft.data.tokenized import tokenized_rows
+from graft.data.tokens.batches import BatchSource, EncodedDataset, TokenizedRows
+from graft.data.tokens.epochs import Budget, Plan, ordered_plan, shuffled_plan
+from graft.data.tokens.tokenized import tokenized_rows
 from graft.errors import DataError
 from graft.models.batch import Batch
 

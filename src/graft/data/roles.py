@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graft.data.features import ClassLabel, Features
-from graft.data.names import INPUT_IDS, LABELS, OFFSETS, SOURCE_ROW, TYPE_IDS, WORD_IDS
 from graft.data.role_finder import (
     find_answers,
     find_tags,
@@ -17,6 +16,7 @@ from graft.data.role_finder import (
     is_text,
     is_tokens,
 )
+from graft.data.tokens.names import INPUT_IDS, LABELS, OFFSETS, SOURCE_ROW, TYPE_IDS, WORD_IDS
 from graft.errors import DataError
 
 __all__ = ["Roles", "columns_of", "infer_roles", "is_list", "is_text", "is_tokens"]

@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from graft.data.arrow_types import arrow_type_of, lists_like, plain_batch, plain_schema
 from graft.data.cache import EntryWriter, Step, computed
-from graft.data.checks import check_unique
 from graft.data.duck import explained, query_batches, tables_in_duckdb
 from graft.data.feature_forms import features_from_json, features_to_json
 from graft.data.features import Feature, class_label_in, feature_of
 from graft.data.fingerprint import digest
+from graft.data.formats.checks import check_unique
 from graft.data.identity import given
 from graft.data.roles import Roles, is_list
 from graft.data.rows import Rows

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from graft.data.names import OFFSETS, SOURCE_ROW, WORD_IDS
+from graft.data.tokens.names import OFFSETS, SOURCE_ROW, WORD_IDS
 from graft.errors import DataError
 
 if TYPE_CHECKING:

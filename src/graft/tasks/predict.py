@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from graft.data.batches import EncodedDataset, evaluation_batches
+from graft.data.tokens.batches import EncodedDataset, evaluation_batches
 from graft.errors import TaskError
 from graft.models.model import Model
 from graft.models.precision import autocast

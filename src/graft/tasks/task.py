@@ -11,9 +11,9 @@ from rich.console import Group
 from torch import Tensor
 
 import graft.tasks
-from graft.data.batches import EncodedDataset
 from graft.data.dataset import Dataset
 from graft.data.dataset_dict import DatasetDict
+from graft.data.tokens.batches import EncodedDataset
 from graft.display import Table
 from graft.errors import TaskError
 from graft.hub.card import LabelFigures

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graft.data.batches import EncodedDataset
 from graft.data.dataset import Dataset
 from graft.data.dataset_dict import DatasetDict
 from graft.data.features import ClassLabel, class_label_in
 from graft.data.features import Sequence as ListOf
+from graft.data.tokens.batches import EncodedDataset
 from graft.errors import TaskError
 from graft.hub.card import LabelFigures
 from graft.models.model import Model

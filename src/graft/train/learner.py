@@ -9,10 +9,10 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from graft.data.batches import EncodedDataset
 from graft.data.dataset_dict import DatasetDict
 from graft.data.load import load_dataset
 from graft.data.loader import BatchLoader
+from graft.data.tokens.batches import EncodedDataset
 from graft.display import show
 from graft.errors import TaskError
 from graft.models.model import Model

@@ -22,17 +22,17 @@ from graft.data.describe.tag_counts import (
     label_counts,
 )
 from graft.data.fingerprint import digest
-from graft.data.fingerprint_library import library_of
-from graft.data.names import INPUT_IDS
+from graft.data.fingerprint.library import library_of
 from graft.data.roles import is_list
 from graft.data.texts import is_blank, join_tokens
-from graft.data.token_plan import planned
+from graft.data.tokens.names import INPUT_IDS
+from graft.data.tokens.plan import planned
 from graft.errors import DataError
 
 if TYPE_CHECKING:
     from graft.data.base import DatasetBase
     from graft.data.dataset import Dataset
-    from graft.data.tokenize import Tokenization
+    from graft.data.tokens.tokenize import Tokenization
     from graft.text.tokenizer import Tokenizer
 
 _EMPTY_ROWS = 5

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from graft.data.describe.columns import batches_of
 from graft.data.features import ClassLabel, class_label_in
 from graft.data.roles import is_list, is_text
-from graft.data.tag_schemes import Tagset, tagset_of
-from graft.data.tag_words import distinct_in, words_of
+from graft.data.tags.schemes import Tagset, tagset_of
+from graft.data.tags.words import distinct_in, words_of
 
 if TYPE_CHECKING:
     from graft.data.base import DatasetBase

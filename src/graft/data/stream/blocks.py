@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
-from graft.data.blocks import Blocks
 from graft.data.features import Features
 from graft.data.fingerprint import digest
-from graft.data.lists import Numbers, lists_of
-from graft.data.names import INPUT_IDS
 from graft.data.roles import Roles
 from graft.data.stream.node import ROWS_AT_A_TIME, Kind, Node, Reading, Run, State, pull
+from graft.data.tokens.blocks import Blocks
+from graft.data.tokens.lists import Numbers, lists_of
+from graft.data.tokens.names import INPUT_IDS
 
 
 class Cut(Node):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from graft.data.bad_rows import BadRows
 from graft.data.cache import EntryWriter, computed
 from graft.data.combine import Stop
 from graft.data.dataset import Dataset
 from graft.data.features import Feature, Features, class_label_in
+from graft.data.formats.bad_rows import BadRows
 from graft.data.growing import GrowingTable
 from graft.data.roles import Roles
 from graft.data.seeds import checked_seed

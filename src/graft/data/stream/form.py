@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graft.data.bad_rows import BadRows
-from graft.data.classes import Convert
-from graft.data.data_file import Content, Options
 from graft.data.features import Features, Sequence, arrow_type_of, class_label_in
+from graft.data.formats.bad_rows import BadRows
+from graft.data.formats.data_file import Content, Options
 from graft.data.labels import encode_labels
-from graft.data.raw import (
+from graft.data.reading.classes import Convert
+from graft.data.reading.raw import (
     Memory,
     Piece,
     RawData,
@@ -28,9 +28,9 @@ from graft.data.raw import (
     content_of,
     read_split,
 )
+from graft.data.reading.shape import Column, Shape, check_declared, shape
+from graft.data.reading.sources import Plan
 from graft.data.roles import is_list
-from graft.data.shape import Column, Shape, check_declared, shape
-from graft.data.sources import Plan
 from graft.data.stream.node import Kind
 from graft.data.values import common_type
 from graft.errors import DataError

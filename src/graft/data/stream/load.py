@@ -6,11 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from graft.data.bad_rows import OnBadRows
-from graft.data.data_file import Options
 from graft.data.features import Features
-from graft.data.loading import parts_of
-from graft.data.sources import Plan
+from graft.data.formats.bad_rows import OnBadRows
+from graft.data.formats.data_file import Options
+from graft.data.reading.loading import parts_of
+from graft.data.reading.sources import Plan
 from graft.data.stream.dataset import StreamingDataset, StreamingDict
 from graft.data.stream.form import forms
 from graft.data.stream.source import Part, Source

@@ -6,14 +6,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from graft.data.ahead import ahead
-from graft.data.bad_rows import BadRows
 from graft.data.dataset import Dataset
-from graft.data.plan import Budget, Plan, ordered_plan, shuffled_plan
+from graft.data.formats.bad_rows import BadRows
+from graft.data.reading.ahead import ahead
 from graft.data.stream.dataset import StreamingDataset
 from graft.data.stream.node import Reading, Run, State, outline, pull, together
-from graft.data.token_plan import check_tokenized
-from graft.data.tokenized import tokenized_rows
+from graft.data.tokens.epochs import Budget, Plan, ordered_plan, shuffled_plan
+from graft.data.tokens.plan import check_tokenized
+from graft.data.tokens.tokenized import tokenized_rows
 from graft.errors import DataError
 from graft.models.batch import Batch
 

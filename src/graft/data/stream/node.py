@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from graft.data.bad_rows import BadRows
 from graft.data.features import Features
+from graft.data.formats.bad_rows import BadRows
 from graft.data.roles import Roles
 from graft.data.values import common_type
 from graft.errors import DataError

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from graft.data.data_file import DataFile, Options
 from graft.data.fingerprint import digest
-from graft.data.raw import Piece, content_of
+from graft.data.formats.data_file import DataFile, Options
+from graft.data.reading.raw import Piece, content_of
 from graft.data.stream.form import Form, Place
 from graft.data.stream.node import Kind, Node, Reading, Run, State
 from graft.data.stream.order import every_nth

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from graft.data.blocks import Blocks
 from graft.data.dataset import Dataset
 from graft.data.features import Feature, arrow_type_of
 from graft.data.fingerprint import digest
 from graft.data.labels import cast_column, encode_labels
-from graft.data.names import INPUT_IDS
 from graft.data.roles import Roles, columns_of, infer_roles
 from graft.data.stream.blocks import Cut
 from graft.data.stream.node import ROWS_AT_A_TIME, Kind, Node, Run
 from graft.data.stream.steps import Each, Several, chosen, renamed
+from graft.data.tokens.blocks import Blocks
+from graft.data.tokens.names import INPUT_IDS
 from graft.errors import DataError
 
 if TYPE_CHECKING:
-    from graft.data.align import Alignment
+    from graft.data.tokens.align import Alignment
     from graft.text.tokenizer import Tokenizer
     from graft.text.truncation import Truncation
 
@@ -141,7 +141,7 @@ class ColumnVerbs:
         `entity_labels` must be given where the labels of `entities` are not declared. `source_row`
         is the number of a row in the stream.
         """
-        from graft.data.token_plan import planned, span_labels
+        from graft.data.tokens.plan import planned, span_labels
 
         kind, name = self._node.kind, self._node.name
         table = kind.schema.empty_table()

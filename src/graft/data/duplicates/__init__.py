@@ -1,0 +1,1 @@
+"""Rows that are alike, exactly or nearly: found within a data set and over splits."""

@@ -1,0 +1,1 @@
+"""The formats that Graft reads: a module each, and what they share."""

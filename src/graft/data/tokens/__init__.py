@@ -1,0 +1,1 @@
+"""From texts to tokens, labels of tokens, blocks, batches and epochs."""

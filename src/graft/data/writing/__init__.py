@@ -1,0 +1,1 @@
+"""Writing data sets: folders with a card, files of rows, uploads."""
