@@ -111,7 +111,7 @@ def test_a_failed_save_leaves_nothing_behind(data, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # bytes: as on a full disk
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(DataError, match=r"the disk is full.*File too large"):
             data.save(tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

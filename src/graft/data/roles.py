@@ -240,12 +240,22 @@ def _infer_text(table: pa.Table, taken: set[str | None], where: str) -> str:
     if not candidates:
         raise DataError(
             f"{where} has no column of text. Its columns are: {columns_of(table)}. "
-            "Give the one to read: text='<column>'."
+            f"{_advice_without_text(table.schema, table.num_rows)}"
         )
     ranked = sorted(candidates, key=lambda name: _mean_length(table[name]), reverse=True)
     if len(ranked) > 1 and _mean_length(table[ranked[0]]) < 2 * _mean_length(table[ranked[1]]):
         raise _ambiguous("text", candidates, where)
     return ranked[0]
+
+
+def _advice_without_text(schema: pa.Schema, rows: int) -> str:
+    if rows == 1 and all(is_list(each.type) or pa.types.is_struct(each.type) for each in schema):
+        return (
+            "It holds one row, each column of which is a list or record: where these are the "
+            "columns of many rows, read the file yourself and give load_dataset a dict of lists; "
+            "pandas writes rows with to_json(path, orient='records', lines=True)."
+        )
+    return "Give the one to read: text='<column>'."
 
 
 def _label_by_name(

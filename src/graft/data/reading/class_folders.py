@@ -18,9 +18,9 @@ from graft.data.fingerprint.files import file_digest
 from graft.data.formats.bad_rows import BadRows
 from graft.data.formats.data_file import Content, DataFile, Options
 from graft.data.formats.text_file import read_text
-from graft.data.reading.folder_files import Files, natural, stem
+from graft.data.reading.folder_files import SPLIT_WORDS, Files, natural, stem
 from graft.data.reading.raw import Stream
-from graft.data.reading.splits import SPLIT_WORDS, unsharded
+from graft.data.reading.splits import unsharded
 
 _log = logging.getLogger("graft.data")
 

@@ -21,16 +21,30 @@ _ABOUT = {
     *("readme", "license", "licence", "copying", "copyright", "notice", "citation", "authors"),
     *("changelog", "changes", "contributing"),
 }
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "development": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+"""What names of files and folders say of splits."""
 _WORDS_BETWEEN = re.compile(r"[-_. ]+")
-_HIDDEN = (".", "__")
+_HIDDEN = (".", "__", "~$")  # of systems, of tools, and of spreadsheets that are open
 _SHOWN = 10
 
 
 def data_files(folder: Path, where: str) -> Files:
     """All data files below a folder, those in archives too; `where` names it in errors.
 
-    Hidden files and descriptions (README, LICENSE, a .json or text beside other kinds of data) are
-    none. Raises `DataError` when there is no data file.
+    Hidden files and descriptions (README, LICENSE, a .json or text beside other kinds of data and
+    not named as a split) are none. Raises `DataError` when there is no data file.
     """
     found: Files = {}
     for parent, folders, names in os.walk(folder):
@@ -128,8 +142,13 @@ def _is_visible(at: PurePosixPath) -> bool:
 
 def _without_descriptions(found: Files) -> Files:
     for described in _DESCRIPTIONS:
-        others = {at: file for at, file in found.items() if file.suffix not in described}
-        found = others or found
+        kept = {
+            at: file
+            for at, file in found.items()
+            if file.suffix not in described or stem(at).lower() in SPLIT_WORDS
+        }
+        if any(file.suffix not in described for file in kept.values()):
+            found = kept
     return found
 
 

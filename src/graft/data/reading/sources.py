@@ -123,6 +123,11 @@ def _plan(
     path = Path(source).expanduser()
     if _is_repository(path, name):
         return _plan_repository(name, revision, name, config, options, streaming)
+    if revision is not None:
+        raise DataError(
+            f"{name} is a path here, which has no revision={revision!r}. Leave it out, "
+            "or give a repository on the hub as hf://datasets/owner/name."
+        )
     return _plan_path(path, name, config, options)
 
 

@@ -7,24 +7,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from graft.data.formats.data_file import DataFile
-from graft.data.reading.folder_files import Files, data_files, matching_files, natural, stem
+from graft.data.reading.folder_files import (
+    SPLIT_WORDS,
+    Files,
+    data_files,
+    matching_files,
+    natural,
+    stem,
+)
+from graft.data.writing.card import DEFAULT, configs_of
 from graft.errors import DataError
 
 T = TypeVar("T")
 
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "development": "validation",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-}
 _ORDER = ["train", "validation", "test"]
 # train-00000-of-00002, and the same with a checksum behind it.
 _SHARD = re.compile(r"[-_.]\d+[-_.]of[-_.]\d+([-_.][0-9a-f]{8,})?$")
@@ -99,10 +94,7 @@ def choose_config(metadata: Mapping[str, Any], wanted: str | None, where: str) -
     {} where the card has none. Raises `DataError` when there is none of that name, or several and
     no default; `where` names the data set.
     """
-    listed = metadata.get("configs")
-    entries = listed if isinstance(listed, list) else []
-    configs = [entry for entry in entries if isinstance(entry, dict)]
-    by_name = {str(entry.get("config_name", "default")): entry for entry in configs}
+    by_name = configs_of(metadata)
     if wanted is not None:
         if wanted not in by_name:
             raise DataError(
@@ -110,13 +102,14 @@ def choose_config(metadata: Mapping[str, Any], wanted: str | None, where: str) -
                 f"Those in its README.md: {', '.join(by_name) or 'none'}."
             )
         return by_name[wanted]
-    default = next((entry for entry in configs if entry.get("default")), by_name.get("default"))
+    flagged = (entry for entry in by_name.values() if entry.get("default"))
+    default = next(flagged, by_name.get(DEFAULT))
     if default is None and len(by_name) > 1:
         raise DataError(
             f"{where} has several configurations: {', '.join(by_name)}. "
             f"Give one: config={next(iter(by_name))!r}."
         )
-    return default or next(iter(configs), {})
+    return default or next(iter(by_name.values()), {})
 
 
 def split_of_file(path: Path) -> str:
