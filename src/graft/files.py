@@ -1,7 +1,8 @@
-"""Files: written so that a reader never sees half of one, and settings read from JSON."""
+"""Files: written so that a reader never sees half of one; their sizes; settings read from JSON."""
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from graft.errors import ModelError
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def bytes_in(size: str) -> int | None:
+    """Bytes from "50GB" (10^9 each), "1.5TiB" (2^40 each) or a plain number; None for no size."""
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        return None
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** _POWERS[match[2].upper()])
 
 
 @contextmanager

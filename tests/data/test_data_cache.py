@@ -19,7 +19,6 @@ import pytest
 from full_disk import full_disk
 from graft.data import cache
 from graft.data.cache import Entry, EntryWriter, Step, cached, computed, durability, files, uncached
-from graft.data.cache.folder import parse_size
 from graft.data.fingerprint import parts_of_function
 from graft.errors import DataError
 
@@ -352,14 +351,16 @@ def test_left_overs_of_dead_processes_are_swept(folder: Path) -> None:
         ("2K", 2000),
     ],
 )
-def test_sizes(text: str, size: int) -> None:
-    assert parse_size(text) == size
+def test_sizes(text: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_CACHE_SIZE", text)
+    assert cache.size_limit() == size
 
 
-@pytest.mark.parametrize("text", ["", "much", "50 apples", "-3GB", "GB"])
-def test_a_size_that_is_none_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["much", "50 apples", "-3GB", "GB"])
+def test_a_size_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_CACHE_SIZE", text)
     with pytest.raises(DataError, match="GRAFT_CACHE_SIZE"):
-        parse_size(text)
+        cache.size_limit()
 
 
 def test_a_wrong_limit_is_told_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def feature_of(arrow_type: pa.DataType) -> Feature:
         return Sequence(Struct(entry))
     if pa.types.is_fixed_size_list(arrow_type):
         return Sequence(feature_of(arrow_type.value_type), length=arrow_type.list_size)
-    if _is_any_list(arrow_type):
+    if is_any_list(arrow_type):
         large = pa.types.is_large_list(arrow_type) or pa.types.is_large_list_view(arrow_type)
         return Sequence(feature_of(arrow_type.value_type), large=bool(large))
     if pa.types.is_decimal(arrow_type) and arrow_type.bit_width < 128:
@@ -156,7 +156,7 @@ def plain_type(arrow_type: pa.DataType) -> pa.DataType:
     if pa.types.is_map(arrow_type):
         entry = {"key": plain_type(arrow_type.key_type), "value": plain_type(arrow_type.item_type)}
         return pa.list_(pa.struct(entry))
-    if _is_any_list(arrow_type):
+    if is_any_list(arrow_type):
         return pa.list_(plain_type(arrow_type.value_type))
     if pa.types.is_decimal(arrow_type) and arrow_type.bit_width < 128:
         return pa.decimal128(arrow_type.precision, arrow_type.scale)
@@ -193,7 +193,7 @@ def written_array(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         pairs = zip(array.flatten(), wanted, strict=True)
         fields = [written_array(values, one.type) for values, one in pairs]
         return pa.StructArray.from_arrays(fields, fields=list(wanted), mask=pc.is_null(array))
-    if _is_any_list(array.type) and _is_any_list(wanted):
+    if is_any_list(array.type) and is_any_list(wanted):
         values = written_array(array.flatten(), wanted.value_type)
         return lists_like(array, values).cast(wanted)
     return array.cast(wanted)
@@ -244,7 +244,8 @@ def _parsed(dtype: str) -> pa.DataType | None:
     return None
 
 
-def _is_any_list(arrow_type: pa.DataType) -> bool:
+def is_any_list(arrow_type: pa.DataType) -> bool:
+    """Whether a type is one of lists: with 32 or 64 bits, of fixed size, or of views."""
     kinds = (
         *(pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list),
         *(pa.types.is_list_view, pa.types.is_large_list_view),
@@ -318,7 +319,7 @@ def _plain(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         return _plain(array.dictionary, wanted).take(array.indices)
     if isinstance(array, pa.RunEndEncodedArray):
         return _plain(pc.run_end_decode(array), wanted)
-    if _is_any_list(array.type):
+    if is_any_list(array.type):
         return lists_like(array, _plain(array.flatten(), wanted.value_type)).cast(wanted)
     if isinstance(array, pa.StructArray):
         fields = [_plain(array.field(number), one.type) for number, one in enumerate(wanted)]

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from graft.data.role_finder import is_list, is_text
+
 
 def array_of(values: Any, old: pa.DataType | None = None) -> pa.Array:
     """The values that a function returned for a column, as an Arrow array.
@@ -30,14 +32,14 @@ def alike(first: pa.DataType, second: pa.DataType) -> bool:
     """Whether two types hold values of one kind: whole numbers of any width, lists of those, ..."""
     if first.equals(second) or pa.types.is_null(first) or pa.types.is_null(second):
         return True
-    if _is_list(first) and _is_list(second):
+    if is_list(first) and is_list(second):
         return alike(first.value_type, second.value_type)
     if pa.types.is_struct(first) and pa.types.is_struct(second):
         fields = {field.name: field.type for field in first}
         return set(fields) == {field.name for field in second} and all(
             alike(fields[field.name], field.type) for field in second
         )
-    kinds = (pa.types.is_integer, pa.types.is_floating, _is_text, _is_bytes, pa.types.is_timestamp)
+    kinds = (pa.types.is_integer, pa.types.is_floating, is_text, _is_bytes, pa.types.is_timestamp)
     return any(kind(first) and kind(second) for kind in kinds)
 
 
@@ -100,26 +102,18 @@ def _as_list(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) and value.ndim != 1 else value
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _mixes_text_and_bytes(found: pa.DataType, first: pa.DataType, second: pa.DataType) -> bool:
-    if _is_list(found):
+    if is_list(found):
         return (
-            _is_list(first)
-            and _is_list(second)
+            is_list(first)
+            and is_list(second)
             and _mixes_text_and_bytes(found.value_type, first.value_type, second.value_type)
         )
-    return _is_bytes(found) and (_is_text(first) or _is_text(second))
+    return _is_bytes(found) and (is_text(first) or is_text(second))
 
 
 def _short(value: object) -> str:

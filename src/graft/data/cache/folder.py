@@ -21,13 +21,11 @@ from filelock import FileLock, Timeout
 from graft.data.cache.files import ABOUT, About, Damaged, read_about
 from graft.data.mapped import is_read
 from graft.errors import DataError
+from graft.files import bytes_in
 
 # Of the disk that holds the cache, where GRAFT_CACHE_SIZE does not say how much.
 SHARE_OF_DISK = 0.25
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*$", re.IGNORECASE)
 _NEW = re.compile(r"^\.new-([0-9a-f]{32})-")
 # Seconds.
 _LOCK_AGE = 86400
@@ -62,20 +60,16 @@ def size_limit() -> int:
     """
     given = os.environ.get("GRAFT_CACHE_SIZE")
     if given:
-        return parse_size(given)
+        size = bytes_in(given)
+        if size is None:
+            raise DataError(
+                f"GRAFT_CACHE_SIZE is {given!r}. Give a size such as 50GB, 800MB or 2TB."
+            )
+        return size
     folder = cache_folder()
     while not folder.exists():
         folder = folder.parent
     return int(shutil.disk_usage(folder).total * SHARE_OF_DISK)
-
-
-def parse_size(text: str) -> int:
-    """Bytes from "50GB" (10^9 each), "1.5TiB" (2^40 each) or a plain number of bytes."""
-    found = _SIZE.match(text)
-    if found is None:
-        raise DataError(f"GRAFT_CACHE_SIZE is {text!r}. Give a size such as 50GB, 800MB or 2TB.")
-    number, unit, binary = found.groups()
-    return int(float(number) * (_BINARY if binary else _UNITS)[unit.lower()])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.arrow_types import is_any_list
 from graft.data.fingerprint.walk import Writer
 
 # Rows that are looked at together: what is copied of them stays small.
@@ -61,7 +62,7 @@ class _Content:
         elif pa.types.is_map(kind):
             entries = pa.struct([kind.key_field, kind.item_field])
             self._update_list(array.cast(pa.list_(entries)))
-        elif _is_list(kind):
+        elif is_any_list(kind):
             self._update_list(array)
         elif _is_text(kind):
             self._update_text(array)
@@ -109,12 +110,7 @@ def _inner_types(kind: pa.DataType) -> list[pa.DataType]:
         return [pa.struct([kind.key_field, kind.item_field])]
     if pa.types.is_struct(kind):
         return [field.type for field in kind]
-    return [kind.value_type] if _is_list(kind) else []
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    tests = ("list", "large_list", "fixed_size_list", "list_view", "large_list_view")
-    return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
+    return [kind.value_type] if is_any_list(kind) else []
 
 
 def _is_text(kind: pa.DataType) -> bool:

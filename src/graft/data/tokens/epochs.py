@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graft.data.rows import all_numbers
 from graft.errors import DataError
 
 Rows = npt.NDArray[np.int64]
@@ -95,7 +96,7 @@ def shuffled_plan(lengths: Lengths, budget: Budget, seed: int, epoch: int, ranks
     """
     tokens, rows = budget.of(lengths)
     random = np.random.default_rng((seed, epoch))
-    order = _numbers(len(lengths))
+    order = all_numbers(len(lengths))
     random.shuffle(order)
     window = rows * _WINDOW * ranks
     parts = [np.zeros(1, np.int64)]
@@ -117,7 +118,7 @@ def ordered_plan(lengths: Lengths, budget: Budget, ranks: int = 1) -> Plan:
     cuts = np.concatenate([np.zeros(1, np.int64), _cuts(lengths, tokens)])
     bounds = _shared(cuts, ranks)
     steps = np.arange((len(bounds) - 1) // ranks, dtype=np.int64)
-    return Plan(_numbers(len(lengths)), bounds, steps, ranks)
+    return Plan(all_numbers(len(lengths)), bounds, steps, ranks)
 
 
 def by_budget(rows: Rows, lengths: Lengths, budget: int) -> list[Rows]:
@@ -137,11 +138,6 @@ def longest_first(
 ) -> npt.NDArray[np.integer[Any]]:
     """Rows by falling length; rows of one length keep their order."""
     return rows[np.argsort(-lengths[rows].astype(np.int64), kind="stable")]
-
-
-def _numbers(rows: int) -> npt.NDArray[np.integer[Any]]:
-    """0, 1, 2, ... in the fewest bytes: data sets larger than memory have many rows."""
-    return np.arange(rows, dtype=np.uint32 if rows < 2**32 else np.int64)
 
 
 def _cuts(lengths: Lengths, budget: int) -> npt.NDArray[np.int64]:

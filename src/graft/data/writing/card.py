@@ -1,17 +1,19 @@
 """A data set's card, README.md: what it declares of each configuration, and how that is changed."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from graft.data.features import Features, features_from_yaml
+from graft.data.roles import Roles
 from graft.hub.card import parse_card
 
 CARD = "README.md"
 DEFAULT = "default"
 """The name of the configuration that is meant where none is named."""
 
-_ROLES = ("text", "text_pair", "label", "tokens", "tags", "answers", "target")
+_ROLES = tuple(role.name for role in fields(Roles))
 
 
 def read_card(folder: Path, name: str) -> dict[str, Any]:
@@ -83,8 +85,9 @@ def with_config(
 def configs_of(metadata: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The entries of `configs` by name, in order."""
     listed = metadata.get("configs")
-    entries = [entry for entry in listed if isinstance(entry, dict)] if listed else []
-    return {str(entry.get("config_name", DEFAULT)): dict(entry) for entry in entries}
+    entries = listed if isinstance(listed, list) else []
+    named = [dict(entry) for entry in entries if isinstance(entry, dict)]
+    return {str(entry.get("config_name", DEFAULT)): entry for entry in named}
 
 
 def _infos(metadata: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

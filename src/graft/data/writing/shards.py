@@ -1,6 +1,5 @@
 """Rows written into files of about a given size, a batch at a time."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,13 @@ import pyarrow.parquet as pq
 from graft.data.arrow_types import written_array
 from graft.data.features import Features, file_schema
 from graft.errors import DataError
+from graft.files import bytes_in
 
 SHARD_BYTES = 500 << 20
 """The size of a shard where none is asked for: bytes of its rows in memory."""
 
 # Rows that are written at once: what a reader has to hold for one row of them.
 _GROUP_BYTES = 32 << 20
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?\s*", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,8 @@ def parse_size(size: int | str) -> int:
     """
     if isinstance(size, int) and not isinstance(size, bool) and size > 0:
         return size
-    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
-    number = 0
-    if match is not None:
-        base = 1024 if match[3] else 1000
-        number = int(float(match[1]) * base ** _POWERS[match[2].upper()])
-    if number < 1:
+    number = bytes_in(size) if isinstance(size, str) else None
+    if not number:
         raise DataError(f"{size!r} is no size of a file. Give bytes, or a text such as '500MB'.")
     return number
 
