@@ -7,7 +7,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graft.data.arrow_types import written_array, written_type_of
+from graft.data.arrow_types import lists_like, written_array, written_type_of
 from graft.data.features import (
     ClassLabel,
     Feature,
@@ -164,12 +164,13 @@ def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _as_lists(lists: pa.ChunkedArray, numbers: pa.ChunkedArray) -> pa.ChunkedArray:
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).combine_chunks().cast(pa.int32())
-    ends = pc.cumulative_sum(lengths)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
-    mask = pc.is_null(lists).combine_chunks()
-    array = pa.ListArray.from_arrays(offsets, numbers.combine_chunks(), mask=mask)
-    return pa.chunked_array([array])
+    """`numbers` in the lists that they are of, chunk by chunk: all of them may be past 2**31."""
+    chunks, start = [], 0
+    for chunk in lists.chunks:
+        count = len(chunk.flatten())
+        chunks.append(lists_like(chunk, numbers.slice(start, count).combine_chunks()))
+        start += count
+    return pa.chunked_array(chunks, pa.list_(pa.int64()))
 
 
 def _row_of(column: pa.ChunkedArray, position: int) -> int:

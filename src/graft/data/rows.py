@@ -232,6 +232,8 @@ class Rows:
         return all(pa.types.is_primitive(field.type) for field in self.schema)
 
     def _gathered(self, numbers: Numbers) -> pa.Table:
+        if not self.table.column_names:  # which Arrow would take for no rows
+            return pa.table({"": pa.nulls(len(numbers))}).select([])
         if self._is_primitive():
             return self.table.take(pa.array(numbers))
         batches: list[pa.RecordBatch] = []

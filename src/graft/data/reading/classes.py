@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.arrow_types import lists_like
 from graft.data.features import ClassLabel, Feature, Value, arrow_type_of, class_label_in
 from graft.data.labels import Where, encode_labels, lists_of
 from graft.data.roles import is_list, is_text
@@ -132,16 +133,9 @@ def _converter(values: pa.Array, numbers: pa.Array) -> Convert:
             found = pa.nulls(len(flat), pa.int64())
         else:
             found = numbers.take(pc.index_in(flat, value_set=values))
-        return _as_lists(array, found) if is_list(array.type) else found
+        return lists_like(array, found) if is_list(array.type) else found
 
     return convert
-
-
-def _as_lists(lists: pa.ListArray, values: pa.Array) -> pa.ListArray:
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int32())
-    offsets = np.zeros(len(lists) + 1, np.int32)
-    np.cumsum(np.asarray(lengths), out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pc.is_null(lists))
 
 
 def _flat(array: pa.Array) -> pa.Array:

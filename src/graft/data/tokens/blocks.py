@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graft.data.tokens.lists import Numbers, list_parts, lists_of
 from graft.errors import DataError
@@ -108,6 +109,10 @@ class Blocks:
         if part.null_count:
             row = part.is_null().index(True).as_py()
             raise DataError(f"blocks: row {row} of a part has no token ids. Remove such rows.")
+        if part.flatten().null_count:
+            place = pc.index(pc.is_null(part.flatten()), True)
+            row = pc.list_parent_indices(part)[place.as_py()].as_py()
+            raise DataError(f"blocks: row {row} of a part lacks a token id. Remove such rows.")
         stored, values = list_parts(part)
         offsets = stored.astype(np.int64) - int(stored[0])
         values = values[int(stored[0]) : int(stored[-1])]
