@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 # What programs write in place of a number that is not there; in columns of texts, a text.
 _MISSING = pa.array(["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"], pa.string())
 _NULL = pa.scalar(None, pa.string())
+# Whole numbers of so many characters are of 64 bits; of so many, no digit is lost as a fraction.
+_SURELY_WHOLE, _SURELY_FRACTION = 18, 15
 _WHOLE = r"^-?(0|[1-9]\d*)$"
 # The whole numbers among fractions are so short that none of their digits is lost.
 _FRACTION = r"^-?(0|[1-9]\d{0,14}|(0|[1-9]\d*)(\.\d+([eE][-+]?\d+)?|[eE][-+]?\d+))$"
@@ -24,11 +26,20 @@ def type_of_texts(chunks: Iterable[pa.Array]) -> pa.DataType | None:
     patterns = dict(_PATTERNS)
     filled = False
     for chunk in chunks:
-        values = chunk.filter(pc.invert(pc.is_in(chunk, value_set=_MISSING)))
-        filled = filled or len(values) > 0
+        missing = pc.is_in(chunk, value_set=_MISSING)
+        values = chunk.filter(pc.invert(missing)) if pc.any(missing).as_py() else chunk
+        if len(values) == 0:
+            continue
+        filled = True
+        longest = pc.max(pc.binary_length(values)).as_py()
         for pattern, kind in list(patterns.items()):
-            if not _all_match(values, pattern) or (pattern == _WHOLE and not _fits(values, kind)):
+            if not _all_match(values, pattern) or (
+                pattern == _WHOLE and longest > _SURELY_WHOLE and not _fits(values, kind)
+            ):
                 del patterns[pattern]
+            elif pattern == _WHOLE and longest <= _SURELY_FRACTION:
+                patterns.pop(_TRUTH, None)
+                break  # they are fractions as well
         if not patterns:
             return None
     return next(iter(patterns.values())) if filled else None
