@@ -7,6 +7,8 @@ import pytest
 
 from graft.data.dataset import Dataset, DatasetDict
 from graft.data.features import ClassLabel, Value
+from graft.data.load import load_dataset
+from graft.data.loader import BatchLoader
 from graft.errors import DataError
 
 TABLE = pa.table({"text": ["b", "a", "d", "c"], "n": [2, 1, 2, None], "x": [0.5, 0.25, 0.25, 1.0]})
@@ -140,3 +142,17 @@ def test_what_is_no_function_and_no_feature(data):
         data.map(None)
     with pytest.raises(DataError, match=r"'int32' is no feature. Give one such as Value"):
         data.cast("n", "int32")
+
+
+def test_a_loader_of_one_split_with_one_seed(data):
+    with pytest.raises(DataError, match=r"one split of train, test: data\['<split>'\]"):
+        BatchLoader(DatasetDict({"train": data, "test": data}), tokens=10)
+    rows = Dataset.from_dict({"input_ids": [[1, 2]] * 10})
+    with pytest.raises(DataError, match="All ranks need one seed"):
+        BatchLoader(rows, tokens=4, seed=None, world_size=2)
+    assert sum(len(batch.lengths) for batch in BatchLoader(rows, tokens=4, seed=None)) == 10
+
+
+def test_a_role_is_one_column():
+    with pytest.raises(DataError, match=r"text=\['a', 'b'\]: give the name of one column"):
+        load_dataset({"a": ["x"], "b": ["y"]}, text=["a", "b"])

@@ -177,6 +177,9 @@ def load_dataset(
     if on_bad_rows not in _BAD_ROWS:
         raise DataError(f"on_bad_rows={on_bad_rows!r} is not known. Use 'raise' or 'collect'.")
     given = Roles(text, text_pair, label, tokens, tags, answers, target).given()
+    for role, column in given.items():
+        if not isinstance(column, str):
+            raise DataError(f"{role}={column!r}: give the name of one column, as a string.")
     if streaming:
         return _streams(source, split, revision, config, options, given, features, on_bad_rows)
     planned = plan(source, revision, config, options)

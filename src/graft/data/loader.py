@@ -1,7 +1,7 @@
 """The loader: batches of an epoch, shuffled, made ahead by threads, shared out over ranks."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -76,6 +76,10 @@ class BatchLoader:
             )
         if not 0 <= rank < world_size:
             raise DataError(f"rank is {rank} of {world_size}; it must be 0 to {world_size - 1}.")
+        if seed is None and world_size > 1:
+            raise DataError("All ranks need one seed, and None draws another on each. Give one.")
+        if isinstance(data, Mapping):
+            raise DataError(f"BatchLoader reads one split of {', '.join(data)}: data['<split>'].")
         if targets is not None and not isinstance(data, Dataset):
             raise DataError("targets names a column; encoded rows have their targets already.")
         self.source: BatchSource = (
