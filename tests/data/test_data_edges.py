@@ -52,6 +52,19 @@ def test_features_keep_what_a_table_of_other_types_was() -> None:
     assert data.shuffle(1).features == data.features
 
 
+def test_texts_beyond_2_gb_in_one_chunk_are_cut_into_several() -> None:
+    # Only the last bytes of the memory are touched: the offsets alone go beyond.
+    size = 2**31 + 4
+    content = np.zeros(size, np.uint8)
+    content[-4:] = [97, 98, 99, 100]
+    ends = pa.py_buffer(np.array([0, 2, 2**31, 2**31 + 1, size], np.int64))
+    texts = pa.Array.from_buffers(pa.large_string(), 4, [None, ends, pa.py_buffer(content)])
+    table = pa.table({"text": texts.slice(2), "label": [0, 1]})
+    for data in (Dataset(table, roles=Roles(text="text")), Dataset.from_arrow(table)):
+        assert data["text"] == ["a", "bcd"]
+        assert data.table.schema.field("text").type == pa.string()
+
+
 def test_labels_in_lists_stay_in_the_chunks_that_they_were_in() -> None:
     chunks = [
         pa.array([["a"], None, ["b", "a"]]),

@@ -7,7 +7,8 @@ feature, and a file is written with exactly that type, so that nothing is lost o
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -175,6 +176,32 @@ def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch.replace_schema_metadata(None)
     arrays = [_plain(array, wanted) for array, wanted in zip(batch, schema.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def plain_table(table: pa.Table) -> pa.Table:
+    """`table` in the types of a table of ours, and without metadata; nothing is copied that fits.
+
+    Raises `pyarrow.ArrowInvalid` for a text of more than 2 GB.
+    """
+    schema = plain_schema(table.schema)
+    if table.schema.equals(schema):
+        return table.replace_schema_metadata(None)
+    batches = chain.from_iterable(map(_plain_parts, table.to_batches()))
+    return pa.Table.from_batches(batches, schema)
+
+
+def _plain_parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """`batch` in our types, in several parts where its texts are past the 2 GB of a `string`."""
+    try:
+        yield plain_batch(batch)
+        return
+    except pa.ArrowInvalid:
+        if batch.num_rows < 2:
+            raise
+    half = batch.num_rows // 2
+    for rows in (range(half), range(half, batch.num_rows)):
+        # Taken and not sliced: a slice keeps the offsets that it has in the whole.
+        yield from _plain_parts(batch.take(pa.array(rows, pa.int64())))
 
 
 def written_array(array: pa.Array, wanted: pa.DataType) -> pa.Array:

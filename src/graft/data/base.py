@@ -6,7 +6,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from graft.data import identity
-from graft.data.arrow_types import plain_batch, plain_schema
+from graft.data.arrow_types import plain_table
 from graft.data.features import Features, class_label_in, features_of
 from graft.data.formats.bad_rows import SCHEMA
 from graft.data.formats.checks import check_unique
@@ -42,7 +42,7 @@ class DatasetBase:
 
         Raises `DataError` when the roles cannot be inferred, or name columns that are not there.
         """
-        rows = table if isinstance(table, Rows) else Rows(_of_plain_types(table))
+        rows = table if isinstance(table, Rows) else Rows(plain_table(table))
         check_unique(rows.column_names, source)
         self._features = features_of(table.schema) if features is None else dict(features)
         if rows.schema.metadata is not None:
@@ -175,13 +175,3 @@ class DatasetBase:
 
     def _where(self, column: str) -> Where:
         return lambda _, row: f"{self._source}, row {row} (counted from 0), column {column!r}"
-
-
-def _of_plain_types(table: pa.Table) -> pa.Table:
-    """The table itself, or its columns in the types of a table of ours."""
-    schema = plain_schema(table.schema)
-    if schema.equals(table.schema.remove_metadata()):
-        return table
-    batches = map(plain_batch, table.to_batches())
-    made = pa.Table.from_batches(batches, schema)
-    return made.replace_schema_metadata(table.schema.metadata)

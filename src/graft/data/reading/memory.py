@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from graft.data.arrow_types import plain_batch, plain_schema
+from graft.data.arrow_types import plain_batch, plain_table
 from graft.data.features import ClassLabel, Features, declared_features
 from graft.data.fingerprint import digest, parts_of_function
 from graft.data.formats.bad_rows import BadRows
@@ -139,9 +139,7 @@ def _declared(table: pa.Table) -> Features:
 
 def _plain(table: pa.Table) -> pa.Table:
     index = [column for column in table.column_names if column.startswith(_INDEX)]
-    table = table.drop_columns(index)
-    batches = map(plain_batch, table.to_batches())
-    return pa.Table.from_batches(batches, plain_schema(table.schema))
+    return plain_table(table.drop_columns(index))
 
 
 def _from_pandas(frame: Any, name: str) -> InMemory:

@@ -97,7 +97,7 @@ class Spans:
 
 
 def span_tags(spans: Spans, tokens: Tokens, scheme: str) -> Ints:
-    """The tag of each token, a number into `tag_schemes.tag_names`: `int64[tokens]`.
+    """The tag of each token, a number into `schemes.tag_names`: `int64[tokens]`.
 
     A token is in a span where they share a character; one that two spans share is in the first.
     Special tokens and those of second texts are `IGNORED`. A span that no token is of (it was cut)
