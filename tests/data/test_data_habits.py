@@ -156,3 +156,10 @@ def test_a_loader_of_one_split_with_one_seed(data):
 def test_a_role_is_one_column():
     with pytest.raises(DataError, match=r"text=\['a', 'b'\]: give the name of one column"):
         load_dataset({"a": ["x"], "b": ["y"]}, text=["a", "b"])
+
+
+def test_a_stream_says_what_is_no_function(data, tmp_path):
+    data.to_csv(tmp_path / "a.csv")
+    stream = load_dataset(tmp_path / "a.csv", streaming=True, split="train")
+    with pytest.raises(DataError, match="filter: 'n > 1' is no function"):
+        next(iter(stream.filter("n > 1")))

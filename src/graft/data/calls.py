@@ -37,6 +37,15 @@ class Call:
     source: str
     streamed: bool = False
 
+    def __post_init__(self) -> None:
+        fn: object = self.fn  # whatever was given
+        if not callable(fn):
+            conditions = "" if self.streamed else " Conditions in SQL: sql('select ... where ...')."
+            raise DataError(
+                f"{self.verb}: {fn!r} is no function. Give one that takes a row: "
+                f"{self.verb}(lambda row: ...).{conditions}"
+            )
+
     def on_batch(self, batch: pa.RecordBatch, start: int) -> Any:
         """What the function returns for a whole batch, whose first row has the number `start`."""
         end = start + batch.num_rows

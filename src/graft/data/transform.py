@@ -69,7 +69,6 @@ class TransformVerbs(DatasetBase):
             DataError: `fn` raised an error (which is the cause of this one), or returned something
                 else, values of several kinds, or a label that is not a class. Rows are named.
         """
-        _check_function("map", fn)
         self._check_options(batch_size, num_proc, remove)
         check_engine(engine, num_proc)
         step = MapCall(
@@ -124,7 +123,6 @@ class TransformVerbs(DatasetBase):
 
         Raises `DataError` when `fn` raised an error, or returned something else.
         """
-        _check_function("filter", fn)
         self._check_options(batch_size, num_proc, ())
         check_engine(engine, num_proc)
         if len(self) == 0:
@@ -226,14 +224,6 @@ class TransformVerbs(DatasetBase):
         for option, value in (("batch_size", batch_size), ("num_proc", num_proc)):
             if value < 1:
                 raise DataError(f"{option}={value}: give 1 or more.")
-
-
-def _check_function(verb: str, fn: object) -> None:
-    if not callable(fn):
-        raise DataError(
-            f"{verb}: {fn!r} is no function. Give one that takes a row: "
-            f"{verb}(lambda row: ...). For conditions in SQL: sql('select * from self where ...')."
-        )
 
 
 def _writing(
