@@ -80,3 +80,25 @@ def test_labels_in_lists_stay_in_the_chunks_that_they_were_in() -> None:
 def test_a_card_may_say_anything_under_configs() -> None:
     for written in (5, "all", None, ["all"], {"config_name": "a"}):
         assert configs_of({"configs": written}) == {}
+
+
+@pytest.mark.parametrize("stray", [-1, -100, 2])
+def test_numbers_of_no_class_are_missing_labels(stray: int) -> None:
+    table = pa.table({"text": ["a", "b", "c"], "label": pa.array([0, stray, None], pa.int64())})
+    features = {"text": Value("string"), "label": ClassLabel(["x", "y"])}
+    data = Dataset(table, features=features, roles=Roles(text="text", label="label"))
+    assert data.label_counts() == {"x": 1, "y": 0}
+    assert data.class_weights().tolist() == [1, 0]
+    assert data.to_polars()["label"].to_list() == ["x", None, None]
+    assert data.to_pandas()["label"].isna().tolist() == [False, True, True]
+    assert data.sql("select * from self")["label"] == [0, None, None]
+    assert data.cast("label", Value("string"))["label"] == ["x", None, None]
+
+
+def test_ignored_labels_in_lists_count_nowhere(tmp_path) -> None:
+    table = pa.table({"text": ["a", "b"], "label": pa.array([[0, -100], [1, 0]])})
+    features = {"text": Value("string"), "label": Sequence(ClassLabel(["x", "y"]))}
+    data = Dataset(table, features=features, roles=Roles(text="text", label="label"))
+    assert data.label_counts() == {"x": 2, "y": 1}
+    data.to_json(tmp_path / "rows.jsonl")
+    assert '["x",null]' in (tmp_path / "rows.jsonl").read_text().replace(" ", "")

@@ -233,6 +233,15 @@ def lists_like(lists: pa.Array, values: pa.Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, values, mask=pc.is_null(lists))
 
 
+def of_classes(numbers: pa.Array, count: int) -> pa.Array:
+    """Class numbers, null where they are of none of so many classes (-1 missing, -100 ignored)."""
+    bounds = pc.min_max(numbers).as_py()
+    if bounds["min"] is None or 0 <= bounds["min"] <= bounds["max"] < count:
+        return numbers
+    known = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, count))
+    return pc.if_else(known, numbers, pa.scalar(None, numbers.type))
+
+
 def fits(feature: Feature, arrow_type: pa.DataType) -> bool:
     """Whether a column of this Arrow type holds `feature`, if need be in a variant of its type.
 

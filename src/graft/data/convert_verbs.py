@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graft.data.arrow_types import of_classes
 from graft.data.base import DatasetBase
 from graft.data.features import ClassLabel
 from graft.data.roles import is_list
@@ -116,7 +117,9 @@ class ConvertVerbs(DatasetBase):
                 names = pa.array(feature.names, pa.string())
                 kind = pa.dictionary(pa.int32(), pa.string())
                 chunks = [
-                    pa.DictionaryArray.from_arrays(chunk.cast(pa.int32()), names)
+                    pa.DictionaryArray.from_arrays(
+                        of_classes(chunk, len(names)).cast(pa.int32()), names
+                    )
                     for chunk in column.chunks
                 ]
                 column = pa.chunked_array(chunks, kind)

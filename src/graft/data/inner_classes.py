@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graft.data.arrow_types import arrow_type_of, lists_like
+from graft.data.arrow_types import arrow_type_of, lists_like, of_classes
 from graft.data.kinds import TEXTS, ClassLabel, Feature, Sequence, Struct, class_label_in
 from graft.data.roles import is_list, is_text
 
@@ -77,8 +77,8 @@ def with_names(array: pa.Array, old: Feature, new: Feature) -> pa.Array:
         return array
     if isinstance(old, ClassLabel):
         named = isinstance(new, ClassLabel) or new in TEXTS
-        known = pc.if_else(pc.less(array, 0), pa.scalar(None, array.type), array)
-        return pc.take(pa.array(old.names, pa.string()), known) if named else array
+        names = pa.array(old.names, pa.string())
+        return pc.take(names, of_classes(array, len(names))) if named else array
     if isinstance(old, Sequence) and isinstance(new, Sequence):
         return lists_like(array, with_names(array.flatten(), old.feature, new.feature))
     if isinstance(old, Struct) and isinstance(new, Struct):

@@ -62,4 +62,6 @@ class LabelVerbs(DatasetBase):
             )
         labels = self.column(self._roles.label)
         flat = pc.list_flatten(labels) if is_list(labels.type) else labels
-        return np.bincount(np.asarray(flat.drop_null()), minlength=len(names))
+        numbers = np.asarray(flat.drop_null())
+        known = numbers[(numbers >= 0) & (numbers < len(names))]
+        return np.bincount(known, minlength=len(names))

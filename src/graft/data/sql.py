@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graft.data.arrow_types import arrow_type_of, lists_like, plain_batch, plain_schema
+from graft.data.arrow_types import arrow_type_of, lists_like, of_classes, plain_batch, plain_schema
 from graft.data.cache import EntryWriter, Step, computed
 from graft.data.duck import explained, query_batches, tables_in_duckdb
 from graft.data.feature_forms import features_from_json, features_to_json
@@ -186,13 +186,14 @@ def _named(column: pa.ChunkedArray, names: pa.Array) -> pa.ChunkedArray:
     """Class numbers, or lists of them, as Arrow's categories."""
     kind = pa.dictionary(pa.int64(), pa.string())
     if not is_list(column.type):
-        chunks = [pa.DictionaryArray.from_arrays(chunk, names) for chunk in column.chunks]
+        chunks = [_categories(chunk, names) for chunk in column.chunks]
         return pa.chunked_array(chunks, kind)
-    chunks = [
-        lists_like(chunk, pa.DictionaryArray.from_arrays(chunk.flatten(), names))
-        for chunk in column.chunks
-    ]
+    chunks = [lists_like(chunk, _categories(chunk.flatten(), names)) for chunk in column.chunks]
     return pa.chunked_array(chunks, pa.list_(kind))
+
+
+def _categories(numbers: pa.Array, names: pa.Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(of_classes(numbers, len(names)), names)
 
 
 def _checked(schema: pa.Schema, kinds: Mapping[str, str]) -> pa.Schema:

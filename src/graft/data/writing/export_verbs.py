@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from graft.data.arrow_types import lists_like
+from graft.data.arrow_types import lists_like, of_classes
 from graft.data.base import DatasetBase
 from graft.data.duck import explained, tables_in_duckdb
 from graft.data.features import Feature, class_label_in
@@ -145,8 +145,8 @@ def _named(array: pa.Array, feature: Feature) -> pa.Array:
         return array
     names = pa.array(label.names, pa.string())
     if is_list(array.type):
-        return lists_like(array, names.take(array.flatten()))
-    return names.take(array)
+        return lists_like(array, names.take(of_classes(array.flatten(), len(names))))
+    return names.take(of_classes(array, len(names)))
 
 
 def _finite(array: pa.Array) -> pa.Array:
