@@ -102,3 +102,18 @@ def test_ignored_labels_in_lists_count_nowhere(tmp_path) -> None:
     assert data.label_counts() == {"x": 2, "y": 1}
     data.to_json(tmp_path / "rows.jsonl")
     assert '["x",null]' in (tmp_path / "rows.jsonl").read_text().replace(" ", "")
+
+
+def test_every_role_can_be_given_later_and_nothing_is_copied_for_it() -> None:
+    table = pa.table(
+        {"a": ["x y", "z"], "b": [["x", "y"], ["z"]], "c": [["N", "V"], ["N"]], "d": ["x", "z"]}
+    )
+    data = Dataset(table, roles=Roles(text="a")).shuffle(1)
+    given = data.with_roles(tokens="b", tags="c", target="d")
+    assert given.roles == Roles(text="a", tokens="b", tags="c", target="d")
+    assert data.rows.order is not None
+    assert given.rows.table["a"].chunk(0).buffers()[2].address == (
+        table["a"].chunk(0).buffers()[2].address
+    )
+    with pytest.raises(DataError, match="lists of words were expected"):
+        data.with_roles(tokens="d")

@@ -16,6 +16,7 @@ from graft.data.describe.verbs import DescribeVerbs
 from graft.data.duplicates.verbs import DedupVerbs
 from graft.data.from_verbs import FromVerbs
 from graft.data.label_verbs import LabelVerbs
+from graft.data.roles import Roles
 from graft.data.rows import Numbers
 from graft.data.split_verbs import SplitVerbs
 from graft.data.sql import SqlVerbs
@@ -93,10 +94,19 @@ class Dataset(
         return show.as_html({"": self})
 
     def with_roles(
-        self, *, text: str | None = None, text_pair: str | None = None, label: str | None = None
+        self,
+        *,
+        text: str | None = None,
+        text_pair: str | None = None,
+        label: str | None = None,
+        tokens: str | None = None,
+        tags: str | None = None,
+        answers: str | None = None,
+        target: str | None = None,
     ) -> "Dataset":
         """With roles given to other columns; a new label column becomes classes if it was not."""
-        return DatasetDict({"": self}).with_roles(text=text, text_pair=text_pair, label=label)[""]
+        given = Roles(text, text_pair, label, tokens, tags, answers, target).given()
+        return DatasetDict({"": self}).with_roles(**given)[""]
 
     def save(
         self,

@@ -240,7 +240,15 @@ class DatasetDict(dict[str, "Dataset"]):
         )
 
     def with_roles(
-        self, *, text: str | None = None, text_pair: str | None = None, label: str | None = None
+        self,
+        *,
+        text: str | None = None,
+        text_pair: str | None = None,
+        label: str | None = None,
+        tokens: str | None = None,
+        tags: str | None = None,
+        answers: str | None = None,
+        target: str | None = None,
     ) -> "DatasetDict":
         """With roles given to other columns; those not given stay.
 
@@ -249,8 +257,12 @@ class DatasetDict(dict[str, "Dataset"]):
         """
         old = self.roles
         first = next(iter(self.values()))
-        given = {**old.given(), **Roles(text, text_pair, label).given()}
-        roles = infer_roles(first.table, first.features, where=self.source, **given)
+        given = {
+            **old.given(),
+            **Roles(text, text_pair, label, tokens, tags, answers, target).given(),
+        }
+        # As stored: what a column holds does not depend on the order.
+        roles = infer_roles(first.rows.table, first.features, where=self.source, **given)
         new = self
         if label is not None and class_label_in(self.features[label]) is None:
             new = self.class_encode(label)

@@ -104,14 +104,25 @@ class ColumnVerbs:
         return self.cast(column, feature)
 
     def with_roles(
-        self, *, text: str | None = None, text_pair: str | None = None, label: str | None = None
+        self,
+        *,
+        text: str | None = None,
+        text_pair: str | None = None,
+        label: str | None = None,
+        tokens: str | None = None,
+        tags: str | None = None,
+        answers: str | None = None,
+        target: str | None = None,
     ) -> Self:
         """With roles given to other columns; those not given stay.
 
         Raises `DataError` when a column is missing or does not fit its role.
         """
         kind = self._node.kind
-        given = {**kind.roles.given(), **Roles(text, text_pair, label).given()}
+        given = {
+            **kind.roles.given(),
+            **Roles(text, text_pair, label, tokens, tags, answers, target).given(),
+        }
         empty = kind.schema.empty_table()
         roles = infer_roles(empty, kind.features, where=self._node.name, **given)
         made = Kind(kind.schema, kind.features, roles)
