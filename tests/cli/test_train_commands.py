@@ -189,9 +189,9 @@ class TestTrainingRefusals:
         assert not (tmp_path / "model").exists()
 
     def test_a_wrong_encoding(self, train: Graft, tmp_path: Path) -> None:
-        path = tmp_path / "latin.csv"
-        path.write_bytes("text,label\ncafé,food\nsun,weather\n".encode("latin-1"))
-        refused(train(data=path), "latin.csv", "line 2", "not UTF-8", "iconv")
+        path = tmp_path / "unclear.csv"
+        path.write_bytes(b"text,label\ncaf\x81,food\nsun,weather\n")
+        refused(train(data=path), "unclear.csv", "line 2", "not UTF-8", "iconv")
 
     def test_an_empty_split(self, train: Graft, tmp_path: Path) -> None:
         write_csv(tmp_path / "data" / "train.csv", ("text", "label"), topic_rows(30))

@@ -121,8 +121,13 @@ def test_without_sqlalchemy_the_extra_is_named(monkeypatch):
 @pytest.fixture
 def postgresql():
     """The address of a PostgreSQL server of this test's own."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    if shutil.which("initdb") is None or shutil.which("postgres") is None:
+    pytest.importorskip("pg8000", reason="pg8000 is not installed")
+    # Debian keeps the server's programs where no PATH leads.
+    folders = [os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+    initdb, postgres = (
+        shutil.which(name, path=os.pathsep.join(folders)) for name in ("initdb", "postgres")
+    )
+    if initdb is None or postgres is None:
         pytest.skip("PostgreSQL is not installed")
     folder = Path(tempfile.mkdtemp(prefix="graft-pg-", dir="/tmp"))  # its socket's path is short
     # The server refuses to run as root.
@@ -130,11 +135,11 @@ def postgresql():
     if user:
         shutil.chown(folder, "nobody")
     data = folder / "data"
-    made = [*user, "initdb", "-D", str(data), "-A", "trust", "-U", "me"]
+    made = [*user, initdb, "-D", str(data), "-A", "trust", "-U", "me"]
     subprocess.run(made, check=True, capture_output=True, cwd=folder)
     settings = ["-c", "listen_addresses=", "-k", str(folder)]
     server = subprocess.Popen(
-        [*user, "postgres", "-D", str(data), *settings],
+        [*user, postgres, "-D", str(data), *settings],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -144,7 +149,7 @@ def postgresql():
             if (folder / ".s.PGSQL.5432").exists():
                 break
             time.sleep(0.1)
-        yield f"postgresql+psycopg://me:Passw0rd@/postgres?host={folder}"
+        yield f"postgresql+pg8000://me:Passw0rd@/postgres?unix_sock={folder}/.s.PGSQL.5432"
     finally:
         server.terminate()
         server.wait()
