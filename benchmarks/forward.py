@@ -22,6 +22,7 @@ from common import Row, arguments, base_model, data_folder, faster, in_turn, rep
 from graft.data.loader import BatchLoader
 from graft.data.tokens.batches import EncodedDataset, evaluation_batches
 from graft.models.precision import autocast
+from graft.tasks.predict import batch_tokens
 from graft.train.optim import adamw, clip_gradients, layer_groups, sparse_embeddings
 
 ROWS = {"trec": 512, "sst2": 512, "imdb": 64}
@@ -92,7 +93,7 @@ def inference(
 ) -> Iterator[Row]:
     """All rows once."""
     device = pair.ours.device
-    budget = max(8192 if device.type == "cpu" else 131_072, 512)
+    budget = batch_tokens(device, pair.ours.dtype)
 
     @torch.inference_mode()
     def ours(_: int) -> Tensor:
