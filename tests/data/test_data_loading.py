@@ -20,8 +20,9 @@ ROWS = "text,label\na,x\nb,y\n"
 
 
 @pytest.fixture
-def reads(monkeypatch):
-    """How often files were read rather than opened from the cache."""
+def reads(monkeypatch, tmp_path_factory):
+    """How often files were read rather than opened from the cache, which holds nothing at first."""
+    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path_factory.mktemp("cache")))
     counted = []
     read_split = loading.read_split
 
