@@ -43,6 +43,10 @@ def test_blocks_of_any_size_give_the_same_rows(tmp_path_factory, content, size, 
         assert texts(path, by=by, block_size=size) == texts(path, by=by)
 
 
+def test_an_odd_number_of_bytes_is_not_utf_16(write):
+    assert texts(write("a.txt", "0\x000")) == ["0\x000"]
+
+
 @given(content=TEXTS.filter(lambda text: "\x00" not in text))
 def test_lines_are_those_of_python(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("text") / "a.txt"

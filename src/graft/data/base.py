@@ -8,7 +8,7 @@ import pyarrow as pa
 from graft.data import identity
 from graft.data.arrow_types import plain_table
 from graft.data.features import Features, class_label_in, features_of
-from graft.data.formats.bad_rows import SCHEMA
+from graft.data.formats.bad_rows import NONE
 from graft.data.formats.checks import check_unique
 from graft.data.identity import Identity
 from graft.data.labels import Where
@@ -49,7 +49,7 @@ class DatasetBase:
             rows = rows.with_table(rows.table.replace_schema_metadata(None))
         self._rows = rows
         self._source = source
-        self.bad_rows: pa.Table = SCHEMA.empty_table()
+        self.bad_rows: pa.Table = NONE
         if roles is None:
             roles = infer_roles(rows.table, self._features, where=source)
         self._roles = roles

@@ -64,7 +64,7 @@ class DatasetDict(dict[str, "Dataset"]):
                 )
         self.source = first.source if source is None else source
         self.metadata: dict[str, Any] = dict(metadata or {})
-        self.bad_rows: pa.Table = bad_rows.SCHEMA.empty_table()
+        self.bad_rows: pa.Table = bad_rows.NONE
 
     def __missing__(self, name: str) -> "Dataset":
         raise DataError(f"{self.source} has no split {name!r}. Its splits are: {', '.join(self)}.")

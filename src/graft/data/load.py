@@ -192,8 +192,9 @@ def load_dataset(
     data.bad_rows = loaded.bad_rows
     if split is None:
         return data
-    names = pa.array([name for name, _ in loaded.files.get(split, [])], pa.string())
-    data[split].bad_rows = loaded.bad_rows.filter(pc.is_in(loaded.bad_rows["file"], names))
+    if loaded.bad_count:
+        names = pa.array([name for name, _ in loaded.files.get(split, [])], pa.string())
+        data[split].bad_rows = loaded.bad_rows.filter(pc.is_in(loaded.bad_rows["file"], names))
     return data[split]
 
 

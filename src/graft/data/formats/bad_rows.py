@@ -12,6 +12,8 @@ OnBadRows = Literal["raise", "collect"]
 SCHEMA = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())]
 )
+NONE = pa.Table.from_batches([], SCHEMA)
+"""What a data set has of them where all its rows could be read."""
 _MOST_KEPT = 10_000
 _SHOWN = 200
 

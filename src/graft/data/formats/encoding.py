@@ -256,9 +256,9 @@ def _start(file: DataFile) -> bytes:
 
 def _wide(start: bytes) -> str | None:
     """UTF-16 without a mark, as its zero bytes tell: ASCII has one in every two."""
-    content = np.frombuffer(start[: len(start) // 2 * 2], np.uint8).reshape(-1, 2)
-    if not (content == 0).any():
+    if len(start) % 2 or b"\0" not in start:
         return None
+    content = np.frombuffer(start, np.uint8).reshape(-1, 2)
     first, second = (content == 0).mean(axis=0)
     if second > 0.4 and first < 0.05:
         return "utf-16-le"

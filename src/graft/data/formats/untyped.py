@@ -1,13 +1,13 @@
 """What the texts of a file without types stand for: whole numbers, fractions, true or false."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 # What programs write in place of a number that is not there; in columns of texts, a text.
-_MISSING = pa.array(["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"], pa.string())
-_NULL = pa.scalar(None, pa.string())
+_MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 # Whole numbers of so many characters are of 64 bits; of so many, no digit is lost as a fraction.
 _SURELY_WHOLE, _SURELY_FRACTION = 18, 15
 _WHOLE = r"^-?(0|[1-9]\d*)$"
@@ -15,6 +15,12 @@ _WHOLE = r"^-?(0|[1-9]\d*)$"
 _FRACTION = r"^-?(0|[1-9]\d{0,14}|(0|[1-9]\d*)(\.\d+([eE][-+]?\d+)?|[eE][-+]?\d+))$"
 _TRUTH = r"^(True|False|true|false|TRUE|FALSE)$"
 _PATTERNS = {_WHOLE: pa.int64(), _FRACTION: pa.float64(), _TRUTH: pa.bool_()}
+
+
+@cache
+def _missing() -> pa.Array:
+    """Made when it is needed: to make one, Arrow imports pandas where it is installed."""
+    return pa.array(_MISSING, pa.string())
 
 
 def type_of_texts(chunks: Iterable[pa.Array]) -> pa.DataType | None:
@@ -26,7 +32,7 @@ def type_of_texts(chunks: Iterable[pa.Array]) -> pa.DataType | None:
     patterns = dict(_PATTERNS)
     filled = False
     for chunk in chunks:
-        missing = pc.is_in(chunk, value_set=_MISSING)
+        missing = pc.is_in(chunk, value_set=_missing())
         values = chunk.filter(pc.invert(missing)) if pc.any(missing).as_py() else chunk
         if len(values) == 0:
             continue
@@ -53,7 +59,7 @@ def typed(texts: pa.Array, kind: pa.DataType, *, strays: bool = False) -> pa.Arr
     values = _present(texts)
     if strays and (rows := misfits(texts, kind)):
         wrong = pc.is_in(pa.array(range(len(texts))), value_set=pa.array(rows))
-        values = pc.if_else(wrong, _NULL, values)
+        values = pc.if_else(wrong, pa.scalar(None, pa.string()), values)
     return values.cast(kind)
 
 
@@ -75,7 +81,7 @@ def misfits(texts: pa.Array, kind: pa.DataType) -> list[int]:
 
 
 def _present(texts: pa.Array) -> pa.Array:
-    return pc.if_else(pc.is_in(texts, value_set=_MISSING), _NULL, texts)
+    return pc.if_else(pc.is_in(texts, value_set=_missing()), pa.scalar(None, pa.string()), texts)
 
 
 def _all_match(values: pa.Array, pattern: str) -> bool:

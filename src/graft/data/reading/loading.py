@@ -12,7 +12,7 @@ from graft.data.feature_forms import features_from_json, features_to_json
 from graft.data.features import Features
 from graft.data.fingerprint import digest
 from graft.data.fingerprint.files import file_digest
-from graft.data.formats.bad_rows import SCHEMA, BadRows
+from graft.data.formats.bad_rows import NONE, SCHEMA, BadRows
 from graft.data.formats.data_file import DataFile, Options
 from graft.data.reading.raw import (
     InMemory,
@@ -169,10 +169,11 @@ def _opened(plan: Plan, entry: Entry, *, kept: bool) -> Loaded:
         )
         blank[name] = Blank(**own["blank"])
     names = [name for own in files.values() for name, _ in own]
-    bad = entry.tables.get(_BAD_ROWS, SCHEMA.empty_table())
-    known = {f"{_NUMBER}{number}": name for number, name in enumerate(names)}
-    named = [known.get(file, file) for file in bad["file"].to_pylist()]
-    bad = bad.set_column(0, "file", pa.array(named, pa.string()))
+    bad = entry.tables.get(_BAD_ROWS, NONE)
+    if bad.num_rows:
+        known = {f"{_NUMBER}{number}": name for number, name in enumerate(names)}
+        named = [known.get(file, file) for file in bad["file"].to_pylist()]
+        bad = bad.set_column(0, "file", pa.array(named, pa.string()))
     return Loaded(splits, files, blank, bad, about["bad_rows"])
 
 
