@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from graft.data.dataset import Dataset
-from graft.data.seeds import checked_seed
+from graft.data.seeds import check_epoch, checked_seed
 from graft.data.tokens.batches import BatchSource, EncodedDataset, TokenizedRows
 from graft.data.tokens.epochs import Budget, Plan, ordered_plan, shuffled_plan
 from graft.data.tokens.tokenized import tokenized_rows
@@ -117,8 +117,7 @@ class BatchLoader:
 
         For the one under way after `load_state_dict`, the position in it stays.
         """
-        if epoch < 0:
-            raise DataError(f"epoch is {epoch}; they are counted from 0.")
+        check_epoch(epoch)
         if epoch != self._epoch:
             self._epoch, self._step, self._resumed = epoch, 0, False
 

@@ -6,6 +6,12 @@ from numbers import Integral
 from graft.errors import DataError
 
 
+def check_epoch(epoch: int) -> None:
+    """Raises `DataError` for a number that no epoch has."""
+    if epoch < 0:
+        raise DataError(f"epoch is {epoch}; they are counted from 0.")
+
+
 def checked_seed(verb: str, seed: object) -> int:
     """A whole number from 0 on: `seed`, or a new one where None is given.
 

@@ -31,11 +31,6 @@ class SequenceHead(nn.Module):
         self.dropout_before = self.dropout if before is None else Dropout(before)
         self.classify = nn.Linear(width, len(config.labels), bias=shape.bias)
 
-    @property
-    def reads_firsts(self) -> bool:
-        """Whether first tokens are all it needs."""
-        return self.shape.pool == "first"
-
     def forward(self, hidden: Tensor, batch: Batch, embedding: Tensor) -> Tensor:
         """Args: hidden `[tokens, hidden]`. Returns: logits `[sequences, labels]`."""
         return self.of_pooled(pooled(hidden, batch, self.shape.pool))

@@ -8,7 +8,7 @@ from graft.data.arrow_types import plain_batch
 from graft.data.features import declared_features
 from graft.data.formats.archive import on_disk
 from graft.data.formats.bad_rows import BadRows
-from graft.data.formats.checks import check_unique
+from graft.data.formats.checks import check_unique, damaged
 from graft.data.formats.data_file import Content, DataFile, Format, Options
 from graft.errors import DataError
 
@@ -50,11 +50,7 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
                 yield stream.schema
                 yield from map(_plain, stream)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{file.name}: not a whole Arrow file; it is damaged or was cut off ({reason}). "
-            "Write or download it again."
-        ) from error
+        raise damaged(file.name, "Arrow", error) from error
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -37,6 +37,15 @@ def check_unique(columns: list[str], where: str) -> None:
             )
 
 
+def damaged(name: str, kind: str, error: Exception) -> DataError:
+    """The error for a file that its own format cannot read to the end."""
+    reason = str(error).splitlines()[0]
+    return DataError(
+        f"{name}: not a whole {kind} file; it is damaged or was cut off ({reason}). "
+        "Write or download it again."
+    )
+
+
 def check_utf8(path: Path, name: str) -> None:
     """Raises `DataError` naming the first byte that is not UTF-8, its line, and how to convert."""
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -59,11 +59,14 @@ class Kinds:
         if not isinstance(row, dict):
             reason = f"{kind_of(row)} stands where an object was expected"
             raise _Bad(reason, DataError(f"{where}: {reason}, such as {_EXAMPLE}."))
-        found = list(_kinds_in(row, ""))
-        for key, number in _huge_in(row, ""):
-            reason = f"column {key!r}: {number} is more than a whole number of 64 bits holds"
+        values = list(_values_in(row, ""))
+        for key, value in values:
+            if not isinstance(value, int) or -(2**63) <= value < 2**63:
+                continue
+            reason = f"column {key!r}: {value} is more than a whole number of 64 bits holds"
             advice = "Write such numbers as text."
             raise _Bad(reason, DataError(f"{where}, {reason}. {advice}"))
+        found = [(key, kind_of(value)) for key, value in values]
         for key, kind in found:
             usual, first = self.seen.get(key, (kind, ""))
             if usual != kind:
@@ -92,32 +95,18 @@ def kind_of(value: Any) -> str:
     return _KINDS.get(type(value), "an object" if isinstance(value, dict) else "null")
 
 
-def _kinds_in(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The kinds of all values within a row, by the keys that lead there; null is of any kind."""
+def _values_in(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """All values within a row but nulls, by the keys that lead there; what holds others, first."""
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _kinds_below(inner, f"{path}.{key}" if path else key)
+        inside = [(f"{path}.{key}" if path else key, inner) for key, inner in value.items()]
     elif isinstance(value, list):
-        for inner in value:
-            yield from _kinds_below(inner, f"{path}[]")
-
-
-def _kinds_below(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if value is not None:
-        yield path, kind_of(value)
-        yield from _kinds_in(value, path)
-
-
-def _huge_in(value: Any, path: str) -> Iterator[tuple[str, int]]:
-    """The whole numbers that would lose digits, by the keys that lead there."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _huge_in(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _huge_in(inner, f"{path}[]")
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        yield path, value
+        inside = [(f"{path}[]", inner) for inner in value]
+    else:
+        return
+    for place, inner in inside:
+        if inner is not None:
+            yield place, inner
+            yield from _values_in(inner, place)
 
 
 def _broken(where: str, raw: str, error: Exception) -> _Bad:

@@ -10,9 +10,8 @@ from graft.data.arrow_types import plain_batch
 from graft.data.features import declared_features
 from graft.data.formats.archive import on_disk
 from graft.data.formats.bad_rows import BadRows
-from graft.data.formats.checks import check_unique
+from graft.data.formats.checks import check_unique, damaged
 from graft.data.formats.data_file import Content, DataFile, Format, Options
-from graft.errors import DataError
 
 _ROWS = 8192
 _INDEX = "__index_level_"
@@ -40,11 +39,7 @@ def _batches(file: DataFile) -> Iterator[pa.Schema | pa.RecordBatch]:
                 batch.validate(full=True)  # bytes that are not UTF-8 would pass for text
                 yield plain_batch(batch)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{file.name}: not a whole Parquet file; it is damaged or was cut off ({reason}). "
-            "Write or download it again."
-        ) from error
+        raise damaged(file.name, "Parquet", error) from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from graft.data.features import Feature, Features, class_label_in
 from graft.data.formats.bad_rows import BadRows
 from graft.data.growing import GrowingTable
 from graft.data.roles import Roles
-from graft.data.seeds import checked_seed
+from graft.data.seeds import check_epoch, checked_seed
 from graft.data.stream.functions import Filtered, Function, Mapped
 from graft.data.stream.mixture import Interleaved
 from graft.data.stream.node import (
@@ -181,8 +181,7 @@ class StreamingDataset(ColumnVerbs):
 
     def set_epoch(self, epoch: int) -> None:
         """Shuffles differ from epoch to epoch; which one the next `for` reads."""
-        if epoch < 0:
-            raise DataError(f"epoch is {epoch}; they are counted from 0.")
+        check_epoch(epoch)
         if epoch != self._epoch:
             self._epoch, self._resume, self._at = epoch, None, (None, 0)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from graft.data.dataset import Dataset
 from graft.data.formats.bad_rows import BadRows
 from graft.data.reading.ahead import ahead
+from graft.data.seeds import check_epoch
 from graft.data.stream.dataset import StreamingDataset
 from graft.data.stream.node import Reading, Run, State, outline, pull, together
 from graft.data.tokens.epochs import Budget, Plan, ordered_plan, shuffled_plan
@@ -90,8 +91,7 @@ class StreamLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch the next `for` gives; for the one under way, the position stays."""
-        if epoch < 0:
-            raise DataError(f"epoch is {epoch}; they are counted from 0.")
+        check_epoch(epoch)
         if epoch != self._epoch:
             self._epoch, self._at, self._resumed = epoch, None, False
 

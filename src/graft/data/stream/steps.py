@@ -1,5 +1,6 @@
 """Steps that take rows as they come: what is made of each of them, and the first of them."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -30,9 +31,9 @@ class Over(Node):
         """See `Node.files`."""
         return self.below.files
 
+    @abstractmethod
     def over(self, below: Node) -> "Over":
         """The same step over another input."""
-        raise NotImplementedError
 
     def part(self, index: int, count: int) -> Node:
         """See `Node.part`."""
@@ -157,11 +158,16 @@ class _Cut:
     stop: int | None
 
 
-class Limited(Over):
-    """The rows from one number to another (not among them), or to the end."""
+class Limited(Node):
+    """The rows from one number to another (not among them), or to the end.
+
+    Which they are depends on those before them, so it cannot be read by parts.
+    """
 
     def __init__(self, below: Node, start: int, stop: int | None) -> None:
-        super().__init__(below)
+        self.below = below
+        self.inputs = (below,)
+        self.name = below.name
         self._cut = _Cut(start, stop)
         self.settings = (start, stop)
 
@@ -169,15 +175,6 @@ class Limited(Over):
     def kind(self) -> Kind:
         """See `Node.kind`."""
         return self.below.kind
-
-    @property
-    def files(self) -> int:
-        """See `Node.files`: which rows they are depends on those before them."""
-        return 0
-
-    def part(self, index: int, count: int) -> Node:
-        """See `Node.part`."""
-        return Node.part(self, index, count)
 
     def start(self, state: State | None, run: Run) -> Reading:
         """See `Node.start`."""

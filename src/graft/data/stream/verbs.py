@@ -1,5 +1,6 @@
 """Verbs of a stream on its columns: names, kinds, tokens."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from graft.text.truncation import Truncation
 
 
-class ColumnVerbs:
+class ColumnVerbs(ABC):
     """Which columns, of which kind, under which name."""
 
     _node: Node
 
+    @abstractmethod
     def _like(self, node: Node) -> Self:
-        raise NotImplementedError
+        """A data set of the same kind over another step."""
 
     def rename(self, names: Mapping[str, str]) -> Self:
         """Columns renamed, old name -> new name; their roles go with them."""
