@@ -22,7 +22,11 @@ class Hub:
         """
         self.settings = settings
         settings.repositories_folder.mkdir(parents=True, exist_ok=True)
-        self.database = Database(settings.database_url)
+        self.database = Database(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            timeout=settings.database_timeout,
+        )
         self.database.migrate()
         self.objects = ObjectStore(settings.storage_url, settings.data_folder / "objects")
         self.downloads = DownloadCounter()

@@ -2,13 +2,21 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from graft.errors import HubError
 
 DEFAULT_DATA_FOLDER = "graft-hub"
+Value = TypeVar("Value")
+
+
+def setting(default: Value, text: str) -> Value:
+    """One setting of `Settings`: its default, and what it is, for people."""
+    value: Value = field(default=default, metadata={"text": text})
+    return value
 
 
 @dataclass(frozen=True)
@@ -19,37 +27,50 @@ class Settings:
     `GRAFT_DATA_FOLDER`, `GRAFT_PUBLIC_URL`, `GRAFT_ALLOW_SIGN_UP=true`.
     """
 
-    data_folder: Path = Path(DEFAULT_DATA_FOLDER)
-    """Everything the Hub keeps lies below this folder, unless the two URLs say otherwise. Made
-    absolute."""
+    data_folder: Path = setting(
+        Path(DEFAULT_DATA_FOLDER),
+        "Everything the Hub keeps lies below this folder, unless the two addresses below say "
+        "otherwise; git repositories always do. Replicas share it.",
+    )
+    database_url: str = setting(
+        "",
+        "`postgresql://user:password@host/name`, with `?sslmode=verify-full` for an encrypted "
+        "connection (`require`, `verify-ca`, `sslrootcert=FILE` work too). Empty: SQLite in the "
+        "data folder.",
+    )
+    database_pool_size: int = setting(
+        10, "Connections to PostgreSQL that each process keeps open; at busy times up to 60."
+    )
+    database_timeout: float = setting(
+        60.0, "The longest that one statement may take on PostgreSQL, or wait for a lock."
+    )
+    storage_url: str = setting(
+        "",
+        "Where the bytes of large files lie: `s3://bucket/prefix`. Empty: in the data folder.",
+    )
 
-    database_url: str = ""
-    """An SQLAlchemy URL; empty: SQLite in the data folder."""
+    host: str = setting("127.0.0.1", "The address to listen at; `0.0.0.0` for all.")
+    port: int = setting(8080, "The port to listen at.")
+    public_url: str = setting(
+        "",
+        "The address that users reach the Hub at, where it is not the one that their request "
+        "names: behind a proxy, `https://hub.example`.",
+    )
 
-    storage_url: str = ""
-    """Where large objects lie, as an obstore URL; empty: `objects` in the data folder."""
+    name: str = setting("Graft Hub", "The Hub's name on its pages.")
+    allow_sign_up: bool = setting(False, "Whether anybody may make an account on the pages.")
+    session_seconds: int = setting(30 * 24 * 3600, "How long a login on the pages lasts.")
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-
-    public_url: str = ""
-    """The address users reach the Hub at, where it is not the one that the request came to."""
-
-    name: str = "Graft Hub"
-    allow_sign_up: bool = False
-    """Whether anybody may make an account on the pages."""
-
-    max_object_bytes: int = 50 * 1024**3
-    max_commit_bytes: int = 1024**3
-    """The longest body of one commit: its small files come inside it."""
-
-    max_inline_bytes: int = 5 * 1024**2
-    """A file longer than this goes to large-object storage, whatever its name."""
-
-    max_push_bytes: int = 1024**3
-    """The longest pack that `git push` may send; large files go by LFS."""
-
-    session_seconds: int = 30 * 24 * 3600
+    max_object_bytes: int = setting(50 * 1024**3, "The longest large file.")
+    max_commit_bytes: int = setting(
+        1024**3, "The longest body of one commit over the API: its small files come inside it."
+    )
+    max_inline_bytes: int = setting(
+        5 * 1024**2, "A file longer than this goes to large-file storage, whatever its name."
+    )
+    max_push_bytes: int = setting(
+        1024**3, "The longest pack that `git push` may send; large files go by LFS."
+    )
 
     def __post_init__(self) -> None:
         # Git runs in other folders than this process does.
@@ -57,7 +78,8 @@ class Settings:
         if not self.database_url:
             path = self.data_folder / "hub.sqlite3"
             object.__setattr__(self, "database_url", f"sqlite:///{path}")
-        object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
+        for name in ("public_url",):
+            object.__setattr__(self, name, _base_address(name, getattr(self, name)))
 
     @property
     def repositories_folder(self) -> Path:
@@ -74,12 +96,47 @@ class Settings:
         """
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
-        for field in fields(cls):
-            variable = f"GRAFT_{field.name.upper()}"
+        for each in fields(cls):
+            variable = variable_of(each.name)
             if variable in environment:
-                values[field.name] = _parse(variable, environment[variable], field.type)
+                values[each.name] = _parse(variable, environment[variable], each.type)
         values.update({name: value for name, value in given.items() if value is not None})
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class Description:
+    """One setting, for people: its variable, its default as it is written there, what it is."""
+
+    variable: str
+    default: str
+    text: str
+
+
+def describe() -> list[Description]:
+    """All settings, in order."""
+    return [
+        Description(variable_of(each.name), _written(each.default), each.metadata["text"])
+        for each in fields(Settings)
+    ]
+
+
+def variable_of(name: str) -> str:
+    """The environment's variable for a setting."""
+    return f"GRAFT_{name.upper()}"
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _base_address(name: str, value: str) -> str:
+    value = value.rstrip("/")
+    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+        raise HubError(
+            f"{variable_of(name)} is {value!r}; write it with its scheme: https://hub.example."
+        )
+    return value
 
 
 def _parse(variable: str, text: str, kind: Any) -> Any:
@@ -89,9 +146,10 @@ def _parse(variable: str, text: str, kind: Any) -> Any:
         if text.lower() in {"0", "false", "no", "off", ""}:
             return False
         raise HubError(f"{variable} is {text!r}; set it to true or false.")
-    if kind is int:
+    if kind in (int, float):
         try:
-            return int(text)
+            return kind(text)
         except ValueError:
-            raise HubError(f"{variable} is {text!r}; set it to a whole number.") from None
+            what = "a whole number" if kind is int else "a number"
+            raise HubError(f"{variable} is {text!r}; set it to {what}.") from None
     return Path(text).expanduser() if kind is Path else text

@@ -37,7 +37,7 @@ def find(
     Raises:
         BadRequestError: a cursor that this server did not give out.
     """
-    matching = _matching(query, viewer_id)
+    matching = _matching(session, query, viewer_id)
     total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
     column = _COLUMNS[query.sort]
     if query.sort == "parameters":
@@ -59,7 +59,10 @@ def facets(session: Session, query: Query, viewer_id: int | None) -> dict[str, l
     count = func.count()
     rows = session.execute(
         select(TagRow.facet, TagRow.tag, count)
-        .where(TagRow.repository_id.in_(_matching(query, viewer_id)), TagRow.facet.in_(FACETS))
+        .where(
+            TagRow.repository_id.in_(_matching(session, query, viewer_id)),
+            TagRow.facet.in_(FACETS),
+        )
         .group_by(TagRow.facet, TagRow.tag)
         .order_by(count.desc(), TagRow.tag)
     )
@@ -71,7 +74,7 @@ def facets(session: Session, query: Query, viewer_id: int | None) -> dict[str, l
     return {facet: found[facet] for facet in FACETS}
 
 
-def _matching(query: Query, viewer_id: int | None) -> Select[int]:
+def _matching(session: Session, query: Query, viewer_id: int | None) -> Select[int]:
     """The ids of all repositories that match and that the viewer may see."""
     conditions: list[ColumnElement[bool]] = [
         RepositoryRow.kind == query.kind.value,
@@ -91,22 +94,27 @@ def _matching(query: Query, viewer_id: int | None) -> Select[int]:
         )
         conditions.append(RepositoryRow.id.in_(tagged))
     if query.words.strip():
-        conditions.append(_has_words(query.words))
+        conditions.append(_has_words(session.get_bind().dialect.name, query.words))
     return select(RepositoryRow.id).where(and_(*conditions))
 
 
-def _has_words(words: str) -> ColumnElement[bool]:
+def _has_words(dialect: str, words: str) -> ColumnElement[bool]:
     """Part of the name, or every word (or its beginning) somewhere in name, tags or card."""
     pattern = words.strip().lower()
     in_name = RepositoryRow.key.contains(pattern, autoescape=True)
     tokens = _WORD.findall(pattern)
     if not tokens:
         return in_name
-    match = " ".join(f'"{token}"*' for token in tokens)
+    if dialect == "sqlite":
+        condition = "repository_search MATCH :match"
+        match = " ".join(f'"{token}"*' for token in tokens)
+    else:
+        condition = "words @@ to_tsquery('simple', :match)"
+        match = " & ".join(f"'{token}':*" for token in tokens)
     in_text: Select[int] = (
         select(literal_column("rowid"))
         .select_from(text("repository_search"))
-        .where(text("repository_search MATCH :match").bindparams(match=match))
+        .where(text(condition).bindparams(match=match))
     )
     return or_(in_name, RepositoryRow.id.in_(in_text))
 

@@ -13,10 +13,7 @@ def upgrade() -> None:
     _create_account_tables()
     _create_repository_tables()
     _create_object_tables()
-    op.execute(
-        "CREATE VIRTUAL TABLE repository_search USING fts5("
-        "name, tags, body, tokenize = \"unicode61 remove_diacritics 2\", prefix = '2 3')"
-    )
+    _create_search_table()
 
 
 def downgrade() -> None:
@@ -119,6 +116,26 @@ def _create_object_tables() -> None:
         sa.Column("name", sa.String(40), primary_key=True),
         sa.Column("value", sa.LargeBinary(64), nullable=False),
     )
+
+
+def _create_search_table() -> None:
+    """The words of repositories; `rowid` is the repository's id in both databases."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE VIRTUAL TABLE repository_search USING fts5("
+            "name, tags, body, tokenize = \"unicode61 remove_diacritics 2\", prefix = '2 3')"
+        )
+        return
+    # A `tsvector` holds a megabyte at most: less of a long card is found by its words.
+    op.execute(
+        "CREATE TABLE repository_search ("
+        "rowid BIGINT PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL, body TEXT NOT NULL, "
+        "words TSVECTOR NOT NULL GENERATED ALWAYS AS ("
+        "setweight(to_tsvector('simple', name), 'A') || "
+        "setweight(to_tsvector('simple', left(tags, 50000)), 'B') || "
+        "setweight(to_tsvector('simple', left(body, 100000)), 'C')) STORED)"
+    )
+    op.execute("CREATE INDEX ix_repository_search_words ON repository_search USING gin (words)")
 
 
 def _account_id() -> sa.Column[int]:
