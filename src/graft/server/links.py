@@ -1,9 +1,16 @@
 """Which repository may use which large object, in the database."""
 
-from sqlalchemy import delete, exists, or_, select
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
+from graft.server import access
 from graft.server.db.tables import ObjectRow, RepositoryObjectRow, RepositoryRow
+from graft.server.records import User
+
+# Writing the time at every use would make reading cost a write.
+LINK_PRECISION = timedelta(hours=1)
 
 
 def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
@@ -15,8 +22,8 @@ def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
     )
 
 
-def size_for(session: Session, account_id: int, sha256: str) -> int | None:
-    """The size of an object in any repository that the account may read, or None.
+def size_for(session: Session, user: User, sha256: str) -> int | None:
+    """The size of an object in any repository whose files `user` may read, or None.
 
     Knowing a hash is not having the file: an object that lies only in others' private repositories
     must be uploaded again before it can be used.
@@ -25,18 +32,21 @@ def size_for(session: Session, account_id: int, sha256: str) -> int | None:
         select(ObjectRow.size)
         .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
         .join(RepositoryRow, RepositoryRow.id == RepositoryObjectRow.repository_id)
-        .where(
-            ObjectRow.sha256 == sha256,
-            or_(RepositoryRow.private.is_(False), RepositoryRow.owner_id == account_id),
-        )
+        .where(ObjectRow.sha256 == sha256, access.files_readable_by(user))
         .limit(1)
     )
 
 
 def link(session: Session, repository_id: int, sha256: str) -> None:
-    """Lets the repository use an object that is stored."""
-    if session.get(RepositoryObjectRow, (repository_id, sha256)) is None:
-        session.add(RepositoryObjectRow(repository_id=repository_id, sha256=sha256))
+    """Lets the repository use an object that is stored, and keeps what collects garbage from it
+    until a commit had time to name it."""
+    now = datetime.now(UTC)
+    row = session.get(RepositoryObjectRow, (repository_id, sha256))
+    if row is None:
+        session.add(RepositoryObjectRow(repository_id=repository_id, sha256=sha256, linked_at=now))
+        session.flush()
+    elif now - row.linked_at > LINK_PRECISION:
+        row.linked_at = now
         session.flush()
 
 

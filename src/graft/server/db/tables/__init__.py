@@ -3,12 +3,15 @@
 from graft.server.db.tables.accounts import AccountRow, SessionRow, TokenRow
 from graft.server.db.tables.base import Base, Moment
 from graft.server.db.tables.content import ObjectRow, RepositoryObjectRow
+from graft.server.db.tables.locks import GivenUpObjectRow, LockRow
 from graft.server.db.tables.operations import SecretRow
 from graft.server.db.tables.repositories import RepositoryRow, TagRow
 
 __all__ = [
     "AccountRow",
     "Base",
+    "GivenUpObjectRow",
+    "LockRow",
     "Moment",
     "ObjectRow",
     "RepositoryObjectRow",

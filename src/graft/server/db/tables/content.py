@@ -27,3 +27,5 @@ class RepositoryObjectRow(Base):
         ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True
     )
     sha256: Mapped[str] = mapped_column(ForeignKey("objects.sha256"), primary_key=True, index=True)
+    linked_at: Mapped[datetime] = mapped_column(Moment)
+    """When somebody last sent the object here or was told that it need not be sent."""
