@@ -71,6 +71,19 @@ class Settings:
     max_push_bytes: int = setting(
         1024**3, "The longest pack that `git push` may send; large files go by LFS."
     )
+    max_part_bytes: int = setting(
+        64 * 1024**2,
+        "A file longer than this is sent in parts of this length by clients that can: what broke "
+        "off goes on where it was.",
+    )
+    upload_seconds: int = setting(
+        24 * 3600, "How long an upload may take; what is left of a longer one is deleted."
+    )
+    direct_transfer: bool = setting(
+        False,
+        "Whether clients send large files to S3 and fetch them from there by addresses that the "
+        "Hub signs, instead of through the Hub. They must be able to reach it.",
+    )
 
     def __post_init__(self) -> None:
         # Git runs in other folders than this process does.

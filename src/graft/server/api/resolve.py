@@ -1,19 +1,17 @@
 """Downloads: one file of a repository at a revision, whole or a range of it."""
 
 import mimetypes
-import re
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from graft.server import repos
+from graft.server.api.ranges import parse_range
 from graft.server.auth import CurrentHub, CurrentUser
-from graft.server.errors import EntryNotFoundError, RefusedError
+from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Kind, Repository, User
-
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 # Types that a browser may show in place. Everything else, HTML above all, is text or a download: it
 # would run in the Hub's own name.
@@ -26,12 +24,6 @@ _SAFE = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-class RangeError(RefusedError):
-    """A range that the file does not have."""
-
-    status = 416
 
 
 def routes(kind: Kind) -> APIRouter:
@@ -63,7 +55,7 @@ def _download(
     headers = _headers(entry, snapshot.id, "download" in request.query_params)
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    start, end, status = _range(request, entry.size, headers)
+    start, end, status = parse_range(request, entry.size, headers)
     headers["Content-Length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
@@ -105,27 +97,3 @@ def _is_known(request: Request, etag: str) -> bool:
 
 def _split(request: Request, name: str) -> list[str]:
     return request.headers.get(name, "").split(",")
-
-
-def _range(request: Request, size: int, headers: dict[str, str]) -> tuple[int, int, int]:
-    """(start, end, status) of what is asked for; sets `Content-Range` for a part.
-
-    Raises:
-        RangeError: the file ends before it.
-    """
-    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    condition = request.headers.get("if-range")
-    if match is None or match.groups() == ("", "") or condition not in (None, headers["ETag"]):
-        return 0, size, 200  # HTTP lets a server answer a range it does not understand in full
-    first, last = match.groups()
-    if first:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-    else:
-        start, end = max(0, size - int(last)), size
-    if start >= end:
-        raise RangeError(
-            f"The file has {size} bytes; the range {match[0]} is not in it.",
-            headers={"Content-Range": f"bytes */{size}"},
-        )
-    headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    return start, end, 206
