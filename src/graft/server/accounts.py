@@ -9,6 +9,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from graft.server import identity, scopes
 from graft.server.db.tables import AccountRow, TokenRow
 from graft.server.errors import BadRequestError, ConflictError, NotFoundError
 from graft.server.hub import Hub
@@ -157,9 +158,21 @@ def delete_token(hub: Hub, account: Account, token_id: int) -> None:
 
 
 def to_account(row: AccountRow) -> Account:
-    return Account(row.id, row.name, row.full_name, row.created_at)
+    """An account's row as a plain value that outlives the transaction."""
+    kind = identity.to_account_type(row.type)
+    return Account(row.id, row.name, row.full_name, row.created_at, kind, row.details)
 
 
 def to_token(row: TokenRow) -> Token:
-    role: Role = "write" if row.role == "write" else "read"
-    return Token(row.id, row.name, role, row.hint, row.created_at, row.expires_at, row.last_used_at)
+    """A token's row as a plain value, without the secret."""
+    role = identity.to_role(row.role)
+    return Token(
+        row.id,
+        row.name,
+        role,
+        row.hint,
+        row.created_at,
+        row.expires_at,
+        row.last_used_at,
+        scopes.from_text(row.scopes) if role == "fine-grained" else None,
+    )

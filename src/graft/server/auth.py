@@ -8,17 +8,18 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from graft.server.accounts import digest, to_account
+from graft.server import identity
+from graft.server.accounts import digest
 from graft.server.db.tables import SessionRow, TokenRow
 from graft.server.errors import NotAllowedError, NotLoggedInError
 from graft.server.hub import Hub
-from graft.server.records import Account, Role, User
+from graft.server.records import Account, User
 
 logger = logging.getLogger("graft.server")
 
@@ -38,27 +39,33 @@ def get_hub(connection: HTTPConnection) -> Hub:
     return hub
 
 
-def current_user(request: Request) -> User | None:
+# Asynchronous, all of them: a worker thread is taken only where the database has to be asked.
+
+
+async def _the_hub(connection: HTTPConnection) -> Hub:
+    return get_hub(connection)
+
+
+async def current_user(request: Request) -> User | None:
     """Who is asking, or None for somebody unknown.
 
     Raises:
         NotLoggedInError: a token that is unknown or has expired. A session that has expired is
             nobody: its owner sees the public pages and can log in again.
     """
-    hub = get_hub(request)
     header = request.headers.get("authorization")
     if header is not None:
-        return _user_of_token(hub, _secret_in(header))
-    return session_user(request)
+        return await run_in_threadpool(user_of_token, get_hub(request), secret_in(header))
+    return await session_user(request)
 
 
-def session_user(request: Request) -> User | None:
+async def session_user(request: Request) -> User | None:
     """Who logged in on the login page, or None; a token in the request counts for nothing."""
     cookie = request.cookies.get(SESSION_COOKIE)
-    return _user_of_session(get_hub(request), cookie) if cookie else None
+    return await run_in_threadpool(_user_of_session, get_hub(request), cookie) if cookie else None
 
 
-def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:
+async def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:
     """Who is asking.
 
     Raises:
@@ -72,7 +79,7 @@ def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:
     return user
 
 
-CurrentHub = Annotated[Hub, Depends(get_hub)]
+CurrentHub = Annotated[Hub, Depends(_the_hub)]
 CurrentUser = Annotated[User | None, Depends(current_user)]
 SessionUser = Annotated[User | None, Depends(session_user)]
 LoggedInUser = Annotated[User, Depends(require_user)]
@@ -141,7 +148,7 @@ def check_same_origin(request: HTTPConnection) -> None:
         )
 
 
-def _secret_in(header: str) -> str:
+def secret_in(header: str) -> str:
     """The token in an Authorization header: Bearer, or Basic with the token as the password."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer" and value.strip():
@@ -155,48 +162,44 @@ def _secret_in(header: str) -> str:
     raise _bad_credentials("The Authorization header must be `Bearer TOKEN`.")
 
 
-def _user_of_token(hub: Hub, secret: str) -> User:
+def user_of_token(hub: Hub, secret: str) -> User:
+    """Who the token belongs to. Blocks.
+
+    Raises:
+        NotLoggedInError: unknown or expired.
+    """
     now = datetime.now(UTC)
     with hub.database.reading() as session:
-        row = _find_token(session, secret)
-        if row is None:
-            raise _bad_credentials(
-                "This Hub does not know the token: it was deleted, or belongs to another hub."
-            )
-        if row.expires_at is not None and row.expires_at <= now:
-            raise _bad_credentials(
-                f"The token {row.name!r} expired on {row.expires_at:%Y-%m-%d at %H:%M UTC}. "
-                "Make a new one on the page /settings/tokens or with `graft hub token create`."
-            )
-        role: Role = "write" if row.role == "write" else "read"
-        user = User(to_account(row.account), role, row.name)
-        used = row.last_used_at
+        found = identity.by_secret(session, digest(secret))
+    if found is None:
+        raise _bad_credentials(
+            "This Hub does not know the token: it was deleted, or belongs to another hub."
+        )
+    user, used = found
+    if user.expires_at is not None and user.expires_at <= now:
+        raise _bad_credentials(
+            f"The token {user.token_name!r} expired on {user.expires_at:%Y-%m-%d at %H:%M UTC}. "
+            "Make a new one on the page /settings/tokens or with `graft hub token create`."
+        )
     if used is None or now - used > _LAST_USED_PRECISION:
-        _note_use(hub, secret, now)
+        _note_use(hub, user, now)
     return user
 
 
-def _note_use(hub: Hub, secret: str, now: datetime) -> None:
+def _note_use(hub: Hub, user: User, now: datetime) -> None:
     """Writes when the token was last used; a database that cannot be written to stops no reader."""
     try:
         with hub.database.writing() as session:
-            row = _find_token(session, secret)
-            if row is not None:
-                row.last_used_at = now
+            session.execute(
+                update(TokenRow).where(TokenRow.id == user.token_id).values(last_used_at=now)
+            )
     except SQLAlchemyError as error:
         logger.warning("The use of a token could not be noted: %s", error)
 
 
-def _find_token(session: Session, secret: str) -> TokenRow | None:
-    return session.query(TokenRow).filter(TokenRow.digest == digest(secret)).one_or_none()
-
-
 def _user_of_session(hub: Hub, cookie: str) -> User | None:
     with hub.database.reading() as session:
-        row = session.get(SessionRow, digest(cookie))
-        if row is None or row.expires_at <= datetime.now(UTC):
-            return None
-        return User(to_account(row.account), "write", "the login page")
+        return identity.by_cookie(session, digest(cookie))
 
 
 def _bad_credentials(message: str) -> NotLoggedInError:

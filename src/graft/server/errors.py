@@ -54,6 +54,23 @@ class EntryNotFoundError(RefusedError):
     code = "EntryNotFound"
 
 
+class GatedRepoError(RefusedError):
+    """The files of a gated repository, for somebody who was not let in."""
+
+    status = 403
+    code = "GatedRepo"
+
+    def __init__(self, message: str, *, status: int = 403) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TooManyAttemptsError(RefusedError):
+    """Too many wrong passwords or tokens, or too much asked at once: `Retry-After` says when."""
+
+    status = 429
+
+
 class NotFoundError(RefusedError):
     """Anything else that is not there: an account, a token, a page."""
 

@@ -169,7 +169,7 @@ class Draft:
 
     def _add_large(self, operation: Operation, path: str, sha256: str, announced: Any) -> None:
         with self._hub.database.reading() as session:
-            size = links.size_for(session, self._user.account.id, sha256)
+            size = links.size_for(session, self._user, sha256)
         if size is None:
             raise operation.bad(f"names the object {sha256}, which was not uploaded: do so first")
         if announced is not None and announced != size:

@@ -23,17 +23,59 @@ class Kind(StrEnum):
         return "" if self is Kind.MODEL else f"{self.plural}/"
 
 
+AccountType = Literal["user", "organization"]
+
+
 @dataclass(frozen=True)
 class Account:
-    """Somebody who owns repositories."""
+    """Somebody who owns repositories: a person, or an organization of them."""
 
     id: int
     name: str
     full_name: str
     created_at: datetime
+    type: AccountType = "user"
+    details: str = ""
+    """What the account says about itself."""
+
+    @property
+    def is_organization(self) -> bool:
+        return self.type == "organization"
 
 
-Role = Literal["read", "write"]
+Role = Literal["read", "write", "fine-grained"]
+"""What a token may do; a fine-grained one says so in its scopes."""
+
+MemberRole = Literal["read", "contribute", "write", "admin"]
+"""What a member of an organization may do with its repositories, from least to most: see them all;
+create some, and write to these; write to all; and look after the organization too."""
+
+Right = Literal["read", "discuss", "write", "admin"]
+"""What one may do with a repository: see it; open discussions and pull requests; change its files
+and refs; change its settings, name it anew, delete it, let people in where it is gated."""
+
+Gate = Literal["auto", "manual"]
+"""How a gated repository lets people in: all who ask, or those whom somebody accepts."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Permissions of a fine-grained token on one repository, or on all of one owner's."""
+
+    entity: Literal["user", "org", "model", "dataset"]
+    id: int
+    """The account's or the repository's."""
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """What a fine-grained token may do: everywhere, with gated files, and on what it names."""
+
+    everywhere: frozenset[str] = frozenset()
+    gated: bool = False
+    """Whether it may read the files of gated repositories that let its account in."""
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +89,15 @@ class Token:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    scopes: Scopes | None = None
+
+
+@dataclass(frozen=True)
+class Membership:
+    """That somebody belongs to an organization, and as what."""
+
+    organization: Account
+    role: MemberRole
 
 
 @dataclass(frozen=True)
@@ -56,6 +107,13 @@ class User:
     account: Account
     role: Role
     token_name: str
+    memberships: tuple[Membership, ...] = ()
+    scopes: Scopes = field(default_factory=Scopes)
+    """Only those of a fine-grained token count."""
+    token_id: int | None = None
+    """None for a browser that has logged in."""
+    expires_at: datetime | None = None
+    """When the token ends; None: never."""
 
     @property
     def name(self) -> str:
@@ -63,7 +121,15 @@ class User:
 
     @property
     def may_write(self) -> bool:
+        """Whether the token lets the account do all that it may."""
         return self.role == "write"
+
+    def role_in(self, organization_id: int) -> MemberRole | None:
+        """What the account is in an organization, or None where it is no member."""
+        for membership in self.memberships:
+            if membership.organization.id == organization_id:
+                return membership.role
+        return None
 
 
 @dataclass(frozen=True)
@@ -94,6 +160,13 @@ class Repository:
     """Bytes of all files at `head`, LFS objects included."""
     card: dict[str, Any] = field(default_factory=dict)
     """The YAML of README.md."""
+    owner_id: int = 0
+    creator_id: int | None = None
+    gated: Gate | None = None
+    """Whether its files go only to those who asked for them, and how they are let in."""
+    likes: int = 0
+    trending_score: int = 0
+    """How much it was liked and fetched of late."""
 
     @property
     def full_name(self) -> str:
@@ -178,7 +251,9 @@ class Card:
     error: str | None = None
 
 
-Sort = Literal["updated", "created", "downloads", "name", "parameters"]
+Sort = Literal[
+    "updated", "created", "downloads", "likes", "trending", "name", "parameters", "size"
+]
 
 
 @dataclass(frozen=True)
@@ -195,6 +270,10 @@ class Query:
     descending: bool = True
     limit: int = 30
     cursor: str | None = None
+    gated: bool | None = None
+    """Only gated repositories, or only others; None: both."""
+    brief: bool = False
+    """Whether the cards and the counts of weights may be left out: they can be long."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +281,8 @@ class Page:
     """Part of a list: `next_cursor` continues it, and is None at its end."""
 
     repositories: tuple[Repository, ...]
-    total: int
+    total: int | None
+    """How many match in all; None: more than are counted."""
     next_cursor: str | None
 
 

@@ -4,7 +4,7 @@ import logging
 
 from sqlalchemy import select
 
-from graft.server import links, repos
+from graft.server import identity, links, repos
 from graft.server.db.tables import RepositoryRow
 from graft.server.hub import Hub
 from graft.server.records import Repository
@@ -32,6 +32,9 @@ def _relink(hub: Hub, repository: Repository, owner_id: int) -> None:
     """Gives the repository the objects that its newest commit names and its owner may use."""
     entries = repos.snapshot(hub, repository).entries(recursive=True)
     with hub.database.writing() as session:
+        owner = identity.again(session, owner_id, None)
+        if owner is None:
+            return
         for sha256 in {entry.lfs.sha256 for entry in entries if entry.lfs is not None}:
-            if links.size_for(session, owner_id, sha256) is not None:
+            if links.size_for(session, owner, sha256) is not None:
                 links.link(session, repository.id, sha256)

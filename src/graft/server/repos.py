@@ -1,8 +1,8 @@
 """Everything the API and the pages do with repositories goes through here.
 
-Who may see what is decided in this file: a private repository answers exactly as a missing one does
-to all but its owner. All functions here block (database, git, disk), so async code calls them in a
-worker thread; only the pieces that `stream` answers come without blocking.
+Who may see what is decided by `access`: a private repository answers exactly as a missing one does
+to those who may not see it. All functions here block (database, git, disk), so async code calls
+them in a worker thread; only the pieces that `stream` answers come without blocking.
 """
 
 import logging
@@ -17,13 +17,12 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from graft.server import large, links
+from graft.server import access, large, links
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.errors import (
     ConflictError,
     NotAllowedError,
     NotFoundError,
-    NotLoggedInError,
     RepoNotFoundError,
 )
 from graft.server.git import history as git_history
@@ -32,20 +31,17 @@ from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.names import check_account_name, check_repository_name
 from graft.server.records import (
+    Account,
     Card,
     Commit,
     Entry,
-    FacetValue,
     Kind,
-    Page,
-    Query,
     Refs,
     Repository,
     User,
 )
 from graft.server.rows import to_record
 from graft.server.search import index
-from graft.server.search import query as search_query
 from graft.server.search.describe import Description, describe, read_card
 
 logger = logging.getLogger("graft.server")
@@ -63,51 +59,27 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
         row = session.scalar(
             select(RepositoryRow).where(RepositoryRow.kind == kind.value, RepositoryRow.key == key)
         )
-        if row is None or (row.private and (user is None or row.owner_id != user.account.id)):
-            raise RepoNotFoundError(
-                f"There is no {_noun(kind)} {owner}/{name} on this Hub, or it is private and you "
-                "may not see it. Check the name, and log in if the repository is yours."
-            )
-        return to_record(row)
-
-
-def search(hub: Hub, query: Query, user: User | None) -> Page:
-    """The repositories that match and that `user` may see.
-
-    Raises:
-        BadRequestError: a cursor that this Hub did not give out.
-    """
-    with hub.database.reading() as session:
-        rows, total, cursor = search_query.find(session, query, _viewer_id(user))
-        return Page(tuple(to_record(row) for row in rows), total, cursor)
-
-
-def facets(hub: Hub, query: Query, user: User | None) -> dict[str, list[FacetValue]]:
-    """What a list can be narrowed by: task, library, language, license, dataset, each with its
-    values, the most frequent first."""
-    with hub.database.reading() as session:
-        return search_query.facets(session, query, _viewer_id(user))
+        if row is None:
+            raise access.not_found(kind, owner, name)
+        found = to_record(row)
+    access.check_reader(user, found)
+    return found
 
 
 def may_write(repository: Repository, user: User | None) -> bool:
     """Whether `user` may change the repository."""
-    return user is not None and user.may_write and user.name == repository.owner
+    return access.allows(user, repository, "write")
 
 
 def check_may_write(repository: Repository, user: User | None) -> User:
     """`user`, when they may change the repository.
 
     Raises:
+        RepoNotFoundError: they may not even see it.
         NotLoggedInError: nobody is asking.
-        NotAllowedError: it is not theirs, or their token may only read.
+        NotAllowedError: it is not theirs, or their token may do less.
     """
-    if user is None:
-        raise NotLoggedInError(f"Changing {repository.full_name} needs a token: log in first.")
-    if user.name != repository.owner:
-        raise NotAllowedError(
-            f"{repository.full_name} belongs to {repository.owner}; {user.name} may not change it."
-        )
-    return _check_role(user)
+    return access.check(user, repository, "write")
 
 
 # --- creating, changing, deleting ----------------------------------------------------------------
@@ -122,25 +94,23 @@ def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: 
         ConflictError: it exists.
     """
     check_repository_name(name)
-    if owner.lower() != user.name.lower():
-        check_account_name(owner)
-        raise NotAllowedError(
-            f"{user.name} may not create a repository under {owner!r}: use {user.name}/{name}."
-        )
-    _check_role(user)
+    account = find_owner(owner, name, user)
+    access.check_may_create(user, account)
     folder = _new_folder()
     path = hub.settings.repositories_folder / folder
     try:
         git.create_repository(path, user.name)
         with hub.database.writing() as session:
-            row = _insert(session, kind, name, folder, private, user)
+            row = _insert(session, kind, account, name, folder, private, user)
             found = git.snapshot(git.open_repository(path), git.DEFAULT_BRANCH)
             index.write(session, row, describe(kind, found, large.reader(hub, row.id, found)))
             return to_record(row)
     except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, IntegrityError):
-            raise ConflictError(f"The {_noun(kind)} {user.name}/{name} exists already.") from error
+            raise ConflictError(
+                f"The {_noun(kind)} {account.name}/{name} exists already."
+            ) from error
         raise
 
 
@@ -356,15 +326,22 @@ def _describe(hub: Hub, repository: Repository) -> Description:
 
 
 def _insert(
-    session: Session, kind: Kind, name: str, folder: str, private: bool, user: User
+    session: Session,
+    kind: Kind,
+    account: Account,
+    name: str,
+    folder: str,
+    private: bool,
+    user: User,
 ) -> RepositoryRow:
-    owner = session.get(AccountRow, user.account.id)
+    owner = session.get(AccountRow, account.id)
     if owner is None:
-        raise NotFoundError(f"The account {user.name} has just been deleted.")
+        raise NotFoundError(f"The account {account.name} has just been deleted.")
     now = datetime.now(UTC)
     row = RepositoryRow(
         kind=kind.value,
         owner=owner,
+        creator_id=user.account.id,
         name=name,
         key=f"{owner.name}/{name}".lower(),
         folder=folder,
@@ -377,16 +354,22 @@ def _insert(
     return row
 
 
-def _check_role(user: User) -> User:
-    if not user.may_write:
-        raise NotAllowedError(
-            f"The token {user.token_name!r} may only read; this needs one with the role 'write'."
-        )
-    return user
+def find_owner(owner: str, name: str, user: User) -> Account:
+    """The account or organization called `owner` among those that `user` may create `name` under.
 
-
-def _viewer_id(user: User | None) -> int | None:
-    return user.account.id if user else None
+    Raises:
+        NotAllowedError: it is another's name; whether anybody has it is not the asker's to know.
+    """
+    if owner.lower() == user.name.lower():
+        return user.account
+    for membership in user.memberships:
+        if membership.organization.name.lower() == owner.lower():
+            return membership.organization
+    check_account_name(owner)
+    raise NotAllowedError(
+        f"{user.name} may not create a repository under {owner!r}: use {user.name}/{name}, or an "
+        "organization that you belong to."
+    )
 
 
 def _noun(kind: Kind) -> str:

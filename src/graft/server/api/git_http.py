@@ -115,6 +115,7 @@ async def _push(request: Request, hub: Hub, repository: Repository, user: User) 
         "GRAFT_PUSH_DATABASE_URL": hub.settings.database_url,
         "GRAFT_PUSH_REPOSITORY": str(repository.id),
         "GRAFT_PUSH_ACCOUNT": str(user.account.id),
+        "GRAFT_PUSH_TOKEN": str(user.token_id or ""),
         "GRAFT_PUSH_MAX_INLINE_BYTES": str(hub.settings.max_inline_bytes),
     }
     protocol = request.headers.get("git-protocol", "")

@@ -1,22 +1,24 @@
-"""Git LFS: which objects to send or fetch and where, and the bytes themselves (basic transfer)."""
+"""Git LFS: which objects to send or fetch, and where (the batch API of the specification)."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import large, links
-from graft.server.api.bodies import drain
+from graft.server import access, large, links, uploads
 from graft.server.api.git_http import find_for_git
 from graft.server.auth import CurrentHub, CurrentUser, base_url
-from graft.server.errors import BadContentError, BadRequestError, NotFoundError, RefusedError
+from graft.server.errors import BadContentError, ConflictError, NotFoundError, RefusedError
 from graft.server.hub import Hub
 from graft.server.records import Kind, Repository, User
-from graft.server.signing import VALID_SECONDS
+from graft.server.uploads import Upload
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
+MAX_OBJECTS = 10_000
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -25,158 +27,141 @@ class LfsObject(BaseModel):
     """An object: its SHA-256 and its size in bytes."""
 
     oid: str
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Batch(BaseModel):
     """What a client wants to send or fetch."""
 
     operation: Literal["upload", "download"]
-    objects: Annotated[list[LfsObject], Field(max_length=10_000)]
+    objects: Annotated[list[LfsObject], Field(max_length=MAX_OBJECTS)]
     transfers: list[str] = ["basic"]
     hash_algo: str = "sha256"
 
 
 def routes(kind: Kind) -> APIRouter:
-    """The LFS endpoints of the repositories of one kind."""
+    """The batch endpoint of the repositories of one kind."""
     router = APIRouter()
-    root = f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/objects"
 
-    @router.post(f"{root}/batch")
+    @router.post(f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/objects/batch")
     def batch(
         request: Request, owner: str, name: str, body: Batch, hub: CurrentHub, user: CurrentUser
     ) -> JSONResponse:
         writes = body.operation == "upload"
         repository = find_for_git(hub, kind, owner, name, user, writes=writes)
-        return _batch(request, hub, repository, body, user)
-
-    @router.put(f"{root}/{{repository_id}}/{{sha256}}")
-    async def upload(
-        request: Request,
-        repository_id: int,
-        sha256: str,
-        size: int,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> Response:
-        hub.signer.check(expires, signature, "upload", repository_id, sha256, size)
-        return await _receive(request, hub, repository_id, sha256, size)
-
-    @router.get(f"{root}/{{repository_id}}/{{sha256}}")
-    def download(
-        repository_id: int, sha256: str, size: int, expires: int, signature: str, hub: CurrentHub
-    ) -> Response:
-        hub.signer.check(expires, signature, "download", repository_id, sha256, size)
-        return StreamingResponse(
-            hub.objects.stream(sha256, 0, size),
-            media_type="application/octet-stream",
-            headers={"Content-Length": str(size)},
-        )
-
-    @router.post(f"{root}/{{repository_id}}/{{sha256}}/verify")
-    def verify(
-        repository_id: int,
-        sha256: str,
-        body: LfsObject,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> JSONResponse:
-        hub.signer.check(expires, signature, "verify", repository_id, sha256)
-        return _verify(hub, repository_id, sha256, body)
+        if not writes:
+            access.check_files(hub, repository, user)
+        if body.hash_algo != "sha256":
+            raise ConflictError(f"This Hub knows objects by SHA-256, not by {body.hash_algo!r}.")
+        address = f"{base_url(request)}{repository.path}.git/info/lfs/objects"
+        return _Answer(hub, repository, user, address, "multipart" in body.transfers).to(body)
 
     return router
 
 
-def _batch(
-    request: Request, hub: Hub, repository: Repository, body: Batch, user: User | None
-) -> JSONResponse:
-    if body.hash_algo != "sha256" or "basic" not in body.transfers:
-        raise BadRequestError("This Hub takes SHA-256 objects by the transfer 'basic'.")
-    address = f"{base_url(request)}{repository.path}.git/info/lfs/objects"
-    objects = []
-    # Each object once, however often it was named: clients send what they are told to, and the
-    # stock one would read one file twice at once.
-    for wanted in {(wanted.oid, wanted.size): wanted for wanted in body.objects}.values():
+@dataclass(frozen=True)
+class _Answer:
+    """What is told about each object of a batch."""
+
+    hub: Hub
+    repository: Repository
+    user: User | None
+    address: str
+    in_parts: bool
+    """Whether the client can send an object in parts."""
+
+    def to(self, body: Batch) -> JSONResponse:
+        # Each object once, however often it was named: clients send what they are told to, and the
+        # stock one would read one file twice at once.
+        wanted = {(each.oid, each.size): each for each in body.objects}.values()
+        sizes = self._sizes({each.oid for each in wanted}, sends=body.operation == "upload")
+        objects = [self._object(body.operation, each, sizes.get(each.oid)) for each in wanted]
+        parts = any("chunk_size" in _upload_header(found) for found in objects)
+        content = {
+            "transfer": "multipart" if parts else "basic",
+            "hash_algo": "sha256",
+            "objects": objects,
+        }
+        return JSONResponse(content, media_type=MEDIA_TYPE)
+
+    def _sizes(self, hashes: set[str], *, sends: bool) -> dict[str, int]:
+        """The sizes of those objects that the repository has. One that objects are sent to gets
+        what the sender may read elsewhere, without their sending it again."""
+        with self.hub.database.reading() as session:
+            here = links.sizes_in(session, self.repository.id, hashes)
+            if not sends or self.user is None:
+                return here
+            found = {
+                sha256: size
+                for sha256 in hashes - here.keys()
+                if (size := links.size_for(session, self.user, sha256)) is not None
+            }
+        if here or found:
+            with self.hub.database.writing() as session:
+                for sha256 in here.keys() | found.keys():
+                    links.link(session, self.repository.id, sha256)
+        return here | found
+
+    def _object(self, operation: str, wanted: LfsObject, size: int | None) -> dict[str, Any]:
+        answer: dict[str, Any] = {"oid": wanted.oid, "size": wanted.size}
         try:
-            actions = _actions(hub, repository, user, body.operation, wanted, address)
+            actions = self._actions(operation, wanted, size)
         except RefusedError as error:
-            refusal = {"code": error.status, "message": str(error)}
-            objects.append({"oid": wanted.oid, "size": wanted.size, "error": refusal})
-            continue
-        answer: dict[str, Any] = {"oid": wanted.oid, "size": wanted.size, "authenticated": True}
-        if actions:
-            answer["actions"] = actions
-        objects.append(answer)
-    content = {"transfer": "basic", "hash_algo": "sha256", "objects": objects}
-    return JSONResponse(content, media_type=MEDIA_TYPE)
+            return answer | {"error": {"code": error.status, "message": str(error)}}
+        return answer | {"authenticated": True} | ({"actions": actions} if actions else {})
+
+    def _actions(self, operation: str, wanted: LfsObject, size: int | None) -> dict[str, Any]:
+        """Where to send or fetch an object; nothing where the Hub has what would be sent."""
+        if not _SHA256.fullmatch(wanted.oid):
+            raise BadContentError(f"{wanted.oid!r} is not a SHA-256 in hexadecimal.")
+        if size is not None and size != wanted.size:
+            raise BadContentError(
+                f"The object {wanted.oid} has {size} bytes, not the {wanted.size} announced."
+            )
+        if operation == "download":
+            if size is None:
+                raise NotFoundError(f"{self.repository.full_name} has no object {wanted.oid}.")
+            return {"download": self._action("download", wanted)}
+        if size is not None:
+            return {}
+        large.check_size(self.hub, wanted.oid, wanted.size)
+        return {"upload": self._upload(wanted), "verify": self._action("verify", wanted, "/verify")}
+
+    def _upload(self, wanted: LfsObject) -> dict[str, Any]:
+        repository_id = self.repository.id
+        parts = uploads.plan_parts(self.hub, repository_id, wanted.oid, wanted.size)
+        if parts is None or not self.in_parts:
+            action = self._action("upload", wanted)
+            whole = Upload(repository_id, wanted.oid, wanted.size)
+            return action | _href(uploads.direct_address(self.hub, whole, 1))
+        action = self._action("complete", wanted, "/complete", part_bytes=parts.part_bytes)
+        header = {"chunk_size": str(parts.part_bytes)}
+        for number in range(1, parts.parts + 1):
+            direct = uploads.direct_address(self.hub, parts, number)
+            path, given = f"/parts/{number}", {"part_bytes": parts.part_bytes}
+            header[f"{number:05d}"] = direct or self._address("part", wanted, path, given, number)
+        return action | {"header": header}
+
+    def _action(
+        self, permission: str, wanted: LfsObject, path: str = "", **given: int
+    ) -> dict[str, Any]:
+        seconds = self.hub.settings.upload_seconds
+        return {"href": self._address(permission, wanted, path, given), "expires_in": seconds}
+
+    def _address(
+        self, permission: str, wanted: LfsObject, path: str, given: dict[str, int], *more: int
+    ) -> str:
+        """An address that carries its own permission: clients send no token there."""
+        signed = (permission, self.repository.id, wanted.oid, wanted.size, *given.values(), *more)
+        query = urlencode({"size": wanted.size, **given})
+        root = f"{self.address}/{self.repository.id}/{wanted.oid}"
+        return f"{root}{path}?{query}&{self.hub.signer.sign(*signed)}"
 
 
-def _actions(
-    hub: Hub,
-    repository: Repository,
-    user: User | None,
-    operation: str,
-    wanted: LfsObject,
-    address: str,
-) -> dict[str, Any]:
-    """Where to send or fetch an object; nothing where the Hub has what would be sent."""
-    if not _SHA256.fullmatch(wanted.oid):
-        raise BadContentError(f"{wanted.oid!r} is not a SHA-256 in hexadecimal.")
-    size = _size_here(hub, repository, user if operation == "upload" else None, wanted.oid)
-    if size is not None and size != wanted.size:
-        raise BadContentError(
-            f"The object {wanted.oid} has {size} bytes, not the {wanted.size} that were announced."
-        )
-    if operation == "upload" and size is not None:
-        return {}
-    if operation == "download" and size is None:
-        raise NotFoundError(f"{repository.full_name} has no large object {wanted.oid}.")
-    large.check_size(hub, wanted.oid, wanted.size)
-    permission = hub.signer.sign(operation, repository.id, wanted.oid, wanted.size)
-    href = f"{address}/{repository.id}/{wanted.oid}?size={wanted.size}&{permission}"
-    actions: dict[str, Any] = {operation: {"href": href, "expires_in": VALID_SECONDS}}
-    if operation == "upload":
-        permission = hub.signer.sign("verify", repository.id, wanted.oid)
-        href = f"{address}/{repository.id}/{wanted.oid}/verify?{permission}"
-        actions["verify"] = {"href": href, "expires_in": VALID_SECONDS}
-    return actions
+def _href(address: str | None) -> dict[str, str]:
+    return {"href": address} if address else {}
 
 
-def _size_here(hub: Hub, repository: Repository, user: User | None, sha256: str) -> int | None:
-    """The size of an object the repository has. An uploader's repository gets what they may read
-    elsewhere, without sending it again."""
-    with hub.database.reading() as session:
-        size = links.size_in(session, repository.id, sha256)
-        if size is not None or user is None:
-            return size
-        size = links.size_for(session, user.account.id, sha256)
-    if size is not None:
-        with hub.database.writing() as session:
-            links.link(session, repository.id, sha256)
-    return size
-
-
-def _verify(hub: Hub, repository_id: int, sha256: str, body: LfsObject) -> JSONResponse:
-    if body.oid != sha256:
-        raise BadContentError(f"This address verifies the object {sha256}, not {body.oid!r}.")
-    with hub.database.reading() as session:
-        size = links.size_in(session, repository_id, body.oid)
-    if size is None:
-        raise NotFoundError(f"The object {body.oid} has not arrived; send it again.")
-    if size != body.size:
-        raise BadContentError(f"The object {body.oid} has {size} bytes, not {body.size}.")
-    return JSONResponse({}, media_type=MEDIA_TYPE)
-
-
-async def _receive(
-    request: Request, hub: Hub, repository_id: int, sha256: str, size: int
-) -> Response:
-    chunks = request.stream()
-    try:
-        await large.receive(hub, repository_id, chunks, sha256, size)
-    except RefusedError:
-        await drain(chunks)
-        raise
-    return Response(status_code=200)
+def _upload_header(answer: dict[str, Any]) -> dict[str, str]:
+    header: dict[str, str] = answer.get("actions", {}).get("upload", {}).get("header", {})
+    return header

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from graft.errors import CardError
 from graft.hub.header import parse_card
-from graft.server import links
+from graft.server import identity, links
 from graft.server.db.database import Database
 from graft.server.git.pointers import MAX_POINTER_BYTES, parse_pointer
 from graft.server.names import CARD_FILE
@@ -79,10 +79,15 @@ def _missing_objects(small: list[tuple[str, str]]) -> Iterator[str]:
         return
     repository_id = int(os.environ["GRAFT_PUSH_REPOSITORY"])
     account_id = int(os.environ["GRAFT_PUSH_ACCOUNT"])
+    token_id = int(os.environ["GRAFT_PUSH_TOKEN"]) if os.environ["GRAFT_PUSH_TOKEN"] else None
     database = Database(os.environ["GRAFT_PUSH_DATABASE_URL"])
     with database.writing() as session:
+        user = identity.again(session, account_id, token_id)
+        if user is None:
+            yield "your token was deleted or has expired during the push: use another"
+            return
         for path, pointer in pointers:
-            size = links.size_for(session, account_id, pointer.sha256)
+            size = links.size_for(session, user, pointer.sha256)
             if size is None:
                 yield (
                     f"{path}: its large object {pointer.sha256} was not uploaded; "
