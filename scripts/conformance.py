@@ -181,7 +181,9 @@ def report(results: Results) -> bool:
     print(f"besides: {offline['passed']} tests passed that need no hub, {skipped} skip themselves")
     for name, result in sorted(results.items()):
         if not result["live"] and result["outcome"] == "failed":
-            print(f"    needs no hub, and failed: {name} {' '.join(result['reason'].split())[:160]}")
+            print(
+                f"    needs no hub, and failed: {name} {' '.join(result['reason'].split())[:160]}"
+            )
     passed = len(counted) - len(failed)
     print(f"conformance: {passed} of {len(counted)} in-scope tests passed", flush=True)
     return not set(failed) - set(known) and passed >= BAR * len(counted)
@@ -206,7 +208,9 @@ def main() -> None:
     parser.add_argument("--failed", action="store_true", help="only those that failed before")
     arguments = parser.parse_args()
     version = pinned_version()
-    scratch: Path = arguments.scratch or Path(tempfile.gettempdir()) / f"graft-conformance-{version}"
+    scratch: Path = (
+        arguments.scratch or Path(tempfile.gettempdir()) / f"graft-conformance-{version}"
+    )
     scratch.mkdir(parents=True, exist_ok=True)
     kept = scratch / "results.json"
     last: Results = json.loads(kept.read_text()) if kept.exists() else {}

@@ -172,7 +172,7 @@ def test_commits_branches_tags_and_history(eve: Customer) -> None:
     assert [branch.name for branch in refs.branches] == ["main", "try/this"]
     assert [tag.name for tag in refs.tags] == ["v1"]
     commits = eve.api.list_repo_commits(repo, revision="try/this", formatted=True)
-    assert [commit.title for commit in commits] == ["Move things", "Add a thing", "Initial commit"]
+    assert [commit.title for commit in commits] == ["Move things", "Add a thing", "initial commit"]
     assert commits[1].message == "With weights."
     assert commits[1].authors == [eve.name]
     with pytest.raises(HfHubHTTPError, match="412"):
@@ -288,4 +288,4 @@ def test_a_program_needs_only_the_hubs_address(
     assert said["card"]["license"] == "mit"
     assert said["found"] == [repo]
     assert said["weights"] == len(WEIGHTS)
-    assert said["commits"] == ["All at once", "Initial commit"]
+    assert said["commits"] == ["All at once", "initial commit"]

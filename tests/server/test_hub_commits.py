@@ -132,7 +132,7 @@ def test_a_card_may_hold_what_json_cannot(ada: Person) -> None:
 def test_paths_that_files_cannot_have(ada: Person, path: str) -> None:
     repo = ada.create("paths")
     refused = ada.commit(repo, file("fine.txt", "x"), file(path, "x"))
-    assert refused.status_code == 400
+    assert refused.status_code == 422
     assert "path" in refused.json()["error"]
     assert ada.files(repo) == set()
 
@@ -273,3 +273,17 @@ def test_pull_requests_are_refused_in_words(ada: Person) -> None:
     refused = ada.http.post(f"/api/models/{repo}/commit/main?create_pr=1", content="")
     assert refused.status_code == 400
     assert "pull requests" in refused.json()["error"]
+
+
+def test_what_is_deleted_as_a_file_may_be_a_folder(ada: Person) -> None:
+    repo = ada.create("thing")
+    ada.commit(repo, file("a/1.txt", "1"), file("a/b/2.txt", "2"), file("c.txt", "3"))
+    deleted_file = {"key": "deletedFile", "value": {"path": "a"}}
+    assert ada.commit(repo, deleted_file).status_code == 200
+    assert ada.files(repo) == {"c.txt"}
+
+
+def test_a_commit_says_where_it_can_be_seen(ada: Person) -> None:
+    repo = ada.create("thing")
+    made = ada.commit(repo, file("a.txt", "1")).json()
+    assert made["commitUrl"].endswith(f"/{repo}/commit/{made['commitOid']}")

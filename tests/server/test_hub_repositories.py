@@ -252,7 +252,7 @@ def test_history_comes_newest_first_in_pages(ada: Person) -> None:
         page = ada.http.get(address)
         titles += [commit["title"] for commit in page.json()]
         address = page.links.get("next", {}).get("url", "")
-    assert titles == ["Number 3", "Number 2", "Number 1", "Number 0", "Initial commit"]
+    assert titles == ["Number 3", "Number 2", "Number 1", "Number 0", "initial commit"]
 
 
 def test_the_last_commit_of_each_file(ada: Person) -> None:
@@ -261,7 +261,7 @@ def test_the_last_commit_of_each_file(ada: Person) -> None:
     ada.commit(repo, file("folder/x.txt", "y"), summary="New")
     entries = ada.http.get(f"/api/models/{repo}/tree/main", params={"expand": True}).json()
     titles = {entry["path"]: entry["lastCommit"]["title"] for entry in entries}
-    assert titles == {"old.txt": "Old", "folder": "New", ".gitattributes": "Initial commit"}
+    assert titles == {"old.txt": "Old", "folder": "New", ".gitattributes": "initial commit"}
 
 
 def test_a_tree_comes_in_pages_and_whole(ada: Person) -> None:

@@ -94,7 +94,8 @@ def _branch_head(opened: pygit2.Repository, branch: str, expected: str | None) -
     head = reference.peel(pygit2.Commit)
     if expected is not None and expected != str(head.id):
         raise StaleParentError(
-            f"The branch {branch!r} has moved on: its newest commit is {head.id}, not {expected}. "
-            "Nothing was committed; fetch the changes and try again."
+            # The first two sentences are what stock clients look for.
+            "The branch was updated since you opened this page. Please refresh and try again. "
+            f"The newest commit of {branch!r} is {head.id}, not {expected}; nothing was committed."
         )
     return head

@@ -64,21 +64,27 @@ def _check_name(what: str, name: str, longest: int) -> str:
     return name
 
 
+class BadPathError(BadRequestError):
+    """A path that no repository may hold."""
+
+    status = 422
+
+
 def check_file_path(path: str) -> str:
     """`path` inside a repository, when a file may lie there.
 
     Raises:
-        BadRequestError: an absolute path, one that leaves the repository, or one git cannot hold.
+        BadPathError: an absolute path, one that leaves the repository, or one git cannot hold.
     """
     parts = path.split("/")
     bad = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
     if bad or "\\" in path or any(_is_no_text(c) for c in path):
-        raise BadRequestError(
+        raise BadPathError(
             f"The file path {path!r} is not one a repository can hold: use forward slashes, "
             "no empty, '.', '..' or '.git' parts, and no control characters."
         )
     if len(path.encode()) > 1024:
-        raise BadRequestError(f"The file path {path[:60]!r}... is longer than 1024 bytes.")
+        raise BadPathError(f"The file path {path[:60]!r}... is longer than 1024 bytes.")
     return path
 
 

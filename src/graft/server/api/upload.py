@@ -90,7 +90,7 @@ async def commit(
     return {
         "success": True,
         "commitOid": made.id,
-        "commitUrl": f"{base_url(request)}{repository.path}/tree/{made.id}",
+        "commitUrl": f"{base_url(request)}{repository.path}/commit/{made.id}",
         "hookOutput": "",
     }
 

@@ -39,12 +39,16 @@ class CommitBuilder:
         self._large.add(path)
 
     def delete_file(self, path: str) -> None:
-        """
+        """A folder of that name goes too: clients do not always know which of both it is.
+
         Raises:
-            EntryNotFoundError: no such file.
+            EntryNotFoundError: no such file or folder.
         """
         if path not in self._index:
-            raise self._missing("file", path)
+            try:
+                return self.delete_folder(path)
+            except EntryNotFoundError:
+                raise self._missing("file", path) from None
         self._index.remove(path)
         self._forget(lambda known: known == path)
 

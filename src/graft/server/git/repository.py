@@ -39,7 +39,7 @@ def create_repository(path: Path, author: str) -> str:
     builder.insert(ATTRIBUTES_FILE, repository.create_blob(default_attributes()), FileMode.BLOB)
     who = signature(author)
     commit = repository.create_commit(
-        f"refs/heads/{DEFAULT_BRANCH}", who, who, "Initial commit", builder.write(), []
+        f"refs/heads/{DEFAULT_BRANCH}", who, who, "initial commit", builder.write(), []
     )
     return str(commit)
 
@@ -178,7 +178,9 @@ def delete_branch(repository: pygit2.Repository, name: str) -> None:
         BadRequestError: it is `main`.
     """
     if name == DEFAULT_BRANCH:
-        raise BadRequestError(f"The branch {DEFAULT_BRANCH!r} cannot be deleted.")
+        raise BadRequestError(
+            f"Cannot delete refs/heads/{DEFAULT_BRANCH}: every repository has that branch."
+        )
     _delete_ref(repository, "branch", f"refs/heads/{name}")
 
 
@@ -217,7 +219,7 @@ def _check_ref(repository: pygit2.Repository, what: str, ref: str) -> None:
     if not pygit2.reference_is_valid_name(ref) or _COMMIT_ID.fullmatch(name):
         raise BadRequestError(f"{name!r} is not a name that a {what} can have in git.")
     if ref in repository.references:
-        raise ConflictError(f"The {what} {name!r} exists already.")
+        raise ConflictError(f"Reference {ref} already exists: choose another name for the {what}.")
     for known in repository.references:  # git keeps refs as files: none can be a folder too
         if known.startswith(f"{ref}/") or ref.startswith(f"{known}/"):
             other = known.split("/", 2)[2]
@@ -238,5 +240,5 @@ def _cannot_exist(what: str, name: str, error: Exception) -> ConflictError:
 
 def _delete_ref(repository: pygit2.Repository, what: str, ref: str) -> None:
     if not pygit2.reference_is_valid_name(ref) or ref not in repository.references:
-        raise RevisionNotFoundError(f"There is no {what} {ref.split('/', 2)[2]!r} here.")
+        raise RevisionNotFoundError(f"Invalid rev id: there is no {what} {ref.split('/', 2)[2]!r}.")
     repository.references.delete(ref)
