@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from conformance_seed import Constants, seed
-
 from graft.server.running import RunningHub
 
 ROOT = Path(__file__).parent.parent

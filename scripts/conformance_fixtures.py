@@ -19,9 +19,8 @@ import pytest
 from httpx2 import AsyncHTTPTransport, HTTPTransport
 from huggingface_hub import HfApi, RepoUrl, constants
 from huggingface_hub.utils import logging
-
-from .testing_constants import ENDPOINT_PRODUCTION, ENDPOINT_STAGING, TOKEN
-from .testing_utils import repo_name
+from tests.testing_constants import ENDPOINT_PRODUCTION, ENDPOINT_STAGING, TOKEN
+from tests.testing_utils import repo_name
 
 _RESULTS = Path(os.environ["GRAFT_CONFORMANCE_RESULTS"])
 _EXCLUDED = json.loads(os.environ["GRAFT_CONFORMANCE_EXCLUDED"])
@@ -85,7 +84,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+def pytest_fixture_setup(fixturedef: Any) -> Iterator[None]:
     """Remembers the fixtures that talk to the hub."""
     before = _sent
     try:
@@ -104,6 +103,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     uses = any(id(fixture) in _live_fixtures for known in fixtures for fixture in known)
     outcome = _outcomes.pop(item.nodeid, {"outcome": "unknown"})
     outcome |= {"test": short_name(item), "live": _sent > before or uses}
+    outcome["production"] = item.get_closest_marker("production") is not None
     with _RESULTS.open("a") as file:
         file.write(json.dumps(outcome) + "\n")
     return result
