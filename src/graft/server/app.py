@@ -12,6 +12,9 @@ from graft.server.api import (
     git_http,
     info,
     lfs,
+    lfs_files,
+    lfs_locks,
+    lfs_transfer,
     listing,
     manage,
     refs,
@@ -29,7 +32,7 @@ from graft.server.settings import Settings
 from graft.server.web import pages
 
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
-_API = (account, manage, upload, tree, refs, xet, info, listing)
+_API = (account, manage, upload, tree, refs, xet, lfs_files, info, listing)
 _KINDS = (Kind.DATASET, Kind.MODEL)
 
 
@@ -62,7 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router)
     for kind in _KINDS:
         app.include_router(resolve.routes(kind))
-        app.include_router(lfs.routes(kind))
+        for lfs_module in (lfs, lfs_transfer, lfs_locks):
+            app.include_router(lfs_module.routes(kind))
         app.include_router(git_http.routes(kind))
     app.include_router(inference.router)
     pages.mount(app)

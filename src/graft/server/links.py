@@ -1,5 +1,6 @@
 """Which repository may use which large object, in the database."""
 
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, exists, select
@@ -8,6 +9,9 @@ from sqlalchemy.orm import Session
 from graft.server import access
 from graft.server.db.tables import ObjectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.records import User
+
+# Of one query's values: databases allow only so many.
+MOST_AT_ONCE = 500
 
 # Writing the time at every use would make reading cost a write.
 LINK_PRECISION = timedelta(hours=1)
@@ -20,6 +24,19 @@ def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
         .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
         .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256 == sha256)
     )
+
+
+def sizes_in(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, int]:
+    """The sizes of those objects that the repository holds."""
+    found: dict[str, int] = {}
+    for some in batched(hashes, MOST_AT_ONCE):
+        query = (
+            select(ObjectRow.sha256, ObjectRow.size)
+            .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
+            .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256.in_(some))
+        )
+        found.update((sha256, size) for sha256, size in session.execute(query))
+    return found
 
 
 def size_for(session: Session, user: User, sha256: str) -> int | None:
@@ -54,3 +71,10 @@ def forget_orphans(session: Session) -> list[str]:
     """Deletes the rows of objects that no repository uses, and answers their hashes."""
     used = exists().where(RepositoryObjectRow.sha256 == ObjectRow.sha256)
     return list(session.scalars(delete(ObjectRow).where(~used).returning(ObjectRow.sha256)))
+
+
+def batched(values: Collection[str], size: int) -> Iterator[list[str]]:
+    """The values in lists of at most `size`."""
+    ordered = list(values)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]

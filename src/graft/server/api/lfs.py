@@ -15,6 +15,7 @@ from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import BadContentError, ConflictError, NotFoundError, RefusedError
 from graft.server.hub import Hub
 from graft.server.records import Kind, Repository, User
+from graft.server.signing import VALID_SECONDS
 from graft.server.uploads import Upload
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
@@ -54,7 +55,7 @@ def routes(kind: Kind) -> APIRouter:
         if body.hash_algo != "sha256":
             raise ConflictError(f"This Hub knows objects by SHA-256, not by {body.hash_algo!r}.")
         address = f"{base_url(request)}{repository.path}.git/info/lfs/objects"
-        return _Answer(hub, repository, user, address, "multipart" in body.transfers).to(body)
+        return _Answer(hub, repository, user, address, _takes_parts(hub, body)).to(body)
 
     return router
 
@@ -145,17 +146,27 @@ class _Answer:
     def _action(
         self, permission: str, wanted: LfsObject, path: str = "", **given: int
     ) -> dict[str, Any]:
-        seconds = self.hub.settings.upload_seconds
-        return {"href": self._address(permission, wanted, path, given), "expires_in": seconds}
+        return {"href": self._address(permission, wanted, path, given), "expires_in": VALID_SECONDS}
 
     def _address(
         self, permission: str, wanted: LfsObject, path: str, given: dict[str, int], *more: int
     ) -> str:
         """An address that carries its own permission: clients send no token there."""
-        signed = (permission, self.repository.id, wanted.oid, wanted.size, *given.values(), *more)
+        signed: tuple[str | int, ...] = (
+            permission,
+            self.repository.id,
+            wanted.oid,
+            wanted.size,
+            *given.values(),
+            *more,
+        )
         query = urlencode({"size": wanted.size, **given})
         root = f"{self.address}/{self.repository.id}/{wanted.oid}"
         return f"{root}{path}?{query}&{self.hub.signer.sign(*signed)}"
+
+
+def _takes_parts(hub: Hub, body: Batch) -> bool:
+    return "multipart" in body.transfers and hasattr(hub, "content")
 
 
 def _href(address: str | None) -> dict[str, str]:

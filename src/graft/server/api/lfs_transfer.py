@@ -1,0 +1,196 @@
+"""Git LFS: the bytes of objects, at addresses that the batch API signed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from graft.server import large, links, uploads
+from graft.server.api.bodies import drain
+from graft.server.api.lfs import MEDIA_TYPE, LfsObject
+from graft.server.api.ranges import parse_range
+from graft.server.auth import CurrentHub
+from graft.server.errors import BadContentError, BadRequestError, NotFoundError, RefusedError
+from graft.server.hub import Hub
+from graft.server.records import Kind
+from graft.server.uploads import MAX_PARTS, Upload
+
+
+class Part(BaseModel):
+    """A part that the client has sent, and what it was answered."""
+
+    number: Annotated[int, Field(alias="partNumber", ge=1, le=MAX_PARTS)]
+    etag: str = ""
+
+
+class Completion(BaseModel):
+    """All parts of an object."""
+
+    oid: str
+    parts: Annotated[list[Part], Field(max_length=MAX_PARTS)]
+
+
+def routes(kind: Kind) -> APIRouter:
+    """Where objects are sent to and fetched from, for the repositories of one kind.
+
+    The names of the repository in these addresses are for people: it is its number that is signed,
+    so that a transfer goes on while the repository gets another name.
+    """
+    router = APIRouter()
+    root = f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/objects/{{repository_id}}/{{sha256}}"
+
+    @router.put(root)
+    async def upload(
+        request: Request,
+        repository_id: int,
+        sha256: str,
+        size: int,
+        expires: int,
+        signature: str,
+        hub: CurrentHub,
+    ) -> Response:
+        hub.signer.check(expires, signature, "upload", repository_id, sha256, size)
+        return await _receive(request, hub, repository_id, sha256, size)
+
+    @router.get(root)
+    def download(
+        request: Request,
+        repository_id: int,
+        sha256: str,
+        size: int,
+        expires: int,
+        signature: str,
+        hub: CurrentHub,
+    ) -> Response:
+        hub.signer.check(expires, signature, "download", repository_id, sha256, size)
+        return _send(request, hub, repository_id, sha256, size)
+
+    @router.post(f"{root}/verify")
+    async def verify(
+        repository_id: int,
+        sha256: str,
+        size: int,
+        body: LfsObject,
+        expires: int,
+        signature: str,
+        hub: CurrentHub,
+    ) -> JSONResponse:
+        hub.signer.check(expires, signature, "verify", repository_id, sha256, size)
+        return await _verify(hub, Upload(repository_id, sha256, size), body)
+
+    @router.put(f"{root}/parts/{{number}}")
+    async def upload_part(
+        request: Request,
+        repository_id: int,
+        sha256: str,
+        number: int,
+        size: int,
+        part_bytes: int,
+        expires: int,
+        signature: str,
+        hub: CurrentHub,
+    ) -> Response:
+        permission = ("part", repository_id, sha256, size, part_bytes, number)
+        hub.signer.check(expires, signature, *permission)
+        return await _receive_part(
+            request, hub, Upload(repository_id, sha256, size, part_bytes), number
+        )
+
+    @router.post(f"{root}/complete")
+    async def complete(
+        repository_id: int,
+        sha256: str,
+        size: int,
+        part_bytes: int,
+        body: Completion,
+        expires: int,
+        signature: str,
+        hub: CurrentHub,
+    ) -> JSONResponse:
+        hub.signer.check(expires, signature, "complete", repository_id, sha256, size, part_bytes)
+        return await _complete(hub, Upload(repository_id, sha256, size, part_bytes), body)
+
+    return router
+
+
+async def _receive(
+    request: Request, hub: Hub, repository_id: int, sha256: str, size: int
+) -> Response:
+    chunks = request.stream()
+    try:
+        await large.receive(hub, repository_id, chunks, sha256, size)
+    except RefusedError:
+        await drain(chunks)
+        raise
+    return Response(status_code=200)
+
+
+def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int) -> Response:
+    """The object's bytes, or a range of them: `git lfs` goes on where a download broke off."""
+    with hub.database.reading() as session:
+        if links.size_in(session, repository_id, sha256) != size:
+            raise NotFoundError(f"The object {sha256} is no longer in this repository.")
+    headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
+    start, end, status = parse_range(request, size, headers)
+    headers["Content-Length"] = str(end - start)
+    body = hub.objects.stream(sha256, start, end)
+    return StreamingResponse(
+        body, status_code=status, headers=headers, media_type="application/octet-stream"
+    )
+
+
+async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> JSONResponse:
+    if body.oid != upload.sha256:
+        raise BadContentError(
+            f"This address verifies the object {upload.sha256}, not {body.oid[:80]!r}."
+        )
+    size = await run_in_threadpool(_size_in, hub, upload)
+    if (
+        size is None and hub.settings.direct_transfer and await uploads.has_part(hub, upload, 1)
+    ):  # sent straight to S3
+        await uploads.complete(hub, upload)
+        size = upload.size
+    if size is None:
+        raise NotFoundError(f"The object {body.oid} has not arrived; send it again.")
+    if size != body.size:
+        raise BadContentError(f"The object {body.oid} has {size} bytes, not {body.size}.")
+    return JSONResponse({}, media_type=MEDIA_TYPE)
+
+
+async def _receive_part(request: Request, hub: Hub, upload: Upload, number: int) -> Response:
+    # What breaks off goes on where it was: a part that is there is not written again, and a client
+    # that waits to be asked for it (`Expect: 100-continue`) is not asked.
+    if await uploads.has_part(hub, upload, number):
+        if "100-continue" not in request.headers.get("expect", "").lower():
+            async for _ in request.stream():
+                pass
+    else:
+        chunks = request.stream()
+        try:
+            await uploads.receive_part(hub, upload, number, chunks)
+        except RefusedError:
+            await drain(chunks)
+            raise
+    return Response(status_code=200, headers={"ETag": f'"{upload.sha256}-{number}"'})
+
+
+async def _complete(hub: Hub, upload: Upload, body: Completion) -> JSONResponse:
+    if body.oid != upload.sha256:
+        raise BadContentError(
+            f"This address completes the object {upload.sha256}, not {body.oid[:80]!r}."
+        )
+    named = {part.number for part in body.parts}
+    if named != set(range(1, upload.parts + 1)):
+        raise BadRequestError(
+            f"The object {upload.sha256} has {upload.parts} parts; name each of them by "
+            f"`partNumber`, with the ETag that sending it was answered with. {len(named)} came."
+        )
+    await uploads.complete(hub, upload)
+    return JSONResponse({}, media_type=MEDIA_TYPE)
+
+
+def _size_in(hub: Hub, upload: Upload) -> int | None:
+    with hub.database.reading() as session:
+        return links.size_in(session, upload.repository_id, upload.sha256)
