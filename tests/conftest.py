@@ -14,6 +14,28 @@ from graft.server.running import RunningHub
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        choices=("sqlite", "postgres"),
+        default="sqlite",
+        help="what Hubs keep their data in: SQLite and a folder, or PostgreSQL and S3",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What Hubs keep their data in: "sqlite" (and a folder) or "postgres" (and S3)."""
+    chosen: str = request.config.getoption("--backend")
+    if chosen == "sqlite":
+        yield chosen
+        return
+    from backends import Servers
+
+    with Servers():
+        yield chosen
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder where the tests, and processes that they start, keep steps of data sets."""

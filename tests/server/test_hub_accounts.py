@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from person import Person, file
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backends import dump
 from graft.server import accounts, auth
 from graft.server.errors import BadRequestError, ConflictError
 from graft.server.running import RunningHub
@@ -89,11 +91,13 @@ def test_a_deleted_token_stops_working_at_once(hub: RunningHub, ada: Person) -> 
     assert ada.http.get("/api/whoami-v2").status_code == 401
 
 
-def test_the_secret_of_a_token_is_nowhere_in_the_data(hub: RunningHub, ada: Person) -> None:
+def test_the_secret_of_a_token_is_nowhere_in_the_data(
+    hub: RunningHub, ada: Person, tmp_path: Path
+) -> None:
     ada.http.get("/api/whoami-v2")
     # Another process has to look: closing the database's file in this one would drop the locks
     # that SQLite holds for the Hub, and its write-ahead log would be deleted under it.
-    folder = hub.settings.data_folder
+    folder = dump(hub.settings, tmp_path)
     for secret, found in ((ada.name, 0), (ada.token, 1)):
         command = ["grep", "--recursive", "--quiet", "--text", "--fixed-strings", secret]
         assert subprocess.run([*command, str(folder)], check=False).returncode == found
