@@ -6,7 +6,7 @@ import httpx
 import pytest
 from person import Person, file
 
-from graft.server import repos
+from graft.server import catalogue
 from graft.server.errors import BadRequestError
 from graft.server.records import Kind, Query
 from graft.server.running import RunningHub
@@ -173,7 +173,7 @@ def test_private_repositories_are_found_by_their_owner_only(
 
 def test_facets_count_what_a_list_can_be_cut_by(hub: RunningHub, library: Person) -> None:
     query = Query(Kind.MODEL, author=library.name)
-    facets = repos.facets(hub.hub, query, None)
+    facets = catalogue.facets(hub.hub, query, None)
     values = {facet: [(v.label, v.count) for v in found] for facet, found in facets.items()}
     assert values == {
         "task": [("text-classification", 1), ("token-classification", 1)],
@@ -182,7 +182,7 @@ def test_facets_count_what_a_list_can_be_cut_by(hub: RunningHub, library: Person
         "license": [("apache-2.0", 1), ("mit", 1)],
         "dataset": [("ag_news", 1)],
     }
-    narrowed = repos.facets(hub.hub, Query(Kind.MODEL, author=library.name, tags=("de",)), None)
+    narrowed = catalogue.facets(hub.hub, Query(Kind.MODEL, author=library.name, tags=("de",)), None)
     assert [v.label for v in narrowed["task"]] == ["token-classification"]
 
 
@@ -194,8 +194,8 @@ def test_tags_by_type(library: Person) -> None:
 
 def test_a_page_of_records_can_be_continued(hub: RunningHub, library: Person) -> None:
     query = Query(Kind.MODEL, author=library.name, sort="name", descending=False, limit=2)
-    page = repos.search(hub.hub, query, None)
+    page = catalogue.search(hub.hub, query, None)
     assert page.total == 3
     assert page.next_cursor is not None
     with pytest.raises(BadRequestError):
-        repos.search(hub.hub, Query(Kind.MODEL, cursor="nonsense"), None)
+        catalogue.search(hub.hub, Query(Kind.MODEL, cursor="nonsense"), None)

@@ -72,6 +72,17 @@ def parse_card(text: str | bytes, path: str | Path = "README.md") -> tuple[dict[
     return metadata, text[closing.end() :].lstrip("\n")
 
 
+def parse_yaml(text: str | bytes, path: str | Path) -> Any:
+    """The values of a YAML file, read as the header of a card is; None where it is empty.
+
+    Raises:
+        CardError: it is not valid YAML, or holds too much; it names the file and the place.
+    """
+    values = _values(_decode(text, path).removeprefix("\ufeff"), path, "the YAML")
+    _check_count(values, path, "the YAML")
+    return values
+
+
 def render_header(metadata: Mapping[str, Any], exact: Collection[str] = ()) -> str:
     """The YAML header of a card, fences included, for plain values (text, numbers, lists, dicts).
 
@@ -96,19 +107,7 @@ def _decode(text: str | bytes, path: str | Path) -> str:
 
 
 def _load(text: str, path: str | Path) -> dict[str, Any]:
-    try:
-        metadata = yaml.load(text, Loader=_CardLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise CardError(
-            f"{path}{place}: the YAML header cannot be read ({error.problem or error.context}). "
-            "Check colons, quotes and indentation there."
-        ) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise CardError(
-            f"{path}: the YAML header cannot be read ({str(error).splitlines()[0]})."
-        ) from error
+    metadata = _values(text, path, "the YAML header")
     if metadata is None:
         return {}
     if not isinstance(metadata, dict):
@@ -116,12 +115,30 @@ def _load(text: str, path: str | Path) -> dict[str, Any]:
             f"{path}, line 2: the YAML header is a {type(metadata).__name__}, "
             "but it must be lines of `key: value`."
         )
-    if _count(metadata, _MOST_VALUES) < 0:
+    _check_count(metadata, path, "the YAML header")
+    return {str(key): value for key, value in metadata.items()}
+
+
+def _values(text: str, path: str | Path, what: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_CardLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise CardError(
-            f"{path}: the YAML header has more than {_MOST_VALUES} values, aliases counted as "
+            f"{path}{place}: {what} cannot be read ({error.problem or error.context}). "
+            "Check colons, quotes and indentation there."
+        ) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise CardError(f"{path}: {what} cannot be read ({str(error).splitlines()[0]}).") from error
+
+
+def _check_count(values: Any, path: str | Path, what: str) -> None:
+    if _count(values, _MOST_VALUES) < 0:
+        raise CardError(
+            f"{path}: {what} has more than {_MOST_VALUES} values, aliases counted as "
             "often as they are used. Put that much data into a file of its own."
         )
-    return {str(key): value for key, value in metadata.items()}
 
 
 def _count(value: Any, budget: int) -> int:

@@ -3,6 +3,7 @@
 from graft.server.db.database import Database
 from graft.server.downloads import DownloadCounter
 from graft.server.git.hooks import install_hooks
+from graft.server.search.memory import ListMemory
 from graft.server.settings import Settings
 from graft.server.signing import Signer, shared_key
 from graft.server.storage.objects import ObjectStore
@@ -30,6 +31,7 @@ class Hub:
         self.database.migrate()
         self.objects = ObjectStore(settings.storage_url, settings.data_folder / "objects")
         self.downloads = DownloadCounter()
+        self.lists = ListMemory()
         self.signer = Signer(shared_key(self.database))
         self.hooks_folder = install_hooks(settings.data_folder / "hooks")
 

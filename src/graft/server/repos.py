@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pygit2
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -40,7 +40,7 @@ from graft.server.records import (
     Repository,
     User,
 )
-from graft.server.rows import to_record
+from graft.server.rows import repositories, to_record
 from graft.server.search import index
 from graft.server.search.describe import Description, describe, read_card
 
@@ -56,9 +56,8 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
     """
     key = f"{owner}/{name}".lower()
     with hub.database.reading() as session:
-        row = session.scalar(
-            select(RepositoryRow).where(RepositoryRow.kind == kind.value, RepositoryRow.key == key)
-        )
+        asked = repositories().where(RepositoryRow.kind == kind.value, RepositoryRow.key == key)
+        row = session.execute(asked).first()
         if row is None:
             raise access.not_found(kind, owner, name)
         found = to_record(row)

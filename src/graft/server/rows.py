@@ -1,20 +1,38 @@
 """Rows of the database as plain records."""
 
 import json
+from typing import Any
 
-from graft.server.db.tables import RepositoryRow
-from graft.server.records import Kind, Repository
+from sqlalchemy import ColumnElement, Row, Select, select
+
+from graft.server.db.tables import AccountRow, RepositoryRow
+from graft.server.records import Gate, Kind, Repository
+
+_R = RepositoryRow
+# Plain columns, no mapped rows: lists and almost every request read them.
+BRIEF = (
+    *(_R.id, _R.kind, _R.name, _R.folder, _R.private, _R.created_at, _R.updated_at, _R.head),
+    *(_R.downloads, _R.likes, _R.trending_score, _R.tag_list, _R.task, _R.library, _R.license),
+    *(_R.owner_id, _R.creator_id, _R.gated, _R.size, _R.parameters, _R.key),
+    AccountRow.name.label("owner_name"),
+)
+WHOLE = (*BRIEF, _R.weights, _R.card)
 
 
-def to_record(row: RepositoryRow) -> Repository:
+def repositories(*, brief: bool = False) -> Select[Any]:
+    """A query for repositories that `to_record` makes records of; a brief one leaves out the card
+    and the counts of weights, which may be long."""
+    columns: tuple[ColumnElement[Any] | Any, ...] = BRIEF if brief else WHOLE
+    return select(*columns).join(AccountRow, AccountRow.id == _R.owner_id)
+
+
+def to_record(row: Row[Any] | RepositoryRow) -> Repository:
     """A repository's row as a plain value that outlives the transaction."""
-    by_facet: dict[str, list[str]] = {}
-    for tag in row.tags:
-        by_facet.setdefault(tag.facet, []).append(tag.tag.partition(":")[2])
+    tags = tuple(json.loads(row.tag_list))
     return Repository(
         id=row.id,
         kind=Kind(row.kind),
-        owner=row.owner.name,
+        owner=row.owner.name if isinstance(row, RepositoryRow) else row.owner_name,
         name=row.name,
         folder=row.folder,
         private=row.private,
@@ -22,13 +40,27 @@ def to_record(row: RepositoryRow) -> Repository:
         updated_at=row.updated_at,
         head=row.head,
         downloads=row.downloads,
-        tags=tuple(tag.tag for tag in row.tags),
+        likes=row.likes,
+        trending_score=row.trending_score,
+        tags=tags,
         task=row.task,
         library=row.library,
         license=row.license,
-        languages=tuple(by_facet.get("language", ())),
-        datasets=tuple(by_facet.get("dataset", ())),
-        weights=json.loads(row.weights),
+        languages=_after("language:", tags),
+        datasets=_after("dataset:", tags),
+        weights=json.loads(getattr(row, "weights", "{}")),
         size=row.size,
-        card=json.loads(row.card),
+        card=json.loads(getattr(row, "card", "{}")),
+        owner_id=row.owner_id,
+        creator_id=row.creator_id,
+        gated=to_gate(row.gated),
     )
+
+
+def to_gate(value: str | None) -> Gate | None:
+    """The column `gated` as a value of its type."""
+    return "manual" if value == "manual" else "auto" if value == "auto" else None
+
+
+def _after(prefix: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(tag[len(prefix) :] for tag in tags if tag.startswith(prefix))

@@ -1,68 +1,101 @@
 """Everything about one repository at one revision."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
-from graft.server import large, repos
-from graft.server.api import wire
-from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.auth import CurrentHub
-from graft.server.errors import EntryNotFoundError
+from graft.server import catalogue, repos
+from graft.server.api import fields, wire
+from graft.server.api.answers import json_answer
+from graft.server.api.repository import REPOSITORY, find_kind
+from graft.server.auth import current_user, get_hub
 from graft.server.git.repository import DEFAULT_BRANCH
-from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
-from graft.server.records import Repository
-from graft.server.search.describe import read_config
+from graft.server.records import Kind, Repository, User
 
 router = APIRouter()
 
-Expand = Annotated[list[str] | None, Query()]
+
+@router.get(REPOSITORY, response_model=None)
+async def info(request: Request, kind: str, owner: str, name: str) -> Response:
+    """The repository at the newest commit of `main`.
+
+    Query parameters: `expand` (repeated): the fields to answer; `blobs`: the files with sizes and
+    hashes; `securityStatus`: what was found in files that can hold programs.
+    """
+    # One thread for all that blocks: each change of threads costs as much as a query.
+    user = await current_user(request)
+    found = find_kind(kind)
+    return await run_in_threadpool(_info, request, user, found, owner, name, DEFAULT_BRANCH)
 
 
-@router.get(REPOSITORY)
-def info(
-    repository: PathRepository, hub: CurrentHub, blobs: bool = False, expand: Expand = None
-) -> dict[str, Any]:
-    """The repository at the newest commit of `main`."""
-    return _info(hub, repository, DEFAULT_BRANCH, blobs, expand)
+@router.get(f"{REPOSITORY}/revision/{{revision:path}}", response_model=None)
+async def info_at_revision(
+    request: Request, kind: str, owner: str, name: str, revision: str
+) -> Response:
+    """The repository at a branch, tag or commit; the parameters are those of `info`."""
+    user = await current_user(request)
+    return await run_in_threadpool(_info, request, user, find_kind(kind), owner, name, revision)
 
 
-@router.get(f"{REPOSITORY}/revision/{{revision:path}}")
-def info_at_revision(
-    revision: str,
-    repository: PathRepository,
-    hub: CurrentHub,
-    blobs: bool = False,
-    expand: Expand = None,
-) -> dict[str, Any]:
-    """The repository at a branch, tag or commit."""
-    return _info(hub, repository, revision, blobs, expand)
-
-
-def brief_config(hub: Hub, repository: Repository, snapshot: Snapshot) -> dict[str, Any]:
-    """The model's `config.json`, as far as clients ask for it; empty where there is none."""
-    try:
-        entry = snapshot.entry("config.json")
-    except EntryNotFoundError:
-        return {}
-    config = read_config(entry, large.reader(hub, repository.id, snapshot))
-    return {key: config[key] for key in ("architectures", "model_type") if key in config}
+@router.get(f"{REPOSITORY}/model-tree", response_model=None)
+async def model_tree(request: Request, kind: str, owner: str, name: str) -> Response:
+    """What a model was made from, and which models were made from it, most fetched first."""
+    user = await current_user(request)
+    return await run_in_threadpool(_tree, get_hub(request), user, find_kind(kind), owner, name)
 
 
 def _info(
-    hub: Hub, repository: Repository, revision: str, blobs: bool, expand: list[str] | None
-) -> dict[str, Any]:
-    snapshot = repos.snapshot(hub, repository, revision)
-    fields = wire.summary(repository) | wire.details(repository)
-    fields["sha"] = snapshot.id
-    if revision != DEFAULT_BRANCH:
-        fields["lastModified"] = wire.moment(snapshot.commit.date)
-    wanted = None if expand is None else {name for part in expand for name in part.split(",")}
-    if wanted is None or "siblings" in wanted:
-        fields["siblings"] = wire.siblings(snapshot.entries(recursive=True), blobs=blobs)
-    if wanted is None or "config" in wanted:
-        fields["config"] = brief_config(hub, repository, snapshot)
-    if wanted is None:
-        return fields
-    return {key: value for key, value in fields.items() if key in wanted | {"_id", "id"}}
+    request: Request, user: User | None, kind: Kind, owner: str, name: str, revision: str
+) -> Response:
+    asked, hub = request.query_params, get_hub(request)
+    expand = fields.expanded(kind, asked.getlist("expand"))
+    repository = repos.find(hub, kind, owner, name, user)
+    names = expand or fields.WHOLE[kind]
+    subject = _subject(hub, repository, revision, names, user)
+    found = fields.render(subject, names, keep_empty=expand is not None)
+    if expand is None:
+        found["disabled"] = False
+    files = subject.contents.files if subject.contents else ()
+    if _is_on(asked.get("blobs")) and "siblings" in found:
+        found["siblings"] = [wire.sibling(entry, blobs=True) for entry in files]
+    return json_answer(found)
+
+
+def _subject(
+    hub: Hub, repository: Repository, revision: str, names: tuple[str, ...], user: User | None
+) -> fields.Subject:
+    contents = None
+    if revision not in (DEFAULT_BRANCH, f"refs/heads/{DEFAULT_BRANCH}", repository.head):
+        repository, contents = catalogue.at_revision(hub, repository, revision)
+    elif fields.OF_CONTENTS.intersection(names):
+        contents = catalogue.contents(hub, repository)
+        if contents is None:  # not read yet: the newest commit came before this version of Graft
+            repository, contents = catalogue.at_revision(hub, repository, DEFAULT_BRANCH)
+    children = 0
+    if "childrenModelCount" in names:
+        children = catalogue.children_of(hub, [repository], user).get(repository.id, 0)
+    return fields.Subject(repository, contents, children)
+
+
+def _tree(hub: Hub, user: User | None, kind: Kind, owner: str, name: str) -> Response:
+    repository = repos.find(hub, kind, owner, name, user)
+    found = catalogue.tree(hub, repository, user)
+    return json_answer(
+        {
+            "id": repository.full_name,
+            "baseModels": [_relative(base) for base in found.bases],
+            "children": [_relative(child) for child in found.children],
+            "childrenCount": found.counts,
+        }
+    )
+
+
+def _relative(relative: catalogue.Relative) -> dict[str, Any]:
+    return {"id": relative.name, "relation": relative.relation, "here": relative.here}
+
+
+def _is_on(value: str | None) -> bool:
+    return (value or "").lower() in ("true", "1")

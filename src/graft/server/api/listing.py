@@ -1,132 +1,204 @@
 """Lists of repositories: words, filters, order, pages; and the tags that there are."""
 
 import re
-from contextlib import suppress
-from typing import Annotated, Any
+from collections.abc import Collection
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
-from graft.server import records, repos
-from graft.server.api import wire
-from graft.server.api.info import brief_config
+from graft.server import catalogue, records
+from graft.server.api import fields
+from graft.server.api.answers import json_answer
 from graft.server.api.repository import find_kind, next_link
-from graft.server.auth import CurrentHub, CurrentUser
-from graft.server.errors import BadRequestError, RepoNotFoundError
+from graft.server.auth import current_user, get_hub
+from graft.server.errors import BadRequestError
 from graft.server.hub import Hub
-from graft.server.records import Kind, Repository, Sort
+from graft.server.records import Kind, Repository, Sort, User
 
 router = APIRouter()
 
 DEFAULT_LIMIT = 100
+MAX_TAGS_BY_TYPE = 100_000
+MAX_FILTERS = 50
 
 _SORTS: dict[str, Sort] = {
     "lastModified": "updated",
+    "last_modified": "updated",
     "createdAt": "created",
     "created_at": "created",
-    "last_modified": "updated",
     "downloads": "downloads",
+    "downloadsAllTime": "downloads",
+    "likes": "likes",
+    "trendingScore": "trending",
+    "trending_score": "trending",
     "num_parameters": "parameters",
-    # Nobody can like anything here, so these two order nothing.
-    "likes": "updated",
-    "trendingScore": "updated",
+    "mainSize": "size",
+    "usedStorage": "size",
+    "id": "name",
 }
 _FACET_NAMES = {"task": "pipeline_tag"}
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)([KMBT]?)", re.IGNORECASE)
+_NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)([KMBT]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+# Filters that older clients send under names of their own.
+_FILTER_NAMES = ("pipeline_tag", "library", "language", "task_categories", "tags")
+# What runs a model on one's own machine, and the tags that a model needs for it.
+_GGUF_APPS = "ollama llama.cpp lmstudio lm-studio jan localai msty koboldcpp llama-cpp-python"
+_APPS = dict.fromkeys(_GGUF_APPS.split(), ("gguf",)) | dict.fromkeys(
+    ("vllm", "sglang", "tgi"), ("transformers", "safetensors", "text-generation")
+)
 
-Values = Annotated[list[str] | None, Query()]
 
-
-@router.get("/api/{kind}-tags-by-type")
-def tags_by_type(kind: str, hub: CurrentHub, user: CurrentUser) -> dict[str, list[dict[str, str]]]:
+@router.get("/api/{kind}-tags-by-type", response_model=None)
+async def tags_by_type(request: Request, kind: str) -> Response:
     """Every tag that some repository has, by what it says."""
     found = find_kind(kind)
-    facets = repos.facets(hub, records.Query(found), user)
-    names = _FACET_NAMES if found is Kind.MODEL else {"task": "task_categories"}
-    return {
+    user = await current_user(request)
+    return await run_in_threadpool(_tags_by_type, get_hub(request), user, found)
+
+
+def _tags_by_type(hub: Hub, user: User | None, kind: Kind) -> Response:
+    facets = catalogue.facets(hub, records.Query(kind), user, MAX_TAGS_BY_TYPE)
+    names = _FACET_NAMES if kind is Kind.MODEL else {"task": "task_categories"}
+    found = {
         names.get(facet, facet): [
             {"id": value.tag, "label": value.label, "type": names.get(facet, facet)}
             for value in values
         ]
         for facet, values in facets.items()
     }
+    return json_answer(found)
 
 
-@router.get("/api/{kind}")
-def list_repositories(
-    request: Request,
-    kind: str,
-    hub: CurrentHub,
-    user: CurrentUser,
-    filters: Annotated[list[str] | None, Query(alias="filter")] = None,
-    search: Values = None,
-    author: str | None = None,
-    pipeline_tag: str | None = None,
-    num_parameters: str | None = None,
-    sort: str = "lastModified",
-    direction: int = -1,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-) -> JSONResponse:
-    """The repositories that match, with the address of the next page in `Link`."""
-    found_kind = find_kind(kind)
-    if _asks_for_what_is_not_here(request):
-        return JSONResponse([])
+# These hold nothing on this Hub, and clients go on with an empty list.
+@router.get("/api/spaces")
+@router.get("/api/papers/search")
+@router.get("/api/daily_papers")
+async def nothing() -> list[Any]:
+    """An empty list: this Hub holds models and data sets."""
+    return []
+
+
+@router.get("/api/{kind}", response_model=None)
+async def list_repositories(request: Request, kind: str) -> Response:
+    """The repositories that match, with the address of the next page in `Link`.
+
+    Query parameters: `filter` (repeated), `author`, `search` (repeated), `pipeline_tag`, `apps`,
+    `gated`, `num_parameters` (`min:6B,max:128B`), `sort`, `direction` (1 or -1), `limit`, `cursor`,
+    `full`, `config`, `cardData`, and `expand` (repeated): the fields to answer.
+    """
+    # One thread for all that blocks: each change of threads costs as much as a query.
+    user = await current_user(request)
+    return await run_in_threadpool(_list, request, user, find_kind(kind))
+
+
+def _list(request: Request, user: User | None, kind: Kind) -> Response:
+    asked, hub = request.query_params, get_hub(request)
+    expand = fields.expanded(kind, asked.getlist("expand"))
+    names = expand or _names(kind, asked)
+    query = _query(kind, asked, brief=not fields.OF_CARD.intersection(names))
+    if query is None:
+        return json_answer([])
+    page = catalogue.search(hub, query, user)
+    subjects = _subjects(hub, page.repositories, names, user)
+    items = [fields.render(subject, names) for subject in subjects]
+    headers = {} if page.total is None else {"X-Total-Count": str(page.total)}
+    if page.next_cursor:
+        headers |= next_link(request, cursor=page.next_cursor)
+    return json_answer(items, headers)
+
+
+def _names(kind: Kind, asked: Any) -> tuple[str, ...]:
+    names = list(fields.BRIEF[kind])
+    if _is_on(asked.get("full")):
+        names.append("siblings")
+        if kind is Kind.DATASET:
+            names += ["cardData", "description", "citation", "paperswithcode_id"]
+    if _is_on(asked.get("cardData")):
+        names.append("cardData")
+    if _is_on(asked.get("config")) and kind is Kind.MODEL:
+        names.append("config")
+    return tuple(dict.fromkeys(names))
+
+
+def _query(kind: Kind, asked: Any, *, brief: bool) -> records.Query | None:
+    """What the address asks for; None where nothing here can match it.
+
+    Raises:
+        BadRequestError: a parameter that makes no sense.
+    """
+    sort = asked.get("sort", "lastModified")
     if sort not in _SORTS:
-        raise BadRequestError(f"Cannot sort by {sort!r}; use one of {', '.join(_SORTS)}.")
-    least, most = _parse_range(num_parameters)
-    tags = [tag for value in filters or [] for tag in value.split(",") if tag]
-    query = records.Query(
-        found_kind,
-        words=" ".join(search or []),
-        author=author,
-        tags=(*tags, *([pipeline_tag] if pipeline_tag else [])),
+        raise BadRequestError(f"Cannot sort by {sort[:60]!r}; use one of {', '.join(_SORTS)}.")
+    if "inference" in asked or "inference_provider" in asked:
+        return None  # no provider serves what this Hub holds
+    tags = _tags(asked)
+    if tags is None:
+        return None
+    least, most = _parse_range(asked.get("num_parameters"))
+    gated = asked.get("gated")
+    return records.Query(
+        kind,
+        words=" ".join([*asked.getlist("search"), *asked.getlist("model_name")]),
+        author=asked.get("author") or None,
+        tags=tags,
         min_parameters=least,
         max_parameters=most,
         sort=_SORTS[sort],
-        descending=direction != 1,
-        limit=limit,
-        cursor=cursor,
+        descending=_number(asked, "direction", -1) != 1,
+        limit=_number(asked, "limit", DEFAULT_LIMIT),
+        cursor=asked.get("cursor"),
+        gated=None if gated is None else _is_on(gated),
+        brief=brief,
     )
-    page = repos.search(hub, query, user)
-    items = []
-    for repository in page.repositories:
-        with suppress(RepoNotFoundError):  # deleted since the list was read
-            items.append(_item(request, hub, repository))
-    headers = {"X-Total-Count": str(page.total)}
-    if page.next_cursor:
-        headers |= next_link(request, cursor=page.next_cursor)
-    return JSONResponse(items, headers=headers)
 
 
-def _asks_for_what_is_not_here(request: Request) -> bool:
-    asked = request.query_params
-    gated = asked.get("gated", "false").lower() in ("true", "1")
-    return gated or any(name in asked for name in ("inference", "inference_provider", "apps"))
+def _tags(asked: Any) -> tuple[str, ...] | None:
+    """All tags that a repository must have; None where an app is named that nothing runs in."""
+    values = asked.getlist("filter")
+    for name in _FILTER_NAMES:
+        values += asked.getlist(name)
+    values += [
+        name if name.startswith("dataset:") else f"dataset:{name}"
+        for name in asked.getlist("trained_dataset")
+    ]
+    tags = [tag.strip() for value in values for tag in value.split(",") if tag.strip()]
+    for app in (name for value in asked.getlist("apps") for name in value.split(",")):
+        if app not in _APPS:
+            return None
+        tags += _APPS[app]
+    if len(tags) > MAX_FILTERS:
+        raise BadRequestError(f"`filter` names {len(tags)} tags; at most {MAX_FILTERS} may be.")
+    return tuple(dict.fromkeys(tags))
 
 
-def _item(request: Request, hub: Hub, repository: Repository) -> dict[str, Any]:
-    asked = request.query_params
-    fields = wire.summary(repository)
-    expand = {name for part in asked.getlist("expand") for name in part.split(",")}
-    full = _is_on(asked.get("full"))
-    if expand or full or _is_on(asked.get("cardData")):
-        fields |= wire.details(repository)
-    if full or "siblings" in expand:
-        entries = repos.snapshot(hub, repository).entries(recursive=True)
-        fields["siblings"] = wire.siblings(entries)
-    if _is_on(asked.get("config")) or "config" in expand:
-        fields["config"] = brief_config(hub, repository, repos.snapshot(hub, repository))
-    if expand:
-        return {key: value for key, value in fields.items() if key in expand | {"_id", "id"}}
-    if not _is_on(asked.get("cardData")):
-        fields.pop("cardData", None)
-    return fields
+def _subjects(
+    hub: Hub,
+    found: Collection[Repository],
+    names: Collection[str],
+    user: User | None,
+) -> list[fields.Subject]:
+    contents: dict[int, catalogue.Contents] = {}
+    children: dict[int, int] = {}
+    if fields.OF_CONTENTS.intersection(names):
+        contents = catalogue.contents_of(hub, found)
+    if "childrenModelCount" in names:
+        children = catalogue.children_of(hub, found, user)
+    return [fields.Subject(item, contents.get(item.id), children.get(item.id, 0)) for item in found]
 
 
 def _is_on(value: str | None) -> bool:
     return (value or "").lower() in ("true", "1")
+
+
+def _number(asked: Any, name: str, default: int) -> int:
+    text = asked.get(name)
+    if text in (None, ""):
+        return default
+    if not re.fullmatch(r"-?\d{1,9}", text):
+        raise BadRequestError(f"`{name}` is {text[:60]!r}; it must be a whole number.")
+    return int(text)
 
 
 def _parse_range(text: str | None) -> tuple[int | None, int | None]:
@@ -136,7 +208,10 @@ def _parse_range(text: str | None) -> tuple[int | None, int | None]:
         name, _, value = part.partition(":")
         match = _NUMBER.fullmatch(value)
         if name in ("min", "max") and match:
-            bounds[name] = int(float(match[1]) * _UNITS[match[2].upper()])
+            number = int(float(match[1]) * _UNITS[match[2].upper()])
+            bounds[name] = min(number, 2**63 - 1)
         elif part:
-            raise BadRequestError(f"num_parameters is {text!r}; write it like `min:6B,max:128B`.")
+            raise BadRequestError(
+                f"num_parameters is {part[:60]!r}; write it like `min:6B,max:128B`."
+            )
     return bounds.get("min"), bounds.get("max")

@@ -2,14 +2,20 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
-from graft.server.db.tables import RepositoryRow, TagRow
+from graft.server.db.tables import (
+    BaseModelRow,
+    ContentsRow,
+    EvaluationRow,
+    RepositoryRow,
+    TagRow,
+)
+from graft.server.search import text
 from graft.server.search.describe import MAX_COUNT, Description
-
-MAX_BODY_CHARACTERS = 200_000
 
 
 def write(session: Session, row: RepositoryRow, description: Description) -> None:
@@ -17,36 +23,69 @@ def write(session: Session, row: RepositoryRow, description: Description) -> Non
     if row.head != description.head:
         row.head = description.head
         row.updated_at = datetime.now(UTC)
-    row.card = json.dumps(description.card, ensure_ascii=False)
+    row.card = _json(description.card)
     row.task = description.task
     row.library = description.library
     row.license = description.license
     row.size = description.size
-    row.weights = json.dumps(description.weights)
+    row.weights = _json(description.weights)
     row.parameters = min(sum(description.weights.values()), MAX_COUNT) or None
-    row.tags = []
-    session.flush()  # the old tags go before the same ones come back
-    row.tags = [TagRow(tag=tag, facet=facet) for tag, facet in description.tags.items()]
+    row.tag_list = _json(list(description.tags))
     session.flush()
-    _write_text(session, row, description)
+    _replace(session, TagRow, row.id, _tags(row, description))
+    _replace(session, BaseModelRow, row.id, _bases(description))
+    _replace(session, EvaluationRow, row.id, _evaluations(description))
+    _replace(session, ContentsRow, row.id, [_contents(description)])
+    name = f"{row.owner.name}/{row.name}"
+    text.write(session, row.id, name, (" ".join(description.tags), description.body))
+    session.expire(row, ["tags"])
 
 
 def remove(session: Session, repository_id: int) -> None:
-    """Forgets a repository's words."""
-    session.execute(text("DELETE FROM repository_search WHERE rowid = :id"), {"id": repository_id})
+    """Forgets a repository's words: no key of the database binds them to it."""
+    text.remove(session, repository_id)
 
 
-def _write_text(session: Session, row: RepositoryRow, description: Description) -> None:
-    remove(session, row.id)
-    session.execute(
-        text(
-            "INSERT INTO repository_search (rowid, name, tags, body) "
-            "VALUES (:id, :name, :tags, :body)"
-        ),
+def _replace(session: Session, table: Any, repository_id: int, rows: list[dict[str, Any]]) -> None:
+    session.execute(delete(table).where(table.repository_id == repository_id))
+    if rows:
+        session.execute(insert(table), [{"repository_id": repository_id, **row} for row in rows])
+
+
+def _tags(row: RepositoryRow, description: Description) -> list[dict[str, Any]]:
+    return [
+        {"kind": row.kind, "tag": tag, "facet": facet} for tag, facet in description.tags.items()
+    ]
+
+
+def _bases(description: Description) -> list[dict[str, Any]]:
+    return [
+        {"base_key": base.name.lower(), "base_name": base.name, "relation": base.relation}
+        for base in description.bases
+    ]
+
+
+def _evaluations(description: Description) -> list[dict[str, Any]]:
+    return [
         {
-            "id": row.id,
-            "name": f"{row.owner.name}/{row.name}",
-            "tags": " ".join(description.tags),
-            "body": description.body[:MAX_BODY_CHARACTERS],
-        },
-    )
+            "dataset_key": result.dataset.lower(),
+            "task_id": result.task_id,
+            "value": result.value,
+            "filename": result.filename,
+            "details": _json(result.details),
+        }
+        for result in description.results
+    ]
+
+
+def _contents(description: Description) -> dict[str, Any]:
+    return {
+        "head": description.head,
+        "files": _json(description.files),
+        "facts": _json(description.facts),
+        "about": _json(description.about),
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,132 +1,149 @@
-"""Listing repositories: words, filters, order, pages, and counts of what a list can be cut by."""
+"""Listing repositories: words, filters, order, pages."""
 
 import base64
 import json
-import re
-from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, text
+import numpy as np
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from graft.server.db.tables import AccountRow, RepositoryRow, TagRow
+from graft.server.db.tables import RepositoryRow
 from graft.server.errors import BadRequestError
-from graft.server.records import FacetValue, Query, Sort
+from graft.server.records import Query, Sort
+from graft.server.rows import repositories
+from graft.server.search import text
+from graft.server.search.selectors import FEW, Bits, CommonSets, selectors_of, within
 
 MAX_LIMIT = 1000
-FACETS = ("task", "library", "language", "license", "dataset")
-MAX_FACET_VALUES = 50
-
-_WORD = re.compile(r"\w+")
+WALK_ROWS = 500
+"""How many rows of an order are looked at at once, at least, for those that were chosen."""
 
 _COLUMNS: dict[Sort, InstrumentedAttribute[Any]] = {
     "updated": RepositoryRow.updated_at,
     "created": RepositoryRow.created_at,
     "downloads": RepositoryRow.downloads,
+    "likes": RepositoryRow.likes,
+    "trending": RepositoryRow.trending_score,
     "name": RepositoryRow.key,
     "parameters": RepositoryRow.parameters,
+    "size": RepositoryRow.size,
 }
 
 
-def find(
-    session: Session, query: Query, viewer_id: int | None
-) -> tuple[list[RepositoryRow], int, str | None]:
-    """One page of what matches: its rows, how many match in all, and where the next page begins.
+@dataclass(frozen=True)
+class Chosen:
+    """What a query leaves, before order and pages: a list of few ids, bits of many, or everything;
+    and the conditions that hold beside that."""
+
+    ids: list[int] | Bits | None
+    conditions: tuple[ColumnElement[bool], ...]
+
+
+def choose(
+    session: Session, query: Query, visible: ColumnElement[bool], sets: CommonSets
+) -> Chosen:
+    """What matches and may be seen."""
+    ids = sets.choose(session, selectors_of(query))
+    return Chosen(ids, (*within(query), visible))
+
+
+def find(session: Session, query: Query, chosen: Chosen) -> tuple[list[Row[Any]], str | None]:
+    """One page of what was chosen, as `rows.repositories` reads it, and where the next begins.
 
     Raises:
         BadRequestError: a cursor that this server did not give out.
     """
-    matching = _matching(session, query, viewer_id)
-    total = session.scalar(select(func.count()).select_from(matching.subquery())) or 0
-    column = _COLUMNS[query.sort]
-    if query.sort == "parameters":
-        matching = matching.where(RepositoryRow.parameters.is_not(None))
     limit = max(1, min(query.limit, MAX_LIMIT))
-    page = select(RepositoryRow).where(RepositoryRow.id.in_(matching))
-    if query.cursor:
-        page = page.where(_after(column, query))
-    order = (
-        (column.desc(), RepositoryRow.id.desc()) if query.descending else (column, RepositoryRow.id)
-    )
-    rows = list(session.scalars(page.order_by(*order).limit(limit + 1)))
-    cursor = _cursor(rows[limit - 1], column) if len(rows) > limit else None
-    return rows[:limit], total, cursor
-
-
-def facets(session: Session, query: Query, viewer_id: int | None) -> dict[str, list[FacetValue]]:
-    """For each facet, the values among what matches, the most frequent first."""
-    count = func.count()
-    rows = session.execute(
-        select(TagRow.facet, TagRow.tag, count)
-        .where(
-            TagRow.repository_id.in_(_matching(session, query, viewer_id)),
-            TagRow.facet.in_(FACETS),
-        )
-        .group_by(TagRow.facet, TagRow.tag)
-        .order_by(count.desc(), TagRow.tag)
-    )
-    found: dict[str, list[FacetValue]] = defaultdict(list)
-    for facet, tag, number in rows:
-        if len(found[facet]) < MAX_FACET_VALUES:
-            label = tag.partition(":")[2] if ":" in tag else tag
-            found[facet].append(FacetValue(tag, label, number))
-    return {facet: found[facet] for facet in FACETS}
-
-
-def _matching(session: Session, query: Query, viewer_id: int | None) -> Select[int]:
-    """The ids of all repositories that match and that the viewer may see."""
-    conditions: list[ColumnElement[bool]] = [
-        RepositoryRow.kind == query.kind.value,
-        or_(RepositoryRow.private.is_(False), RepositoryRow.owner_id == viewer_id),
-    ]
-    if query.author:
-        owner = select(AccountRow.id).where(AccountRow.key == query.author.lower())
-        conditions.append(RepositoryRow.owner_id.in_(owner))
-    if query.min_parameters is not None:
-        conditions.append(RepositoryRow.parameters >= query.min_parameters)
-    if query.max_parameters is not None:
-        conditions.append(RepositoryRow.parameters <= query.max_parameters)
-    for tag in query.tags:
-        tagged = select(TagRow.repository_id).where(
-            # Clients name a language or a library with its prefix or without.
-            TagRow.tag.in_([tag, f"language:{tag}", tag.removeprefix("library:")])
-        )
-        conditions.append(RepositoryRow.id.in_(tagged))
-    if query.words.strip():
-        conditions.append(_has_words(session.get_bind().dialect.name, query.words))
-    return select(RepositoryRow.id).where(and_(*conditions))
-
-
-def _has_words(dialect: str, words: str) -> ColumnElement[bool]:
-    """Part of the name, or every word (or its beginning) somewhere in name, tags or card."""
-    pattern = words.strip().lower()
-    in_name = RepositoryRow.key.contains(pattern, autoescape=True)
-    tokens = _WORD.findall(pattern)
-    if not tokens:
-        return in_name
-    if dialect == "sqlite":
-        condition = "repository_search MATCH :match"
-        match = " ".join(f'"{token}"*' for token in tokens)
+    if isinstance(chosen.ids, np.ndarray):
+        rows = _walk(session, query, chosen, chosen.ids, limit + 1)
     else:
-        condition = "words @@ to_tsquery('simple', :match)"
-        match = " & ".join(f"'{token}':*" for token in tokens)
-    in_text: Select[int] = (
-        select(literal_column("rowid"))
-        .select_from(text("repository_search"))
-        .where(text(condition).bindparams(match=match))
+        rows = _page(session, query, chosen, limit + 1)
+    column = _COLUMNS[query.sort]
+    cursor = _cursor(rows[limit - 1], column) if len(rows) > limit else None
+    return rows[:limit], cursor
+
+
+def count(session: Session, chosen: Chosen, most: int = FEW) -> int:
+    """How many were chosen; those past `most` are not counted."""
+    ids = chosen.ids
+    if isinstance(ids, np.ndarray):
+        return most + 1
+    matching = select(RepositoryRow.id).where(*chosen.conditions)
+    if ids is not None:
+        matching = matching.where(RepositoryRow.id.in_(text.among(session, ids)))
+    limited = matching.limit(most + 1).subquery()
+    return session.scalar(select(func.count()).select_from(limited)) or 0
+
+
+def _page(session: Session, query: Query, chosen: Chosen, limit: int) -> list[Row[Any]]:
+    """Rows in order, of everything or of few."""
+    if chosen.ids == []:
+        _after(query)  # a cursor that makes no sense is told of all the same
+        return []
+    page = _ordered(query, repositories(brief=query.brief)).where(*chosen.conditions).limit(limit)
+    if isinstance(chosen.ids, list):
+        page = page.where(RepositoryRow.id.in_(text.among(session, chosen.ids)))
+    return list(session.execute(page))
+
+
+def _walk(session: Session, query: Query, chosen: Chosen, bits: Bits, limit: int) -> list[Row[Any]]:
+    """Rows in order, of many: the order is walked through until enough of it was chosen."""
+    share = max(float(bits.mean()), 0.001)
+    step = max(WALK_ROWS, int(limit / share * 1.5))
+    column = _COLUMNS[query.sort]
+    found: list[int] = []
+    asked = select(RepositoryRow.id, column).where(*chosen.conditions)
+    after = _after(query)
+    while True:
+        page = _order(query, asked).limit(step)
+        rows = session.execute(page if after is None else page.where(after)).all()
+        ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+        ids = ids[ids < len(bits)]
+        found += ids[bits[ids]].tolist()
+        if len(found) >= limit or len(rows) < step:
+            break
+        after = _past(query, rows[-1][1], rows[-1][0])
+        step *= 2
+    if not found:
+        return []
+    wanted = repositories(brief=query.brief).where(
+        RepositoryRow.id.in_(text.among(session, found[:limit]))
     )
-    return or_(in_name, RepositoryRow.id.in_(in_text))
+    by_id = {row.id: row for row in session.execute(wanted)}
+    return [by_id[i] for i in found[:limit] if i in by_id]
 
 
-def _after(column: InstrumentedAttribute[Any], query: Query) -> ColumnElement[bool]:
-    value, row_id = _read_cursor(query.cursor or "", column)
+def _ordered(query: Query, wanted: Select[Any]) -> Select[Any]:
+    after = _after(query)
+    return _order(query, wanted if after is None else wanted.where(after))
+
+
+def _order(query: Query, wanted: Select[Any]) -> Select[Any]:
+    column = _COLUMNS[query.sort]
     if query.descending:
-        return or_(column < value, and_(column == value, RepositoryRow.id < row_id))
-    return or_(column > value, and_(column == value, RepositoryRow.id > row_id))
+        return wanted.order_by(column.desc(), RepositoryRow.id.desc())
+    return wanted.order_by(column, RepositoryRow.id)
 
 
-def _cursor(row: RepositoryRow, column: InstrumentedAttribute[Any]) -> str:
+def _after(query: Query) -> ColumnElement[bool] | None:
+    """The condition that leaves what follows the query's cursor."""
+    if not query.cursor:
+        return None
+    return _past(query, *_read_cursor(query.cursor, _COLUMNS[query.sort]))
+
+
+def _past(query: Query, value: Any, row_id: int) -> ColumnElement[bool]:
+    column = _COLUMNS[query.sort]
+    # The first part is what an index can be entered by; the second takes out what was shown.
+    if query.descending:
+        return and_(column <= value, or_(column < value, RepositoryRow.id < row_id))
+    return and_(column >= value, or_(column > value, RepositoryRow.id > row_id))
+
+
+def _cursor(row: Row[Any], column: InstrumentedAttribute[Any]) -> str:
     value = getattr(row, column.key)
     value = value.isoformat() if isinstance(value, datetime) else value
     return base64.urlsafe_b64encode(json.dumps([value, row.id]).encode()).decode()
@@ -139,8 +156,10 @@ def _read_cursor(cursor: str, column: InstrumentedAttribute[Any]) -> tuple[Any, 
             value = datetime.fromisoformat(value)
         elif not isinstance(value, str if column.key == "key" else int):
             raise TypeError(value)
-        return value, int(row_id)
-    except (ValueError, TypeError):
+        if not -(2**63) <= int(row_id) < 2**63 or not isinstance(value, int) or abs(value) < 2**63:
+            return value, int(row_id)
+        raise ValueError(row_id)
+    except (ValueError, TypeError, RecursionError):
         raise BadRequestError(
             f"The cursor {cursor[:40]!r} is not one that this Hub gave out; start the list anew."
         ) from None

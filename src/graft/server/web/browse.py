@@ -7,9 +7,10 @@ from fastapi import Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from graft.server import accounts, repos
+from graft.server import accounts, catalogue
 from graft.server.records import FacetValue, Kind, Repository, Sort
 from graft.server.records import Query as ListQuery
+from graft.server.search.selectors import FEW
 from graft.server.web.facts import headline
 from graft.server.web.rendering import human_figure, with_query
 from graft.server.web.routing import page_router
@@ -39,7 +40,7 @@ FACET_VALUES_SHOWN = 12
 def front_page(visit: CurrentVisit) -> Response:
     """Says what this place is, and what is new here."""
     recent = {
-        kind: repos.search(visit.hub, ListQuery(kind, limit=6), visit.user).repositories
+        kind: catalogue.search(visit.hub, ListQuery(kind, limit=6), visit.user).repositories
         for kind in Kind
     }
     return visit.page(
@@ -83,13 +84,13 @@ def _listing(visit: Visit, kind: Kind, wanted: ListParameters) -> Response:
         descending=chosen != "name",
         cursor=wanted.cursor or None,
     )
-    facets = repos.facets(visit.hub, query, visit.user)
+    facets = catalogue.facets(visit.hub, query, visit.user)
     return visit.page(
         "listing.html",
         kind=kind,
         kind_name=KIND_NAMES[kind],
         query=query,
-        found=repos.search(visit.hub, query, visit.user),
+        found=catalogue.search(visit.hub, query, visit.user),
         facets={
             FACET_TITLES[name]: _shown(facets.get(name, []), wanted.tags)
             for name in FACET_TITLES
@@ -98,6 +99,7 @@ def _listing(visit: Visit, kind: Kind, wanted: ListParameters) -> Response:
         sorts=SORT_TITLES,
         address=lambda **changes: _address(query, **changes),
         headline=_headline,
+        most_counted=FEW,
         json=_json_address(query),
     )
 
@@ -147,7 +149,7 @@ def profile(visit: CurrentVisit, owner: str) -> Response:
     """Everything an account owns that the reader may see."""
     account = accounts.find_account(visit.hub, owner)
     listed = ListQuery(Kind.MODEL, author=account.name, limit=100)
-    found = {kind: repos.search(visit.hub, replace(listed, kind=kind), visit.user) for kind in Kind}
+    found = {kind: catalogue.search(visit.hub, replace(listed, kind=kind), visit.user) for kind in Kind}
     return visit.page(
         "profile.html",
         account=account,

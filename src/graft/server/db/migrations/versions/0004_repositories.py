@@ -1,12 +1,11 @@
 """What can be found of repositories: the search index on both databases, files, findings."""
 
 import json
-from collections.abc import Iterable
 
 import sqlalchemy as sa
 from alembic import op
 
-from graft.server.search.text import name_words, words_of
+from graft.server.search.text import index_words
 
 revision = "0004"
 down_revision = "0003"
@@ -113,9 +112,7 @@ def _create_contents() -> None:
         sa.Column("relation", sa.String(10), nullable=False),
         sa.UniqueConstraint("repository_id", "base_key"),
     )
-    op.create_index(
-        "ix_base_models_base", "base_models", ["base_key", "relation", "repository_id"]
-    )
+    op.create_index("ix_base_models_base", "base_models", ["base_key", "relation", "repository_id"])
     op.create_table(
         "evaluations",
         sa.Column("id", sa.Integer(), primary_key=True),
@@ -166,20 +163,11 @@ def _rebuild_search() -> None:
         op.execute(
             "CREATE TABLE repository_search (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)"
         )
-        op.execute(
-            "CREATE INDEX ix_repository_search_words ON repository_search USING gin (words)"
-        )
+        op.execute("CREATE INDEX ix_repository_search_words ON repository_search USING gin (words)")
         words = "array_to_tsvector(string_to_array(:words, ' '))"
     insert = sa.text(f"INSERT INTO repository_search (rowid, words) VALUES (:id, {words})")
     for rowid, name, tags, body in old:
-        bind.execute(insert, {"id": rowid, "words": _joined(name, (tags, body))})
-
-
-def _joined(name: str, texts: Iterable[str]) -> str:
-    found = dict.fromkeys(name_words(name))
-    for content in texts:
-        found.update(dict.fromkeys(words_of(content)))
-    return " ".join(found)
+        bind.execute(insert, {"id": rowid, "words": index_words(name, (tags, body))})
 
 
 def _repository_id(*, primary_key: bool = False, index: bool = False) -> sa.Column[int]:

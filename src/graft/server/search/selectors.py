@@ -1,0 +1,157 @@
+"""What repositories are chosen by: each selector stands for a set of them.
+
+A selector that few repositories have is looked up at once, and its list of ids is the beginning of
+the search. One that thousands have is kept for some seconds as a bit for each repository, so that
+no request walks through all of them.
+"""
+
+import re
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import ColumnElement, Select, and_, false, func, select
+from sqlalchemy.orm import Session
+
+from graft.server.db.tables import AccountRow, RepositoryRow, TagRow
+from graft.server.records import Kind, Query
+from graft.server.search import text
+from graft.server.search.kept import Kept
+
+FEW = 2000
+"""A selector that no more repositories have is looked up anew for every request."""
+KEPT_SECONDS = 10.0
+KEPT_SETS = 200
+
+Bits = npt.NDArray[np.bool_]
+"""For each id whether it is among those chosen: `bits[id]`."""
+
+_NAME_CHARACTERS = re.compile(r"[a-z0-9._/-]+")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """One condition: `key` names it, `ids` finds who fulfils it."""
+
+    key: Hashable
+    ids: Callable[[Session], Select[Any]]
+
+
+class CommonSets:
+    """The sets of selectors that thousands of repositories have."""
+
+    def __init__(self) -> None:
+        self._kept: Kept[Bits] = Kept(KEPT_SECONDS, KEPT_SETS)
+
+    def choose(self, session: Session, selectors: Sequence[Selector]) -> "list[int] | Bits | None":
+        """Which ids fulfil all selectors: a list where they are few, bits where they are many, None
+        where there is nothing to choose by."""
+        few: set[int] | None = None
+        many: Bits | None = None
+        for selector in selectors:
+            chosen = self._look_up(session, selector)
+            if isinstance(chosen, set):
+                few = chosen if few is None else few & chosen
+            else:
+                many = chosen if many is None else _both(many, chosen)
+        if few is not None:
+            return [i for i in few if many is None or (i < len(many) and many[i])]
+        if many is None:
+            return None
+        return np.flatnonzero(many).tolist() if int(many.sum()) <= FEW else many
+
+    def _look_up(self, session: Session, selector: Selector) -> set[int] | Bits:
+        kept = self._kept.get(selector.key)
+        if kept is not None:
+            return kept
+        found = session.execute(selector.ids(session).limit(FEW + 1)).scalars().all()
+        if len(found) <= FEW:
+            return set(found)
+        return self._kept.get_or_make(
+            selector.key, lambda: _all(session, selector), keep=lambda _: True
+        )
+
+
+def selectors_of(query: Query) -> list[Selector]:
+    """What a query chooses by, words first."""
+    found: list[Selector] = []
+    found += _words(query.words.lower())
+    found += [_tag(query.kind, tag) for tag in query.tags]
+    if query.author:
+        found.append(_author(query.kind, query.author.lower()))
+    if query.gated:
+        found.append(_gated(query.kind))
+    return found
+
+
+def _words(pattern: str) -> list[Selector]:
+    """A selector for each piece of what was typed in, as spaces divide it."""
+    pieces = pattern.split()
+    with_words = [piece for piece in pieces if text.words_of(piece)]
+    found = [_piece(piece) for piece in (with_words or pieces)[: text.MAX_QUERY_WORDS]]
+    return list({selector.key: selector for selector in found}.values())
+
+
+def _piece(piece: str) -> Selector:
+    words = tuple(text.words_of(piece))
+    if words:
+        return Selector(("words", words), lambda session: text.with_words(session, words))
+    if _NAME_CHARACTERS.fullmatch(piece):
+        in_name = RepositoryRow.key.contains(piece, autoescape=True)
+        return Selector(("name", piece), lambda _: select(RepositoryRow.id).where(in_name))
+    # No name has such a character, and no word: nothing can be found by it.
+    return Selector(("none",), lambda _: select(RepositoryRow.id).where(false()))
+
+
+def _tag(kind: Kind, tag: str) -> Selector:
+    # Clients name a language or a library with its prefix or without.
+    names = list(dict.fromkeys([tag, f"language:{tag}", tag.removeprefix("library:")]))
+
+    def ids(_: Session) -> Select[Any]:
+        tagged = and_(TagRow.kind == kind.value, TagRow.tag.in_(names))
+        return select(TagRow.repository_id).where(tagged).distinct()
+
+    return Selector(("tag", kind, tag), ids)
+
+
+def _author(kind: Kind, key: str) -> Selector:
+    def ids(_: Session) -> Select[Any]:
+        owner = select(AccountRow.id).where(AccountRow.key == key).scalar_subquery()
+        mine = and_(RepositoryRow.owner_id == owner, RepositoryRow.kind == kind.value)
+        return select(RepositoryRow.id).where(mine)
+
+    return Selector(("author", kind, key), ids)
+
+
+def _gated(kind: Kind) -> Selector:
+    gated = and_(RepositoryRow.gated.is_not(None), RepositoryRow.kind == kind.value)
+    return Selector(("gated", kind), lambda _: select(RepositoryRow.id).where(gated))
+
+
+def _all(session: Session, selector: Selector) -> Bits:
+    ids = np.fromiter(session.execute(selector.ids(session)).scalars(), dtype=np.int64)
+    size = int(session.scalar(select(func.max(RepositoryRow.id))) or 0) + 1
+    bits = np.zeros(max(size, int(ids.max(initial=0)) + 1), dtype=np.bool_)
+    bits[ids] = True
+    return bits
+
+
+def _both(one: Bits, other: Bits) -> Bits:
+    length = min(len(one), len(other))
+    return one[:length] & other[:length]
+
+
+def within(query: Query) -> list[ColumnElement[bool]]:
+    """The conditions that are looked at row by row."""
+    conditions: list[ColumnElement[bool]] = [RepositoryRow.kind == query.kind.value]
+    if query.gated is False:
+        conditions.append(RepositoryRow.gated.is_(None))
+    if query.min_parameters is not None:
+        conditions.append(RepositoryRow.parameters >= query.min_parameters)
+    if query.max_parameters is not None:
+        conditions.append(RepositoryRow.parameters <= query.max_parameters)
+    if query.sort == "parameters":
+        conditions.append(RepositoryRow.parameters.is_not(None))
+    return conditions
