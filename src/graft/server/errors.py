@@ -105,3 +105,9 @@ class StorageFullError(RefusedError):
     """No space left where the Hub keeps its data; nothing of the request was kept."""
 
     status = 507
+
+
+class StorageError(RefusedError):
+    """The place where the Hub keeps large files does not answer, or not with what it should."""
+
+    status = 503

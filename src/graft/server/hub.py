@@ -6,7 +6,8 @@ from graft.server.git.hooks import install_hooks
 from graft.server.search.memory import ListMemory
 from graft.server.settings import Settings
 from graft.server.signing import Signer, shared_key
-from graft.server.storage.objects import ObjectStore
+from graft.server.storage.content import ContentStore
+from graft.server.turns import Turns
 
 
 class Hub:
@@ -23,18 +24,23 @@ class Hub:
         """
         self.settings = settings
         settings.repositories_folder.mkdir(parents=True, exist_ok=True)
+        settings.changes_folder.mkdir(parents=True, exist_ok=True)
         self.database = Database(
             settings.database_url,
             pool_size=settings.database_pool_size,
             timeout=settings.database_timeout,
         )
         self.database.migrate()
-        self.objects = ObjectStore(settings.storage_url, settings.data_folder / "objects")
+        self.content = ContentStore(
+            settings.storage_url, settings.data_folder / "objects", self.database
+        )
         self.downloads = DownloadCounter()
+        self.turns = Turns()
         self.lists = ListMemory()
         self.signer = Signer(shared_key(self.database))
         self.hooks_folder = install_hooks(settings.data_folder / "hooks")
 
     def close(self) -> None:
-        """Lets go of the database's files."""
+        """Lets go of the database's files, and of threads."""
+        self.content.close()
         self.database.close()

@@ -1,7 +1,6 @@
 """Large objects: taking them in, reading them, and deleting those that nobody uses any more."""
 
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
@@ -12,6 +11,7 @@ from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.records import Entry
 from graft.server.search.describe import Read
+from graft.server.storage.content import Received
 
 
 def reader(hub: Hub, repository_id: int, snapshot: Snapshot, checked: Collection[str] = ()) -> Read:
@@ -26,7 +26,7 @@ def reader(hub: Hub, repository_id: int, snapshot: Snapshot, checked: Collection
             return snapshot.blob(entry)[start : start + length]
         if entry.lfs.sha256 not in checked:
             check_held(hub, repository_id, entry)
-        return hub.objects.read(entry.lfs.sha256, start, length)
+        return hub.content.read(entry.lfs.sha256, start, length)
 
     return read
 
@@ -69,29 +69,22 @@ async def receive(
         BadContentError: another size or hash than announced; nothing is kept.
         StorageFullError: no space left; nothing is kept.
     """
-    key = await hub.objects.receive(chunks, sha256, size)
-    await run_in_threadpool(_publish, hub, repository_id, key, sha256, size)
+    received = await hub.content.receive(chunks, sha256, size)
+    await run_in_threadpool(_publish, hub, repository_id, received)
 
 
 def delete_orphans(hub: Hub, hashes: list[str]) -> None:
     """Deletes the bytes of forgotten objects, but of none that was uploaded again meanwhile."""
     with hub.database.writing() as session:
         for sha256 in hashes:
+            hub.database.lock(session, f"object:{sha256}")
             if session.get(ObjectRow, sha256) is None:
-                hub.objects.delete(sha256)
+                hub.content.delete(sha256)
 
 
-def _publish(hub: Hub, repository_id: int, key: str, sha256: str, size: int) -> None:
-    try:
-        with hub.database.writing() as session:
-            if session.get(RepositoryRow, repository_id) is None:
-                raise RepoNotFoundError("This repository was deleted during the upload.")
-            if session.get(ObjectRow, sha256) is None:
-                session.add(ObjectRow(sha256=sha256, size=size, created_at=datetime.now(UTC)))
-                session.flush()
-            links.link(session, repository_id, sha256)
-            # Under the write lock, so that no deletion of the same object comes in between.
-            hub.objects.publish(key, sha256)
-    except BaseException:
-        hub.objects.discard(key)
-        raise
+def _publish(hub: Hub, repository_id: int, received: Received) -> None:
+    with hub.database.writing() as session:
+        if session.get(RepositoryRow, repository_id) is None:
+            raise RepoNotFoundError("This repository was deleted during the upload.")
+        hub.content.publish(session, received)
+        links.link(session, repository_id, received.sha256)

@@ -221,7 +221,7 @@ def read(hub: Hub, repository: Repository, entry: Entry, limit: int | None = Non
     length = entry.size if limit is None else min(limit, entry.size)
     if entry.lfs is not None:
         large.check_held(hub, repository.id, entry)
-        return hub.objects.read(entry.lfs.sha256, 0, length)
+        return hub.content.read(entry.lfs.sha256, 0, length)
     return git.read_blob(open_git(hub, repository), entry.oid)[:length]
 
 
@@ -237,7 +237,7 @@ def stream(
     end = entry.size if end is None else end
     if entry.lfs is not None:
         large.check_held(hub, repository.id, entry)
-        return hub.objects.stream(entry.lfs.sha256, start, end)
+        return hub.content.stream(entry.lfs.sha256, start, end)
     return _piece(git.read_blob(open_git(hub, repository), entry.oid)[start:end])
 
 

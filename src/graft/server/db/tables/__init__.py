@@ -24,7 +24,14 @@ from graft.server.db.tables.community import (
     WatchRow,
     WebhookRow,
 )
-from graft.server.db.tables.content import ObjectRow, RepositoryObjectRow
+from graft.server.db.tables.content import (
+    ObjectRow,
+    ObjectXorbRow,
+    RepositoryObjectRow,
+    SharedChunkRow,
+    XorbRow,
+    XorbUploadRow,
+)
 from graft.server.db.tables.locks import GivenUpObjectRow, LockRow
 from graft.server.db.tables.operations import SecretRow
 from graft.server.db.tables.repositories import (
@@ -61,14 +68,18 @@ __all__ = [
     "MemberRow",
     "Moment",
     "ObjectRow",
+    "ObjectXorbRow",
     "RepositoryObjectRow",
     "RepositoryRow",
     "ScanRow",
     "SecretRow",
     "SessionRow",
+    "SharedChunkRow",
     "TagRow",
     "TokenRow",
     "UpvoteRow",
     "WatchRow",
     "WebhookRow",
+    "XorbRow",
+    "XorbUploadRow",
 ]

@@ -1,0 +1,306 @@
+"""The content store: large files, whichever way they came, as runs of chunks that are kept once.
+
+Chunks lie in xorbs, and xorbs in storage under their hashes. A file is known by the SHA-256 of its
+bytes and by the hash that Xet gives it, and goes out as plain bytes or by its xorbs. What the
+database does not know is not there: its commit comes last.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session, undefer
+
+from graft.server.db.database import Database
+from graft.server.db.tables import ObjectRow, ObjectXorbRow, SharedChunkRow
+from graft.server.errors import BadContentError, ConflictError, EntryNotFoundError, StorageError
+from graft.server.storage import reading
+from graft.server.storage.blobs import BlobNotFoundError
+from graft.server.storage.cutting import Cut, Cutter
+from graft.server.storage.layout import Layout, Term, decode
+from graft.server.storage.open import open_blobs
+from graft.server.storage.recent import Recent
+from graft.server.storage.xorbs import Xorbs
+
+BLOCK_BYTES = 2 * 1024**2
+"""How many bytes of an upload are hashed and cut at once."""
+
+REMEMBERED_TERMS = 100_000
+
+# How many files that have a chunk in common with a new one are looked into for more.
+_ALIKE = 3
+_XORBS_OF_ONE_FILE = 64
+
+
+@dataclass(frozen=True)
+class Received:
+    """A file that storage holds, and which `ContentStore.publish` makes an object."""
+
+    sha256: str
+    size: int
+    xet_hash: str
+    terms: tuple[Term, ...]
+    first_chunk: bytes | None
+
+
+class ContentStore:
+    """All large objects of a Hub."""
+
+    def __init__(self, url: str, folder: Path, database: Database) -> None:
+        """`url` is an obstore address (`s3://bucket/prefix`); empty: local files in `folder`.
+
+        Raises:
+            HubError: an address that obstore does not understand.
+        """
+        self.blobs = open_blobs(url, folder)
+        self.xorbs = Xorbs(self.blobs, database)
+        self._database = database
+        self._layouts: Recent[str, Layout | _Whole] = Recent(REMEMBERED_TERMS, _weight)
+        # Of its own, so that no upload waits for the threads that other requests have.
+        self._workers = ThreadPoolExecutor(2 + 2 * (os.cpu_count() or 1), "graft-content")
+        self._writers = ThreadPoolExecutor(4, "graft-xorbs")
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._writers.shutdown(wait=False, cancel_futures=True)
+
+    async def receive(self, chunks: AsyncIterator[bytes], sha256: str, size: int) -> Received:
+        """Takes in a file's bytes and checks them; nobody sees it before it is published.
+
+        Raises:
+            BadContentError: another size or hash than announced.
+            StorageFullError, StorageError: it cannot be kept.
+        """
+        loop = asyncio.get_running_loop()
+        digest = hashlib.sha256()
+        under_way: Awaitable[object] | None = None
+        with Cutter(self.blobs, self.xorbs, self._alike, self._writers) as cutter:
+            try:
+                async for block in _blocks(_announced(chunks, sha256, size)):
+                    if under_way is not None:
+                        await under_way
+                    # Both let go of the interpreter: two cores work, and the next block comes.
+                    under_way = asyncio.gather(
+                        loop.run_in_executor(self._workers, digest.update, block),
+                        loop.run_in_executor(self._workers, cutter.feed, block),
+                    )
+            finally:
+                if under_way is not None:
+                    await _settled(under_way)
+            if under_way is not None:
+                await under_way
+            _check_hash(digest.hexdigest(), sha256)
+            cut = await _shielded(loop.run_in_executor(self._workers, cutter.finish))
+        return Received(sha256, size, cut.xet_hash, tuple(cut.terms), cut.first_chunk)
+
+    def publish(self, session: Session, received: Received) -> None:
+        """Makes what was received an object, when the transaction commits.
+
+        Raises:
+            ConflictError: some of it was deleted meanwhile: it has to be sent again.
+        """
+        self._database.lock(session, f"object:{received.sha256}")
+        layout = Layout(received.terms)
+        names = layout.xorbs
+        if len(self.xorbs.known(session, names)) != len(names):
+            raise ConflictError(
+                "Parts of the upload were deleted before it was complete; send the file again."
+            )
+        self.xorbs.touch(session, names)
+        row = session.get(ObjectRow, received.sha256)
+        if row is not None and row.xet_hash is not None:
+            return
+        if row is None:
+            now = datetime.now(UTC)
+            row = ObjectRow(sha256=received.sha256, size=received.size, created_at=now)
+            session.add(row)
+        row.xet_hash = received.xet_hash
+        row.terms = layout.encode()
+        session.flush()
+        if names:
+            rows = [{"sha256": received.sha256, "xorb": name} for name in names]
+            session.execute(insert(ObjectXorbRow), rows)
+        self._share(session, received)
+
+    def read(self, sha256: str, start: int = 0, length: int | None = None) -> bytes:
+        """`length` bytes of an object from `start` on; all that follow where it is None.
+
+        Raises:
+            EntryNotFoundError: no such object.
+            StorageError: storage does not answer, or is damaged.
+        """
+        layout = self.layout(sha256)
+        end = layout.size if length is None else min(start + length, layout.size)
+        return b"".join(self._pieces(sha256, start, end))
+
+    async def stream(self, sha256: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """An object's bytes from `start` up to, not including, `end`, in pieces of about 2 MB.
+
+        Raises:
+            EntryNotFoundError: no such object.
+            StorageError: storage does not answer, or is damaged.
+        """
+        loop = asyncio.get_running_loop()
+        pieces = self._pieces(sha256, start, end)
+
+        def ahead() -> asyncio.Future[bytes | None]:
+            return loop.run_in_executor(self._workers, next, pieces, None)
+
+        coming = ahead()
+        try:
+            while (piece := await coming) is not None:
+                coming = ahead()  # is read while the one before goes out
+                yield piece
+        finally:
+            await _settled(coming)
+
+    def layout(self, sha256: str) -> "Layout | _Whole":
+        """What an object is made of.
+
+        Raises:
+            EntryNotFoundError: no such object.
+        """
+        found = self._layouts.get(sha256)
+        if found is None:
+            found = self._load(sha256)
+            self._layouts.keep(sha256, found)
+        return found
+
+    def delete(self, sha256: str) -> None:
+        """Forgets an object whose row is gone; the xorbs it was made of go when nobody uses them
+        (`xorbs.delete_unused`)."""
+        self._layouts.forget(sha256)
+        self.blobs.remove(whole_key(sha256))
+
+    def _pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        layout = self.layout(sha256)
+        if isinstance(layout, _Whole):
+            yield from self._pieces_of_whole(sha256, start, end)
+            return
+        done = start
+        try:
+            for piece in reading.plan(self.xorbs, layout, start, end):
+                data = reading.read(self.xorbs, piece)
+                done += len(data)
+                yield data
+        except BlobNotFoundError as error:
+            # The object was deleted and sent again since its layout was remembered, or is damaged.
+            self._layouts.forget(sha256)
+            fresh = self.layout(sha256)
+            if isinstance(fresh, _Whole) or fresh.terms == layout.terms:
+                raise StorageError(
+                    f"The Hub's storage has lost parts of the object {sha256} ({error})."
+                ) from error
+            yield from self._pieces(sha256, done, end)
+
+    def _pieces_of_whole(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        while start < end:
+            length = min(reading.PIECE_BYTES, end - start)
+            yield self.blobs.read(whole_key(sha256), start, length)
+            start += length
+
+    def _load(self, sha256: str) -> "Layout | _Whole":
+        with self._database.reading() as session:
+            row = session.get(ObjectRow, sha256, options=[undefer(ObjectRow.terms)])
+            if row is None:
+                raise EntryNotFoundError(f"This Hub holds no object {sha256}.")
+            return _Whole(row.size) if row.terms is None else decode(row.terms)
+
+    def _alike(self, chunk: bytes) -> Iterator[str]:
+        """The xorbs of files that share a chunk."""
+        with self._database.reading() as session:
+            statement = select(SharedChunkRow.xorb).where(SharedChunkRow.chunk == chunk)
+            names = list(session.scalars(statement.limit(_ALIKE)))
+            objects = select(ObjectXorbRow.sha256).where(ObjectXorbRow.xorb.in_(names))
+            others = select(ObjectXorbRow.xorb).where(
+                ObjectXorbRow.sha256.in_(objects.limit(_ALIKE).scalar_subquery())
+            )
+            names += session.scalars(others.limit(_XORBS_OF_ONE_FILE)) if names else []
+        known = dict.fromkeys(names)
+        yield from known
+
+    def _share(self, session: Session, received: Received) -> None:
+        """Lets who has a file that begins alike find this one."""
+        if received.first_chunk is None:
+            return
+        key = (received.first_chunk, received.terms[0].xorb)
+        if session.get(SharedChunkRow, key) is None:
+            session.add(SharedChunkRow(chunk=key[0], xorb=key[1]))
+            session.flush()
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """An object that lies in storage as one file, as all did before there were xorbs."""
+
+    size: int
+
+
+def whole_key(sha256: str) -> str:
+    """Where an object lies that is one file."""
+    return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def _weight(layout: Layout | _Whole) -> int:
+    return 1 + (len(layout.terms) if isinstance(layout, Layout) else 0)
+
+
+async def _announced(chunks: AsyncIterator[bytes], sha256: str, size: int) -> AsyncIterator[bytes]:
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > size:
+            raise BadContentError(
+                f"The upload of object {sha256} is longer than the {size} bytes that were "
+                "announced. Nothing was stored; send the file again."
+            )
+        yield chunk
+    if received != size:
+        raise BadContentError(
+            f"The upload of object {sha256} has {received} bytes, but {size} were announced. "
+            "Nothing was stored; send the file again."
+        )
+
+
+async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in blocks that are worth a thread's while."""
+    gathered: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield b"".join(gathered)
+
+
+def _check_hash(found: str, announced: str) -> None:
+    if found != announced:
+        raise BadContentError(
+            f"The uploaded bytes have the SHA-256 {found}, but {announced} was announced. "
+            "Nothing was stored; send the file again."
+        )
+
+
+async def _settled(work: Awaitable[object]) -> None:
+    """Waits until the work has ended, however; threads use what is about to be let go of."""
+    with suppress(Exception):
+        await work
+
+
+async def _shielded(work: "asyncio.Future[Cut]") -> Cut:
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await _settled(work)
+        raise
