@@ -111,3 +111,24 @@ class StorageError(RefusedError):
     """The place where the Hub keeps large files does not answer, or not with what it should."""
 
     status = 503
+
+
+class BusyError(RefusedError):
+    """More work than the Hub does at once: what is asked for may work in a moment."""
+
+    status = 503
+
+    def __init__(self, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, headers={"Retry-After": "5", **(headers or {})})
+
+
+class RateLimitedError(RefusedError):
+    """More requests than one asker may send; the headers say when to go on."""
+
+    status = 429
+
+
+class TooSlowError(RefusedError):
+    """A request whose body comes too slowly, or not at all."""
+
+    status = 408
