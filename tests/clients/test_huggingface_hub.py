@@ -61,7 +61,7 @@ def test_the_first_steps_of_an_account(eve: Customer) -> None:
     url = eve.api.create_repo("short-name")
     assert url.repo_id == f"{eve.name}/short-name"
     assert eve.api.create_repo("short-name", exist_ok=True).repo_id == url.repo_id
-    with pytest.raises(HfHubHTTPError, match="exists already"):
+    with pytest.raises(HfHubHTTPError, match="already exists"):
         eve.api.create_repo("short-name")
     assert eve.api.repo_exists(url.repo_id)
     eve.api.delete_repo(url.repo_id)

@@ -172,3 +172,21 @@ def test_reading_goes_on_where_the_database_cannot_be_written_to(
         assert reader.get(f"/{repo}/resolve/main/a.txt", headers=headers).text == "a"
         fetched = reader.get(f"/{repo}/info/refs?service=git-upload-pack", headers=headers)
         assert fetched.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/api/models/bert"),
+        ("GET", "/api/models/bert/revision/main"),
+        ("GET", "/api/datasets/squad/tree/main/data"),
+        ("POST", "/api/models/bert/commit/main"),
+        ("HEAD", "/bert/resolve/main/config.json"),
+        ("GET", "/datasets/squad/resolve/main/config.json"),
+    ],
+)
+def test_a_repository_named_without_its_owner_is_a_missing_one(
+    anyone: httpx.Client, method: str, address: str
+) -> None:
+    answer = anyone.request(method, address)
+    assert (answer.status_code, answer.headers["X-Error-Code"]) == (404, "RepoNotFound")

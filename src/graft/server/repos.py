@@ -107,9 +107,7 @@ def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: 
     except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, IntegrityError):
-            raise ConflictError(
-                f"The {_noun(kind)} {account.name}/{name} exists already."
-            ) from error
+            raise _exists(kind, account.name, name) from error
         raise
 
 
@@ -146,7 +144,7 @@ def rename(hub: Hub, repository: Repository, name: str, user: User | None) -> Re
                 index.write(session, row, description)
                 return to_record(row)
     except IntegrityError as error:
-        raise ConflictError(f"{repository.owner}/{name} exists already.") from error
+        raise _exists(repository.kind, repository.owner, name) from error
 
 
 def delete(hub: Hub, repository: Repository, user: User | None) -> None:
@@ -369,6 +367,10 @@ def find_owner(owner: str, name: str, user: User) -> Account:
         f"{user.name} may not create a repository under {owner!r}: use {user.name}/{name}, or an "
         "organization that you belong to."
     )
+
+
+def _exists(kind: Kind, owner: str, name: str) -> ConflictError:
+    return ConflictError(f"A {kind.value} repository called {owner}/{name} already exists.")
 
 
 def _noun(kind: Kind) -> str:
