@@ -6,18 +6,22 @@ from datetime import UTC, datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from graft.server import identity, scopes
-from graft.server.db.tables import AccountRow, TokenRow
+from graft.server import identity
+from graft.server import scopes as token_scopes
+from graft.server.db.tables import AccountRow, DeviceLoginRow, SessionRow, TokenRow
 from graft.server.errors import BadRequestError, ConflictError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.names import check_account_name
-from graft.server.records import Account, Role, Token
+from graft.server.records import Account, Role, Scopes, Token
 
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 1000
+MAX_DETAILS = 2000
+"""Characters that an account may say about itself."""
 TOKEN_PREFIX = "graft_"
 
 _hasher = PasswordHasher()
@@ -30,6 +34,11 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def new_secret() -> str:
+    """The secret of a new token: 160 random bits, and how one knows what it is."""
+    return TOKEN_PREFIX + secrets.token_hex(20)
+
+
 def create_account(
     hub: Hub, name: str, *, password: str | None = None, full_name: str = ""
 ) -> Account:
@@ -40,16 +49,11 @@ def create_account(
         ConflictError: the name is taken.
     """
     check_account_name(name)
-    if password is not None and not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise BadRequestError(
-            f"The password has {len(password)} characters; it must have "
-            f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}."
-        )
     row = AccountRow(
         key=name.lower(),
         name=name,
         full_name=full_name.strip()[:200] or name,
-        password_hash=_hasher.hash(password) if password is not None else None,
+        password_hash=_hash(password) if password is not None else None,
         created_at=datetime.now(UTC),
     )
     try:
@@ -61,8 +65,82 @@ def create_account(
         raise ConflictError(f"The account name {name!r} is taken: choose another.") from error
 
 
-def find_account(hub: Hub, name: str) -> Account:
+def set_password(hub: Hub, account: Account, password: str) -> None:
+    """Gives an account another password, and ends what was logged in with the old one: browsers,
+    and the programs that they let in. Tokens stay: delete those that may be in wrong hands.
+
+    Raises:
+        BadRequestError: a password that it cannot have, or an organization.
+        NotFoundError: the account has just been deleted.
     """
+    if account.is_organization:
+        raise BadRequestError(f"{account.name} is an organization: nobody logs in to it.")
+    hashed = _hash(password)
+    with hub.database.writing() as session:
+        row = session.get(AccountRow, account.id)
+        if row is None:
+            raise NotFoundError(f"The account {account.name} has just been deleted.")
+        row.password_hash = hashed
+        session.execute(delete(SessionRow).where(SessionRow.account_id == account.id))
+        end_device_logins(session, DeviceLoginRow.account_id == account.id)
+
+
+def end_device_logins(session: Session, condition: ColumnElement[bool]) -> int:
+    """Logs programs out that were let in from a browser: deletes their tokens with the logins, and
+    answers how many there were."""
+    ids = list(session.scalars(select(DeviceLoginRow.id).where(condition)))
+    session.execute(delete(TokenRow).where(TokenRow.login_id.in_(ids)))
+    session.execute(delete(DeviceLoginRow).where(DeviceLoginRow.id.in_(ids)))
+    return len(ids)
+
+
+def _hash(password: str) -> str:
+    """
+    Raises:
+        BadRequestError: too short or too long.
+    """
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise BadRequestError(
+            f"The password has {len(password)} characters; it must have "
+            f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}."
+        )
+    return _hasher.hash(password)
+
+
+def change(
+    hub: Hub, account: Account, *, full_name: str | None = None, details: str | None = None
+) -> Account:
+    """Changes what an account says about itself.
+
+    Raises:
+        NotFoundError: it has just been deleted.
+    """
+    with hub.database.writing() as session:
+        row = session.get(AccountRow, account.id)
+        if row is None:
+            raise NotFoundError(f"The account {account.name} has just been deleted.")
+        if full_name is not None:
+            row.full_name = full_name.strip()[:200] or row.name
+        if details is not None:
+            row.details = details.strip()[:MAX_DETAILS]
+        return to_account(row)
+
+
+def find_person(hub: Hub, name: str) -> Account:
+    """The account of that name, when it is a person's.
+
+    Raises:
+        NotFoundError: no such account, or an organization.
+    """
+    account = find_account(hub, name)
+    if account.is_organization:
+        raise NotFoundError(f"{account.name} is an organization, not a person.")
+    return account
+
+
+def find_account(hub: Hub, name: str) -> Account:
+    """The account of that name, a person's or an organization.
+
     Raises:
         NotFoundError: no such account.
     """
@@ -74,15 +152,17 @@ def find_account(hub: Hub, name: str) -> Account:
 
 
 def list_accounts(hub: Hub) -> list[Account]:
-    """All accounts, by name."""
+    """All accounts of people, by name."""
+    query = select(AccountRow).where(AccountRow.type == "user").order_by(AccountRow.key)
     with hub.database.reading() as session:
-        return [to_account(row) for row in session.scalars(select(AccountRow).order_by("key"))]
+        return [to_account(row) for row in session.scalars(query)]
 
 
 def count_accounts(hub: Hub) -> int:
-    """How many accounts there are."""
+    """How many people have an account."""
+    query = select(func.count()).where(AccountRow.type == "user")
     with hub.database.reading() as session:
-        return session.scalar(select(func.count()).select_from(AccountRow)) or 0
+        return session.scalar(query) or 0
 
 
 def check_password(hub: Hub, name: str, password: str) -> Account | None:
@@ -105,19 +185,30 @@ def create_token(
     name: str,
     role: Role = "write",
     expires_at: datetime | None = None,
+    scopes: Scopes | None = None,
 ) -> tuple[Token, str]:
     """A new token, and its secret: this is the only time that anybody sees it.
 
+    Args:
+        scopes: what a fine-grained token may do and where.
+
     Raises:
-        BadRequestError: an empty name, an unknown role.
+        BadRequestError: an empty name, an unknown role, scopes that make no sense; an
+            organization, which has no tokens.
         ConflictError: the account has a token of that name.
     """
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise BadRequestError("A token's name must have 1 to 100 characters.")
-    if role not in ("read", "write"):
-        raise BadRequestError(f"A token's role is 'read' or 'write', not {role!r}.")
-    secret = TOKEN_PREFIX + secrets.token_hex(20)
+    if account.is_organization:
+        raise BadRequestError(
+            f"{account.name} is an organization: make the token for one of its members."
+        )
+    if role not in ("read", "write", "fine-grained"):
+        raise BadRequestError(f"A token's role is 'read', 'write' or 'fine-grained', not {role!r}.")
+    if (scopes is not None) != (role == "fine-grained"):
+        raise BadRequestError("A fine-grained token needs scopes, and no other has any.")
+    secret = new_secret()
     row = TokenRow(
         account_id=account.id,
         digest=digest(secret),
@@ -126,6 +217,7 @@ def create_token(
         hint=secret[-4:],
         created_at=datetime.now(UTC),
         expires_at=expires_at,
+        scopes=token_scopes.to_text(token_scopes.check(scopes)) if scopes is not None else None,
     )
     with hub.database.writing() as session:
         same = (TokenRow.account_id == account.id, TokenRow.name == name)
@@ -137,12 +229,14 @@ def create_token(
 
 
 def list_tokens(hub: Hub, account: Account) -> list[Token]:
-    """The account's tokens, the newest first."""
+    """The tokens that somebody made for the account, the newest first."""
+    query = (
+        select(TokenRow)
+        .where(TokenRow.account_id == account.id, TokenRow.login_id.is_(None))
+        .order_by(TokenRow.id.desc())
+    )
     with hub.database.reading() as session:
-        rows = session.scalars(
-            select(TokenRow).where(TokenRow.account_id == account.id).order_by(TokenRow.id.desc())
-        )
-        return [to_token(row) for row in rows]
+        return [to_token(row) for row in session.scalars(query)]
 
 
 def delete_token(hub: Hub, account: Account, token_id: int) -> None:
@@ -174,5 +268,5 @@ def to_token(row: TokenRow) -> Token:
         row.created_at,
         row.expires_at,
         row.last_used_at,
-        scopes.from_text(row.scopes) if role == "fine-grained" else None,
+        token_scopes.from_text(row.scopes) if role == "fine-grained" else None,
     )

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from graft.server import recovery
 from graft.server.api import (
     account,
+    discussions,
     git_http,
     info,
     lfs,
@@ -17,6 +18,9 @@ from graft.server.api import (
     lfs_transfer,
     listing,
     manage,
+    nameless,
+    organizations,
+    profiles,
     refs,
     resolve,
     tree,
@@ -32,7 +36,7 @@ from graft.server.settings import Settings
 from graft.server.web import pages
 
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
-_API = (account, manage, upload, tree, refs, xet, lfs_files, info, listing)
+_API = (account, discussions, profiles, organizations, manage, upload, tree, refs, xet, lfs_files, info, listing)
 _KINDS = (Kind.DATASET, Kind.MODEL)
 
 
@@ -68,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         for lfs_module in (lfs, lfs_transfer, lfs_locks):
             app.include_router(lfs_module.routes(kind))
         app.include_router(git_http.routes(kind))
+    app.include_router(nameless.routes(app.routes))
     app.include_router(inference.router)
     pages.mount(app)
     app.include_router(pages.router)

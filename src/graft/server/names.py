@@ -14,9 +14,9 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
 # First parts of the Hub's own addresses: an account of that name would have no page.
 _OWN_ADDRESSES = """
-about admin api assets blog chat collections datasets docs favicon.ico graft health help infer join
-login logout metrics models new notifications oauth organizations resolve robots.txt search settings
-spaces static v1 v2
+about admin api assets avatars blog chat collections datasets device docs favicon.ico graft health
+help infer join login logout metrics models new notifications oauth organizations resolve robots.txt
+search settings spaces static v1 v2
 """
 RESERVED = frozenset(_OWN_ADDRESSES.split())
 
