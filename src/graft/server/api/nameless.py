@@ -37,5 +37,5 @@ def routes(known: Iterable[BaseRoute]) -> APIRouter:
 
 def _refuse(name: str) -> None:
     raise RepoNotFoundError(
-        f"There is no repository {name!r} on this Hub: every one has an owner, as in `owner/{name}`."
+        f"There is no repository {name!r} on this Hub: each has an owner, as in `owner/{name}`."
     )
