@@ -14,6 +14,7 @@ from graft.server.db.tables import (
     RepositoryRow,
     TagRow,
 )
+from graft.server.scan import scans
 from graft.server.search import text
 from graft.server.search.describe import MAX_COUNT, Description
 
@@ -36,6 +37,8 @@ def write(session: Session, row: RepositoryRow, description: Description) -> Non
     _replace(session, BaseModelRow, row.id, _bases(description))
     _replace(session, EvaluationRow, row.id, _evaluations(description))
     _replace(session, ContentsRow, row.id, [_contents(description)])
+    looked_at = (f for f in description.files if scans.is_looked_at(f[0]) and f[1] > 0)
+    scans.enqueue(session, row.id, (f[3] or f[2] for f in looked_at))
     name = f"{row.owner.name}/{row.name}"
     text.write(session, row.id, name, (" ".join(description.tags), description.body))
     session.expire(row, ["tags"])

@@ -1,0 +1,1 @@
+"""Looking for what does harm: programs hidden in pickles, secrets in texts."""
