@@ -76,7 +76,7 @@ def direct_address(hub: Hub, upload: Upload, number: int) -> str | None:
     """Where in S3 a client may send a part to; None where it comes through the Hub."""
     if not hub.settings.direct_transfer:
         return None
-    return hub.content.blobs.sign("PUT", upload.part_key(number), VALID_SECONDS)
+    return hub.content.blobs.address(upload.part_key(number), "PUT", VALID_SECONDS)
 
 
 async def has_part(hub: Hub, upload: Upload, number: int) -> bool:

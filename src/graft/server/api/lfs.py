@@ -55,7 +55,7 @@ def routes(kind: Kind) -> APIRouter:
         if body.hash_algo != "sha256":
             raise ConflictError(f"This Hub knows objects by SHA-256, not by {body.hash_algo!r}.")
         address = f"{base_url(request)}{repository.path}.git/info/lfs/objects"
-        return _Answer(hub, repository, user, address, _takes_parts(hub, body)).to(body)
+        return _Answer(hub, repository, user, address, "multipart" in body.transfers).to(body)
 
     return router
 
@@ -163,10 +163,6 @@ class _Answer:
         query = urlencode({"size": wanted.size, **given})
         root = f"{self.address}/{self.repository.id}/{wanted.oid}"
         return f"{root}{path}?{query}&{self.hub.signer.sign(*signed)}"
-
-
-def _takes_parts(hub: Hub, body: Batch) -> bool:
-    return "multipart" in body.transfers and hasattr(hub, "content")
 
 
 def _href(address: str | None) -> dict[str, str]:

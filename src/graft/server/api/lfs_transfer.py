@@ -135,7 +135,7 @@ def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int
     headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
     start, end, status = parse_range(request, size, headers)
     headers["Content-Length"] = str(end - start)
-    body = hub.objects.stream(sha256, start, end)
+    body = hub.content.stream(sha256, start, end)
     return StreamingResponse(
         body, status_code=status, headers=headers, media_type="application/octet-stream"
     )

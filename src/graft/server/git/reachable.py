@@ -13,6 +13,10 @@ _MAIN = "refs/heads/main"
 _FIRST = (_MAIN, "refs/heads/", "refs/tags/", "")
 
 
+DAMAGE = (KeyError, ValueError, pygit2.GitError)
+"""What libgit2 raises where an object is missing or cannot be read."""
+
+
 @dataclass(frozen=True)
 class Pointer:
     """A pointer in some commit: one of the paths it lies at, and one of the refs that reach it."""
