@@ -1,12 +1,20 @@
 """Commits over the API: each is made whole, or leaves nothing behind."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from person import CARD, Person, deleted, file, large
 
 from graft.server.running import RunningHub
+
+
+def lines(*operations: dict[str, Any], **header: Any) -> str:
+    """The body of a commit."""
+    first = {"key": "header", "value": {"summary": "A change", **header}}
+    return "\n".join(json.dumps(line) for line in (first, *operations))
 
 
 def test_files_come_back_as_they_went(ada: Person) -> None:
@@ -268,11 +276,35 @@ def test_a_file_too_long_for_git_is_refused_inline(hub: RunningHub, ada: Person)
     assert "upload it as a large file" in refused.json()["error"]
 
 
-def test_pull_requests_are_refused_in_words(ada: Person) -> None:
-    repo = ada.create("direct")
-    refused = ada.http.post(f"/api/models/{repo}/commit/main?create_pr=1", content="")
-    assert refused.status_code == 400
-    assert "pull requests" in refused.json()["error"]
+def test_a_commit_may_open_a_pull_request(ada: Person, bob: Person) -> None:
+    repo = ada.create("open-to-all")
+    head = ada.head(repo)
+    for number, person in enumerate((ada, bob), start=1):
+        answer = person.http.post(
+            f"/api/models/{repo}/commit/main?create_pr=1", content=lines(file("new.txt", "x"))
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["pullRequestUrl"].endswith(f"/{repo}/discussions/{number}")
+        assert ada.read(repo, "new.txt", f"refs%2Fpr%2F{number}") == b"x"
+    assert ada.head(repo) == head
+    assert ada.files(repo) == set()
+
+
+def test_who_opened_a_pull_request_may_commit_to_it(
+    ada: Person, bob: Person, new_person: Callable[[], Person]
+) -> None:
+    repo = ada.create("followed-up")
+    bob.http.post(f"/api/models/{repo}/commit/main?create_pr=1", content=lines(file("a", "a")))
+    address = f"/api/models/{repo}/commit/refs%2Fpr%2F1"
+    for person, status in ((bob, 200), (ada, 200), (new_person(), 403)):
+        answer = person.http.post(address, content=lines(file(f"{person.name}", "x")))
+        assert answer.status_code == status
+    assert (
+        bob.http.post(f"/api/models/{repo}/commit/main", content=lines(file("a", "a"))).status_code
+        == 403
+    )
+    missing = ada.http.post(address.replace("2F1", "2F2"), content=lines(file("a", "a")))
+    assert missing.headers["X-Error-Code"] == "RevisionNotFound"
 
 
 def test_what_is_deleted_as_a_file_may_be_a_folder(ada: Person) -> None:

@@ -1,28 +1,67 @@
 """Commits over the HTTP API: all of one is done, or nothing."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pygit2
 
-from graft.server import large, links, repos
-from graft.server.errors import RevisionNotFoundError, StaleParentError
-from graft.server.git import repository as git
+from graft.server import access, refchanges, repos
+from graft.server.community import discussions, pull_requests
+from graft.server.errors import NotFoundError, RevisionNotFoundError, StaleParentError
+from graft.server.events import RefUpdate
 from graft.server.git.build import CommitBuilder
 from graft.server.git.history import to_commit
-from graft.server.git.snapshot import Snapshot
+from graft.server.git.merging import pull_request_number
+from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
-from graft.server.operations import Draft, parse, read_header
+from graft.server.operations import Draft, Header, parse, read_header
 from graft.server.records import Commit, Repository, User
-from graft.server.search import index
-from graft.server.search.describe import describe
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a commit: the branch's newest one, and the pull request that was opened."""
+
+    commit: Commit
+    pull_request: int | None = None
+
+
+def check_may_commit(
+    hub: Hub, repository: Repository, revision: str, user: User | None, *, opens: bool = False
+) -> User:
+    """`user`, when they may commit to `revision`; with `opens`, when they may open a pull request.
+
+    Writers may commit to all branches, and whoever opened a pull request to that one.
+
+    Raises:
+        ConflictError: the pull request was merged or closed.
+        RevisionNotFoundError: no such pull request.
+        RepoNotFoundError, NotLoggedInError, NotAllowedError: they may not.
+    """
+    if opens:
+        return access.check(user, repository, "discuss")
+    if pull_request_number(revision) is not None:
+        try:
+            return pull_requests.check_may_push(hub, repository, revision, user)
+        except NotFoundError as error:
+            raise RevisionNotFoundError(str(error)) from error
+    return access.check(user, repository, "write")
 
 
 def commit(
-    hub: Hub, repository: Repository, branch: str, lines: Iterable[bytes], user: User | None
-) -> Commit:
-    """Makes one commit on `branch` from lines of JSON: a header, then one operation a line.
+    hub: Hub,
+    repository: Repository,
+    revision: str,
+    lines: Iterable[bytes],
+    user: User | None,
+    *,
+    opens: bool = False,
+) -> Made:
+    """Makes one commit on `revision` from lines of JSON: a header, then one operation a line.
 
-    Answers the branch's newest commit: the old one where the operations change nothing.
+    `revision` is a branch or a pull request's ref; `opens` makes a new pull request of the commit,
+    and leaves the branch where it is. Answers the branch's newest commit: the old one where the
+    operations change nothing.
 
     Raises:
         NotLoggedInError, NotAllowedError: the user may not change the repository.
@@ -32,70 +71,83 @@ def commit(
             was not uploaded.
         EntryNotFoundError: a file to delete that is not there.
     """
-    user = repos.check_may_write(repository, user)
+    user = check_may_commit(hub, repository, revision, user, opens=opens)
     operations = parse(lines)
     header = read_header(operations)
-    with git.locked(repos.repository_path(hub, repository)):
-        opened = repos.open_git(hub, repository)
-        parent = _branch_head(opened, branch, header.parent)
-        builder = CommitBuilder(opened, parent)
-        draft = Draft(hub, user, builder)
-        for operation in operations:
-            draft.apply(operation)
-        draft.check_card()
-        oid = builder.commit(user.name, header.message)
-        made = opened[oid].peel(pygit2.Commit)
-        if oid != parent.id:
-            _publish(hub, repository, opened, branch, parent, made, draft.objects)
-        return to_commit(made)
+    # Not yet in turn: whoever comes too late is told so before everything is read.
+    _check_parent(_head(repos.open_git(hub, repository), revision)[1], revision, header.parent)
+    with ObjectWriter(repos.repository_path(hub, repository)) as writer:
+        draft = Draft(hub, user, writer)
+        draft.read(operations)
+        with refchanges.locked(hub, repository) as opened:
+            return _commit(hub, repository, opened, revision, header, draft, writer, user, opens)
 
 
-def _publish(
+def _commit(
     hub: Hub,
     repository: Repository,
     opened: pygit2.Repository,
-    branch: str,
-    parent: pygit2.Commit,
-    made: pygit2.Commit,
-    objects: set[str],
-) -> None:
-    """Moves the branch and writes the tables; the database's commit comes last, and undoes both
-    where it fails."""
-    description = None
-    if branch == git.DEFAULT_BRANCH:
-        found = Snapshot(opened, made)
-        description = describe(
-            repository.kind, found, large.reader(hub, repository.id, found, objects)
+    revision: str,
+    header: Header,
+    draft: Draft,
+    writer: ObjectWriter,
+    user: User,
+    opens: bool,
+) -> Made:
+    ref, parent = _head(opened, revision)
+    _check_parent(parent, revision, header.parent)
+    builder = CommitBuilder(opened, parent, writer)
+    draft.apply(builder)
+    oid = builder.commit(user.name, header.message)
+    made = to_commit(opened[oid].peel(pygit2.Commit))
+    if opens:
+        pull_request = discussions.open_pull_request_in(
+            hub,
+            opened,
+            repository,
+            header.summary,
+            header.description or f"Opened with the commit {made.id}.",
+            user,
+            base=ref,
+            head=made.id,
+            objects=draft.objects,
         )
-    ref = f"refs/heads/{branch}"
-    moved = False
-    try:
-        with hub.database.writing() as session:
-            row = repos.get_row(session, repository)
-            for sha256 in objects:
-                links.link(session, repository.id, sha256)
-            if description is not None:
-                index.write(session, row, description)
-            git.move_branch(opened, ref, parent.id, made.id)
-            moved = True
-    except BaseException:
-        if moved:
-            git.move_branch(opened, ref, made.id, parent.id)
-        raise
+        return Made(made, pull_request.number)
+    old = str(parent.id) if parent is not None else None
+    if made.id != old:
+        update = RefUpdate(ref, old, made.id)
+        refchanges.move(hub, repository, opened, [update], objects=draft.objects)
+    return Made(made)
 
 
-def _branch_head(opened: pygit2.Repository, branch: str, expected: str | None) -> pygit2.Commit:
-    name = f"refs/heads/{branch}"
-    reference = opened.references.get(name) if pygit2.reference_is_valid_name(name) else None
-    if reference is None:
-        raise RevisionNotFoundError(
-            f"There is no branch {branch!r} in this repository; commits go to branches only."
-        )
-    head = reference.peel(pygit2.Commit)
-    if expected is not None and expected != str(head.id):
+def _head(opened: pygit2.Repository, revision: str) -> tuple[str, pygit2.Commit | None]:
+    """The ref that a commit to `revision` moves, and its newest commit.
+
+    Raises:
+        RevisionNotFoundError: neither a branch nor a pull request.
+    """
+    ref = revision if revision.startswith("refs/") else f"refs/heads/{revision}"
+    takes_commits = ref.startswith("refs/heads/") or pull_request_number(ref) is not None
+    if takes_commits and pygit2.reference_is_valid_name(ref):
+        reference = opened.references.get(ref)
+        if reference is not None:
+            return ref, reference.peel(pygit2.Commit)
+        if ref == refchanges.MAIN and opened.is_empty:
+            return ref, None
+    raise RevisionNotFoundError(
+        f"There is no branch {revision!r} in this repository; commits go to branches only."
+    )
+
+
+def _check_parent(head: pygit2.Commit | None, revision: str, expected: str | None) -> None:
+    """
+    Raises:
+        StaleParentError: `expected` is not the newest commit any more.
+    """
+    newest = str(head.id) if head is not None else None
+    if expected is not None and expected != newest:
         raise StaleParentError(
             # The first two sentences are what stock clients look for.
             "The branch was updated since you opened this page. Please refresh and try again. "
-            f"The newest commit of {branch!r} is {head.id}, not {expected}; nothing was committed."
+            f"The newest commit of {revision!r} is {newest}, not {expected}; nothing was committed."
         )
-    return head

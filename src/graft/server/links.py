@@ -7,6 +7,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from graft.server import access
+from graft.server.db.database import Database
 from graft.server.db.tables import ObjectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.records import User
 
@@ -15,6 +16,7 @@ MOST_AT_ONCE = 500
 
 # Writing the time at every use would make reading cost a write.
 LINK_PRECISION = timedelta(hours=1)
+BATCH = 500
 
 
 def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
@@ -65,6 +67,51 @@ def link(session: Session, repository_id: int, sha256: str) -> None:
     elif now - row.linked_at > LINK_PRECISION:
         row.linked_at = now
         session.flush()
+
+
+def sizes_for(session: Session, user: User, hashes: Collection[str]) -> dict[str, int]:
+    """The sizes of those objects that lie in any repository whose files `user` may read."""
+    found: dict[str, int] = {}
+    for some in _in_batches(hashes):
+        rows = session.execute(
+            select(ObjectRow.sha256, ObjectRow.size)
+            .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
+            .join(RepositoryRow, RepositoryRow.id == RepositoryObjectRow.repository_id)
+            .where(ObjectRow.sha256.in_(some), access.files_readable_by(user))
+            .distinct()
+        )
+        found.update((sha256, size) for sha256, size in rows)
+    return found
+
+
+def give(database: Database, repository_id: int, hashes: Collection[str]) -> None:
+    """Lets a repository use objects, in a transaction of its own where it does not yet."""
+    if not hashes:
+        return
+    now = datetime.now(UTC)
+    with database.reading() as session:
+        fresh = {
+            sha256
+            for some in _in_batches(hashes)
+            for sha256 in session.scalars(
+                select(RepositoryObjectRow.sha256).where(
+                    RepositoryObjectRow.repository_id == repository_id,
+                    RepositoryObjectRow.sha256.in_(some),
+                    RepositoryObjectRow.linked_at > now - LINK_PRECISION,
+                )
+            )
+        }
+    if len(fresh) < len(set(hashes)):
+        with database.writing() as session:
+            for sha256 in sorted(set(hashes) - fresh):
+                link(session, repository_id, sha256)
+
+
+def _in_batches(hashes: Collection[str]) -> Iterator[list[str]]:
+    """Parts that fit into one statement, sorted, each hash once."""
+    ordered = sorted(set(hashes))
+    for start in range(0, len(ordered), BATCH):
+        yield ordered[start : start + BATCH]
 
 
 def forget_orphans(session: Session) -> list[str]:

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pygit2
+
 from graft.errors import CardError
 from graft.hub.header import parse_card
 from graft.server import links
 from graft.server.errors import BadRequestError
-from graft.server.git.build import CommitBuilder
-from graft.server.git.pointers import parse_pointer
+from graft.server.git.build import CommitBuilder, write_file
+from graft.server.git.pointers import format_pointer, parse_pointer
+from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
-from graft.server.names import CARD_FILE
-from graft.server.records import User
+from graft.server.names import CARD_FILE, check_file_path
+from graft.server.records import Lfs, User
 
 MAX_MESSAGE_CHARACTERS = 100_000
 
@@ -68,8 +71,15 @@ def parse(lines: Iterable[bytes]) -> Iterator[Operation]:
 class Header:
     """What the first line says: the commit's message, and the commit it is made on top of."""
 
-    message: str
+    summary: str
+    description: str
     parent: str | None
+
+    @property
+    def message(self) -> str:
+        """The commit's message: the summary, an empty line, the description."""
+        message = f"{self.summary}\n\n{self.description}" if self.description else self.summary
+        return message[:MAX_MESSAGE_CHARACTERS]
 
 
 def read_header(operations: Iterator[Operation]) -> Header:
@@ -85,65 +95,119 @@ def read_header(operations: Iterator[Operation]) -> Header:
         raise first.bad("must be the header: it is the first")
     summary, description = first.value.get("summary"), first.value.get("description")
     parent = first.value.get("parentCommit")
-    if not isinstance(summary, str) or not summary.strip():
+    if not isinstance(summary, str) or not summary.replace("\0", "").strip():
         raise first.bad("has no `summary`: give the commit a message")
+    if description is not None and not isinstance(description, str):
+        raise first.bad("has a `description` that is not text")
     if parent is not None and not isinstance(parent, str):
         raise first.bad("has a `parentCommit` that is not text")
-    message = summary.strip()
-    if isinstance(description, str) and description.strip():
-        message += f"\n\n{description.strip()}"
-    return Header(message[:MAX_MESSAGE_CHARACTERS].replace("\0", ""), parent)
+    return Header(
+        summary.replace("\0", "").strip(), (description or "").replace("\0", "").strip(), parent
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """An operation that was read and understood; `blob` is what a file's path is to hold."""
+
+    operation: Operation
+    path: str
+    blob: pygit2.Oid | None = None
+    large: bool = False
 
 
 class Draft:
-    """The operations of one commit, applied one after the other."""
+    """The operations of one commit: read first, as they come, and applied when their turn is."""
 
-    def __init__(self, hub: Hub, user: User, builder: CommitBuilder) -> None:
+    def __init__(self, hub: Hub, user: User, writer: ObjectWriter) -> None:
         self._hub = hub
         self._user = user
-        self._builder = builder
+        self._writer = writer
+        self._changes: list[Change] = []
+        self._large: list[tuple[Operation, str, str, Any]] = []
         self.objects: set[str] = set()
         """The large objects that the commit needs."""
 
-    def apply(self, operation: Operation) -> None:
-        """
+    def read(self, operations: Iterable[Operation]) -> None:
+        """Takes in all operations, and writes the bytes of small files; looks at no branch.
+
         Raises:
-            BadRequestError: an operation that cannot be understood or done.
+            BadRequestError: an operation that cannot be understood; a large object that was not
+                uploaded, or has another size.
+        """
+        for operation in operations:
+            self._read(operation)
+        self._check_large()
+
+    def apply(self, builder: CommitBuilder) -> None:
+        """Does what the operations say.
+
+        Raises:
+            BadRequestError: an operation that cannot be done; a README.md whose YAML cannot be
+                read.
             EntryNotFoundError: a file or folder to delete that is not there.
         """
+        for change in self._changes:
+            if change.blob is not None:
+                builder.put(change.path, change.blob, large=change.large)
+            elif change.operation.key == "deletedFile":
+                builder.delete_file(change.path)
+            else:
+                builder.delete_folder(change.path)
+        _check_card(builder)
+
+    def _read(self, operation: Operation) -> None:
         path = operation.value.get("path")
         if not isinstance(path, str):
             raise operation.bad("has no `path`")
         if operation.key == "file":
             content = self._content(operation)
-            pointer = parse_pointer(content)
-            if pointer is None:
-                self._builder.add_file(path, content)
-            else:  # what it points to must be there, and be the user's to use
-                self._add_large(operation, path, pointer.sha256, pointer.size)
+            self._add(operation, path, content, parse_pointer(content))
         elif operation.key == "lfsFile":
             sha256, size = operation.value.get("oid"), operation.value.get("size")
             if operation.value.get("algo", "sha256") != "sha256" or not isinstance(sha256, str):
                 raise operation.bad("needs `algo` sha256 and the hash as `oid`")
-            self._add_large(operation, path, sha256, size)
-        elif operation.key == "deletedFile":
-            self._builder.delete_file(path)
-        elif operation.key == "deletedFolder":
-            self._builder.delete_folder(path)
+            # A file copied within the Hub comes without its size: the object knows it.
+            self._changes.append(Change(operation, check_file_path(path)))
+            self._large.append((operation, path, sha256, size))
+        elif operation.key in ("deletedFile", "deletedFolder"):
+            self._changes.append(Change(operation, path))
         else:
             raise operation.bad("is not one of file, lfsFile, deletedFile and deletedFolder")
 
-    def check_card(self) -> None:
-        """
-        Raises:
-            BadRequestError: README.md is new and its YAML cannot be read; names the line.
-        """
-        if CARD_FILE not in self._builder.changed:
-            return
-        try:
-            parse_card(self._builder.read(CARD_FILE) or b"", CARD_FILE)
-        except CardError as error:
-            raise BadRequestError(f"{error} Nothing was committed.") from error
+    def _add(self, operation: Operation, path: str, content: bytes, pointer: Lfs | None) -> None:
+        check_file_path(path)
+        if pointer is None:
+            blob = write_file(self._writer, path, content)
+            self._changes.append(Change(operation, path, blob))
+        else:  # what it points to must be there, and be the user's to use
+            self._changes.append(Change(operation, path))
+            self._large.append((operation, path, pointer.sha256, pointer.size))
+
+    def _check_large(self) -> None:
+        """Looks up all large objects at once, and writes pointers to them."""
+        hashes = {sha256 for _, _, sha256, _ in self._large}
+        with self._hub.database.reading() as session:
+            sizes = links.sizes_for(session, self._user, hashes)
+        pointers: dict[int, pygit2.Oid] = {}
+        for operation, path, sha256, announced in self._large:
+            size = sizes.get(sha256)
+            if size is None:
+                raise operation.bad(
+                    f"names the object {sha256}, which was not uploaded: do so first"
+                )
+            if announced is not None and announced != size:
+                raise operation.bad(f"announces {announced} bytes; the uploaded object has {size}")
+            pointers[operation.number] = write_file(
+                self._writer, path, format_pointer(sha256, size)
+            )
+        self._changes = [
+            Change(change.operation, change.path, pointers[change.operation.number], large=True)
+            if change.operation.number in pointers
+            else change
+            for change in self._changes
+        ]
+        self.objects = hashes
 
     def _content(self, operation: Operation) -> bytes:
         content = operation.value.get("content")
@@ -167,12 +231,11 @@ class Draft:
             )
         return data
 
-    def _add_large(self, operation: Operation, path: str, sha256: str, announced: Any) -> None:
-        with self._hub.database.reading() as session:
-            size = links.size_for(session, self._user, sha256)
-        if size is None:
-            raise operation.bad(f"names the object {sha256}, which was not uploaded: do so first")
-        if announced is not None and announced != size:
-            raise operation.bad(f"announces {announced} bytes; the uploaded object has {size}")
-        self._builder.add_large_file(path, sha256, size)
-        self.objects.add(sha256)
+
+def _check_card(builder: CommitBuilder) -> None:
+    if CARD_FILE not in builder.changed:
+        return
+    try:
+        parse_card(builder.read(CARD_FILE) or b"", CARD_FILE)
+    except CardError as error:
+        raise BadRequestError(f"{error} Nothing was committed.") from error

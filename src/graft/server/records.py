@@ -240,6 +240,10 @@ class Refs:
 
     branches: tuple[Ref, ...]
     tags: tuple[Ref, ...]
+    converts: tuple[Ref, ...] = ()
+    """What programs made of branches: `refs/convert/parquet`."""
+    pull_requests: tuple[Ref, ...] = ()
+    """By number, which is the name."""
 
 
 @dataclass(frozen=True)
@@ -251,9 +255,7 @@ class Card:
     error: str | None = None
 
 
-Sort = Literal[
-    "updated", "created", "downloads", "likes", "trending", "name", "parameters", "size"
-]
+Sort = Literal["updated", "created", "downloads", "likes", "trending", "name", "parameters", "size"]
 
 
 @dataclass(frozen=True)

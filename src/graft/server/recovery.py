@@ -1,10 +1,14 @@
-"""What a Hub does when it starts: it finishes what a stop of the machine cut in two."""
+"""What a Hub does when it starts: it finishes what a stop of the machine cut in two.
+
+Only repositories that were being changed just then are looked at, so that starting takes no longer
+with more of them.
+"""
 
 import logging
 
 from sqlalchemy import select
 
-from graft.server import identity, links, repos
+from graft.server import refchanges
 from graft.server.db.tables import RepositoryRow
 from graft.server.hub import Hub
 from graft.server.records import Repository
@@ -14,27 +18,20 @@ logger = logging.getLogger("graft.server")
 
 
 def catch_up(hub: Hub) -> None:
-    """Reads into the tables what a stop of the machine kept from getting there: every repository
-    whose `main` is another commit than its row says."""
-    with hub.database.reading() as session:
-        rows = session.execute(select(RepositoryRow, RepositoryRow.owner_id))
-        known = [(to_record(row), owner_id) for row, owner_id in rows]
-    for repository, owner_id in known:
+    """Finishes changes of refs that were begun and not ended; others may be serving meanwhile."""
+    for repository_id in refchanges.unfinished(hub):
         try:
-            if repos.snapshot(hub, repository).id != repository.head:
-                _relink(hub, repository, owner_id)
-                repos.reindex(hub, repository)
+            repository = _find(hub, repository_id)
+            if repository is None:
+                refchanges.forget_notes(hub, repository_id)
+                continue
+            with refchanges.locked(hub, repository):
+                pass  # taking the lock is what finishes the change
         except Exception:  # one damaged repository must not keep the Hub from starting
-            logger.exception("%s cannot be read", repository.full_name)
+            logger.exception("The repository number %s cannot be read", repository_id)
 
 
-def _relink(hub: Hub, repository: Repository, owner_id: int) -> None:
-    """Gives the repository the objects that its newest commit names and its owner may use."""
-    entries = repos.snapshot(hub, repository).entries(recursive=True)
-    with hub.database.writing() as session:
-        owner = identity.again(session, owner_id, None)
-        if owner is None:
-            return
-        for sha256 in {entry.lfs.sha256 for entry in entries if entry.lfs is not None}:
-            if links.size_for(session, owner, sha256) is not None:
-                links.link(session, repository.id, sha256)
+def _find(hub: Hub, repository_id: int) -> Repository | None:
+    with hub.database.reading() as session:
+        row = session.scalar(select(RepositoryRow).where(RepositoryRow.id == repository_id))
+        return to_record(row) if row is not None else None

@@ -26,6 +26,7 @@ from graft.server.errors import (
     RepoNotFoundError,
 )
 from graft.server.git import history as git_history
+from graft.server.git import refs as git_refs
 from graft.server.git import repository as git
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
@@ -68,6 +69,17 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
 def may_write(repository: Repository, user: User | None) -> bool:
     """Whether `user` may change the repository."""
     return access.allows(user, repository, "write")
+
+
+def check_may_administer(repository: Repository, user: User | None) -> User:
+    """`user`, when they may change the repository's settings, name and existence.
+
+    Raises:
+        RepoNotFoundError: they may not even see it.
+        NotLoggedInError: nobody is asking.
+        NotAllowedError: it is not theirs, or their token may do less.
+    """
+    return access.check(user, repository, "admin")
 
 
 def check_may_write(repository: Repository, user: User | None) -> User:
@@ -273,8 +285,8 @@ def history(
 
 
 def refs(hub: Hub, repository: Repository) -> Refs:
-    """All branches and tags."""
-    return git.list_refs(open_git(hub, repository))
+    """All branches, tags, conversions and pull requests."""
+    return git_refs.list_refs(open_git(hub, repository))
 
 
 # --- for the other services ----------------------------------------------------------------------

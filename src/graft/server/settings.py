@@ -51,10 +51,20 @@ class Settings:
 
     host: str = setting("127.0.0.1", "The address to listen at; `0.0.0.0` for all.")
     port: int = setting(8080, "The port to listen at.")
+    workers: int = setting(
+        1,
+        "Processes that answer requests at this port. Limits below that are counted in memory "
+        "hold for each of them.",
+    )
     public_url: str = setting(
         "",
         "The address that users reach the Hub at, where it is not the one that their request "
         "names: behind a proxy, `https://hub.example`.",
+    )
+    trusted_proxies: str = setting(
+        "127.0.0.1",
+        "Addresses or networks, with commas between them, of proxies whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed; `*` for all.",
     )
 
     name: str = setting("Graft Hub", "The Hub's name on its pages.")
@@ -85,6 +95,54 @@ class Settings:
         "Hub signs, instead of through the Hub. They must be able to reach it.",
     )
 
+    rate_limit: int = setting(
+        0, "Requests in five minutes from one token or login; 0 for any number."
+    )
+    rate_limit_anonymous: int = setting(
+        0,
+        "Requests in five minutes from one address without a token that is known; 0 for any number.",
+    )
+    max_changes: int = setting(
+        64, "Commits, pushes and merges that one process works on at a time; others wait."
+    )
+    max_clones: int = setting(
+        32, "Fetches and clones by `git` that one process answers at a time; others wait."
+    )
+    max_waiting: int = setting(
+        1000, "Requests of either kind that may wait; more are told to come back later."
+    )
+    max_connections: int = setting(
+        2000, "Connections to one process at a time; more are told to come back later."
+    )
+    header_seconds: float = setting(20.0, "How long a request's headers may take to come.")
+    body_seconds: float = setting(
+        60.0,
+        "How long nothing of a request's body may come, and nothing of an answer be taken; a body "
+        "must bring a kilobyte a second after that.",
+    )
+    keep_alive_seconds: int = setting(
+        75, "How long a connection stays open for another request; longer than at the proxy."
+    )
+    grace_seconds: int = setting(
+        30, "When the Hub stops: how long requests that are being answered may still take."
+    )
+
+    log_format: str = setting(
+        "auto", "`text`, `json`, or `auto`: text on a terminal, a line of JSON each elsewhere."
+    )
+    log_level: str = setting("info", "From which level on is told: debug, info, warning, error.")
+    metrics_token: str = setting(
+        "",
+        "The token that `/metrics` asks for, as `Authorization: Bearer`. Empty: it answers only "
+        "who asks from this machine, and not through a proxy.",
+    )
+    metrics_folder: Path | None = setting(
+        None, "Where processes that serve the Hub together leave their counts; set by `--workers`."
+    )
+    min_free_bytes: int = setting(
+        100 * 1024**2, "With less space than this in the data folder, `/readyz` says not ready."
+    )
+
     def __post_init__(self) -> None:
         # Git runs in other folders than this process does.
         object.__setattr__(self, "data_folder", self.data_folder.absolute())
@@ -93,6 +151,13 @@ class Settings:
             object.__setattr__(self, "database_url", f"sqlite:///{path}")
         for name in ("public_url",):
             object.__setattr__(self, name, _base_address(name, getattr(self, name)))
+        _check_choice("log_format", self.log_format, ("auto", "text", "json"))
+        _check_choice("log_level", self.log_level, ("debug", "info", "warning", "error"))
+
+    @property
+    def changes_folder(self) -> Path:
+        """Notes of changes of refs that have begun and not ended."""
+        return self.data_folder / "changes"
 
     @property
     def repositories_folder(self) -> Path:
@@ -140,7 +205,14 @@ def variable_of(name: str) -> str:
 
 
 def _written(value: Any) -> str:
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise HubError(f"{variable_of(name)} is {value!r}; use one of {', '.join(choices)}.")
 
 
 def _base_address(name: str, value: str) -> str:
@@ -165,4 +237,4 @@ def _parse(variable: str, text: str, kind: Any) -> Any:
         except ValueError:
             what = "a whole number" if kind is int else "a number"
             raise HubError(f"{variable} is {text!r}; set it to {what}.") from None
-    return Path(text).expanduser() if kind is Path else text
+    return Path(text).expanduser() if kind in (Path, Path | None) else text

@@ -7,11 +7,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import repos
+from graft.server import branches, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.auth import CurrentHub, CurrentUser
-from graft.server.git import repository as git
 from graft.server.records import Ref
 
 router = APIRouter()
@@ -30,7 +29,13 @@ class NewTag(BaseModel):
     """The tag's name and, for an annotated tag, its message."""
 
     tag: str
-    message: str = ""
+    message: str | None = None
+
+
+class Squash(BaseModel):
+    """The message of the one commit that stays."""
+
+    message: str | None = None
 
 
 @router.get(f"{REPOSITORY}/refs")
@@ -42,10 +47,10 @@ def list_refs(
     answer: dict[str, list[dict[str, str]]] = {
         "branches": [_ref(ref) for ref in found.branches],
         "tags": [_ref(ref) for ref in found.tags],
-        "converts": [],
+        "converts": [_ref(ref) for ref in found.converts],
     }
     if include_prs:
-        answer["pullRequests"] = []
+        answer["pullRequests"] = [_ref(ref) for ref in found.pull_requests]
     return answer
 
 
@@ -79,10 +84,7 @@ def create_branch(
     body: NewBranch | None = None,
 ) -> dict[str, bool]:
     """Creates a branch; 409 where it exists."""
-    repos.check_may_write(repository, user)
-    start = body.starting_point if body else None
-    with git.locked(repos.repository_path(hub, repository)):
-        git.create_branch(repos.open_git(hub, repository), branch, start)
+    branches.create_branch(hub, repository, branch, body.starting_point if body else None, user)
     return {"success": True}
 
 
@@ -91,9 +93,7 @@ def delete_branch(
     branch: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, bool]:
     """Deletes a branch other than `main`."""
-    repos.check_may_write(repository, user)
-    with git.locked(repos.repository_path(hub, repository)):
-        git.delete_branch(repos.open_git(hub, repository), branch)
+    branches.delete_branch(hub, repository, branch, user)
     return {"success": True}
 
 
@@ -102,10 +102,7 @@ def create_tag(
     revision: str, body: NewTag, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, bool]:
     """Tags a revision; 409 where the tag exists."""
-    who = repos.check_may_write(repository, user)
-    with git.locked(repos.repository_path(hub, repository)):
-        opened = repos.open_git(hub, repository)
-        git.create_tag(opened, body.tag, revision, body.message, who.name)
+    branches.create_tag(hub, repository, body.tag, revision, body.message or "", user)
     return {"success": True}
 
 
@@ -114,10 +111,21 @@ def delete_tag(
     tag: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, bool]:
     """Deletes a tag; the commit it names stays."""
-    repos.check_may_write(repository, user)
-    with git.locked(repos.repository_path(hub, repository)):
-        git.delete_tag(repos.open_git(hub, repository), tag)
+    branches.delete_tag(hub, repository, tag, user)
     return {"success": True}
+
+
+@router.post(f"{REPOSITORY}/super-squash/{{branch:path}}")
+def squash(
+    branch: str,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+    body: Squash | None = None,
+) -> dict[str, str | bool]:
+    """Replaces a branch's history by one commit with the same files."""
+    made = branches.squash(hub, repository, branch, (body or Squash()).message or "", user)
+    return {"success": True, "commitOid": made}
 
 
 def _ref(ref: Ref) -> dict[str, str]:

@@ -51,10 +51,15 @@ class CardText(BaseModel):
 
 @router.post(f"{REPOSITORY}/preupload/{{revision:path}}")
 def preupload(
-    revision: str, body: Plan, repository: PathRepository, hub: CurrentHub, user: CurrentUser
+    revision: str,
+    body: Plan,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+    create_pr: bool = False,
 ) -> dict[str, Any]:
     """For each file: `lfs` or `regular`, whether to leave it out, and the hash of what is there."""
-    repos.check_may_write(repository, user)
+    commits.check_may_commit(hub, repository, revision, user, opens=create_pr)
     snapshot = repos.snapshot(hub, repository, revision)
     for file in body.files:
         check_file_path(file.path)
@@ -82,17 +87,26 @@ async def commit(
     create_pr: bool = False,
 ) -> dict[str, Any]:
     """Makes one commit from lines of JSON, all of it or nothing."""
-    await run_in_threadpool(repos.check_may_write, repository, user)
-    if create_pr:
-        raise BadRequestError("This Hub has no pull requests: commit to a branch of your own.")
-    async with spooled(request, hub.settings.max_commit_bytes, "commit") as body:
-        made = await run_in_threadpool(commits.commit, hub, repository, branch, body, user)
-    return {
+    await run_in_threadpool(
+        commits.check_may_commit, hub, repository, branch, user, opens=create_pr
+    )
+    async with (
+        spooled(request, hub.settings.max_commit_bytes, "commit") as body,
+        hub.turns.turn(("commit", repository.id)),
+    ):
+        made = await run_in_threadpool(
+            commits.commit, hub, repository, branch, body, user, opens=create_pr
+        )
+    root = f"{base_url(request)}{repository.path}"
+    answer = {
         "success": True,
-        "commitOid": made.id,
-        "commitUrl": f"{base_url(request)}{repository.path}/commit/{made.id}",
+        "commitOid": made.commit.id,
+        "commitUrl": f"{root}/commit/{made.commit.id}",
         "hookOutput": "",
     }
+    if made.pull_request is not None:
+        answer["pullRequestUrl"] = f"{root}/discussions/{made.pull_request}"
+    return answer
 
 
 @router.post("/api/validate-yaml")

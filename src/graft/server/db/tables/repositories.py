@@ -48,6 +48,9 @@ class RepositoryRow(Base):
     trending_score: Mapped[int] = mapped_column(Integer, default=0)
     """How much it was liked and fetched of late."""
 
+    protected_branches: Mapped[str] = mapped_column(Text, default="[]")
+    """Patterns of branches that keep their history, as a JSON list: `main`, `release/*`."""
+
     head: Mapped[str | None] = mapped_column(String(64))
     task: Mapped[str | None] = mapped_column(String(100))
     library: Mapped[str | None] = mapped_column(String(100))
@@ -82,6 +85,19 @@ class TagRow(Base):
     """The repository's, so that the tags of one kind are counted without looking at the other."""
     tag: Mapped[str] = mapped_column(String(200))
     facet: Mapped[str] = mapped_column(String(20))
+
+
+class RedirectRow(Base):
+    """A name that a repository had before: what asks for it is led to the new one."""
+
+    __tablename__ = "repository_redirects"
+
+    kind: Mapped[str] = mapped_column(String(10), primary_key=True)
+    key: Mapped[str] = mapped_column(String(161), primary_key=True)
+    """`owner/name` in lower case."""
+    repository_id: Mapped[int] = mapped_column(
+        ForeignKey("repositories.id", ondelete="CASCADE"), index=True
+    )
 
 
 class ContentsRow(Base):

@@ -28,11 +28,19 @@ def upgrade() -> None:
     _extend_tags()
     _create_contents()
     _create_findings()
+    _create_redirects()
     _rebuild_search()
 
 
 def downgrade() -> None:
-    for table in ("conversions", "blob_scans", "evaluations", "base_models", "repository_contents"):
+    for table in (
+        "repository_redirects",
+        "conversions",
+        "blob_scans",
+        "evaluations",
+        "base_models",
+        "repository_contents",
+    ):
         op.drop_table(table)
     op.drop_index("ix_repository_tags_kind", "repository_tags")
     op.create_index("ix_repository_tags_tag", "repository_tags", ["tag"])
@@ -40,7 +48,7 @@ def downgrade() -> None:
     for order in ORDERS:
         op.drop_index(f"ix_repositories_by_{order}", "repositories")
     op.create_index("ix_repositories_updated", "repositories", ["kind", "updated_at"])
-    for column in ("likes", "trending_score", "tag_list"):
+    for column in ("likes", "trending_score", "tag_list", "protected_branches"):
         op.drop_column("repositories", column)
     # The words of the older index are those of the cards: the next commit writes them anew.
     op.drop_table("repository_search")
@@ -63,9 +71,10 @@ def _extend_repositories() -> None:
         op.add_column(
             "repositories", sa.Column(name, sa.Integer(), nullable=False, server_default="0")
         )
-    op.add_column(
-        "repositories", sa.Column("tag_list", sa.Text(), nullable=False, server_default="[]")
-    )
+    for name in ("tag_list", "protected_branches"):
+        op.add_column(
+            "repositories", sa.Column(name, sa.Text(), nullable=False, server_default="[]")
+        )
     op.drop_index("ix_repositories_updated", "repositories")
     for order, column in ORDERS.items():
         op.create_index(f"ix_repositories_by_{order}", "repositories", ["kind", column, "id"])
@@ -145,6 +154,15 @@ def _create_findings() -> None:
         sa.Column("status", sa.String(12), nullable=False, index=True),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("claimed_at", sa.DateTime(timezone=True)),
+    )
+
+
+def _create_redirects() -> None:
+    op.create_table(
+        "repository_redirects",
+        sa.Column("kind", sa.String(10), primary_key=True),
+        sa.Column("key", sa.String(161), primary_key=True),
+        _repository_id(index=True),
     )
 
 
