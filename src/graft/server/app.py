@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import recovery
+from graft.server import background, recovery
 from graft.server.api import (
     account,
     discussions,
@@ -52,7 +52,12 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(recovery.catch_up, hub)
+        workers = background.workers(hub)
+        for worker in workers:
+            worker.start()
         yield
+        for worker in workers:
+            await run_in_threadpool(worker.stop)
         inference.close(app)
         hub.close()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from graft.server.hub import Hub
+from graft.server.scan import scans
 
 logger = logging.getLogger("graft.server")
 
@@ -44,3 +45,8 @@ class Worker:
                 continue
             if not did_something:
                 self._stopped.wait(IDLE_SECONDS)
+
+
+def workers(hub: Hub) -> list[Worker]:
+    """The workers of one process, not started yet."""
+    return [Worker("scan", hub, scans.work)]

@@ -59,6 +59,9 @@ def _info(
     if expand is None:
         found["disabled"] = False
     files = subject.contents.files if subject.contents else ()
+    if _is_on(asked.get("securityStatus")):
+        scans = catalogue.security(hub, files)
+        found["securityRepoStatus"] = wire.repository_security(files, scans)
     if _is_on(asked.get("blobs")) and "siblings" in found:
         found["siblings"] = [wire.sibling(entry, blobs=True) for entry in files]
     return json_answer(found)

@@ -7,13 +7,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import repos
+from graft.server import catalogue, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.auth import CurrentHub
 from graft.server.errors import BadRequestError, EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
+from graft.server.scan.scans import blob_of
 
 router = APIRouter()
 
@@ -56,7 +57,7 @@ def tree(
     headers = {"X-Repo-Commit": snapshot.id}
     if cursor + limit < len(entries):
         headers |= next_link(request, cursor=cursor + limit)
-    return JSONResponse([wire.tree_entry(entry) for entry in page], headers=headers)
+    return JSONResponse(_listed(hub, page, expand), headers=headers)
 
 
 @router.post(f"{REPOSITORY}/paths-info/{{revision:path}}")
@@ -70,8 +71,7 @@ async def paths_info(
         form = await request.form(max_fields=MAX_PATHS + 1)
         paths = [path for path in form.getlist("paths") if isinstance(path, str)]
         asked = Paths(paths=paths, expand=str(form.get("expand", "")).lower() == "true")
-    found = await run_in_threadpool(_find_paths, hub, repository, revision, asked)
-    return [wire.tree_entry(entry) for entry in found]
+    return await run_in_threadpool(_find_paths, hub, repository, revision, asked)
 
 
 def _parse(body: bytes) -> Paths:
@@ -83,7 +83,9 @@ def _parse(body: bytes) -> Paths:
         raise BadRequestError(f"The request cannot be read: {place}: {problem['msg']}") from None
 
 
-def _find_paths(hub: Hub, repository: Repository, revision: str, asked: Paths) -> list[Entry]:
+def _find_paths(
+    hub: Hub, repository: Repository, revision: str, asked: Paths
+) -> list[dict[str, Any]]:
     snapshot = repos.snapshot(hub, repository, revision)
     found = []
     for path in asked.paths:
@@ -91,4 +93,12 @@ def _find_paths(hub: Hub, repository: Repository, revision: str, asked: Paths) -
             found.append(snapshot.entry(path.strip("/")))
         except EntryNotFoundError:  # the client asks which of the paths are there
             continue
-    return snapshot.with_last_commits(found) if asked.expand else found
+    if asked.expand:
+        found = snapshot.with_last_commits(found)
+    return _listed(hub, found, asked.expand)
+
+
+def _listed(hub: Hub, entries: list[Entry], expand: bool) -> list[dict[str, Any]]:
+    """Entries as clients read them; with `expand`, with what was found in them too."""
+    scans = catalogue.security(hub, entries) if expand else {}
+    return [wire.tree_entry(entry, scans.get(blob_of(entry))) for entry in entries]

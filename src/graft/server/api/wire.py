@@ -1,10 +1,12 @@
 """Records as the JSON that stock clients read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from graft.server.records import Commit, Entry, Kind, Repository
+from graft.server.scan.scans import Scan, blob_of
+from graft.server.scan.verdicts import Safety
 
 
 def moment(value: datetime) -> str:
@@ -17,56 +19,6 @@ def tags(repository: Repository) -> list[str]:
     if repository.kind is Kind.DATASET:
         return list(repository.tags)
     return [tag.removeprefix("language:") for tag in repository.tags]
-
-
-def summary(repository: Repository) -> dict[str, Any]:
-    """What a list says about each repository."""
-    fields: dict[str, Any] = {
-        "_id": f"{repository.id:024x}",
-        "id": repository.full_name,
-        "author": repository.owner,
-        "sha": repository.head,
-        "lastModified": moment(repository.updated_at),
-        "createdAt": moment(repository.created_at),
-        "private": repository.private,
-        "gated": False,
-        "disabled": False,
-        "downloads": repository.downloads,
-        "likes": 0,
-        "tags": tags(repository),
-    }
-    if repository.kind is Kind.MODEL:
-        fields["modelId"] = repository.full_name
-        if repository.task:
-            fields["pipeline_tag"] = repository.task
-        if repository.library:
-            fields["library_name"] = repository.library
-    return fields
-
-
-def details(repository: Repository) -> dict[str, Any]:
-    """What is known about one repository's newest content, beside the summary."""
-    fields: dict[str, Any] = {
-        "downloadsAllTime": repository.downloads,
-        "trendingScore": 0,
-        "cardData": repository.card,
-        "usedStorage": repository.size,
-    }
-    if repository.kind is Kind.DATASET:
-        return fields
-    if repository.parameters:
-        fields["safetensors"] = {
-            "parameters": repository.weights,
-            "total": repository.parameters,
-        }
-    if "model-index" in repository.card:
-        fields["model-index"] = repository.card["model-index"]
-    if "widget" in repository.card:
-        fields["widgetData"] = repository.card["widget"]
-    base = repository.card.get("base_model")
-    if base:
-        fields["baseModels"] = base if isinstance(base, list) else [base]
-    return fields
 
 
 def sibling(entry: Entry, *, blobs: bool) -> dict[str, Any]:
@@ -83,13 +35,33 @@ def sibling(entry: Entry, *, blobs: bool) -> dict[str, Any]:
     return fields
 
 
-def siblings(entries: Iterable[Entry], *, blobs: bool = False) -> list[dict[str, Any]]:
-    """All files in a repository's information."""
-    return [sibling(entry, blobs=blobs) for entry in entries if entry.is_file]
+def file_security(scan: Scan) -> dict[str, Any]:
+    """What was found in a file that can hold a program."""
+    imports = [item for item in scan.findings if "module" in item]
+    levels = [Safety(item["safety"]) for item in imports]
+    worst = max(levels, key=list(Safety).index, default=Safety.INNOCUOUS)
+    pickles: dict[str, Any] = {"status": scan.status, "pickleImports": imports}
+    if scan.status not in ("queued", "failed"):
+        pickles["highestSafetyLevel"] = worst.value
+    problems = [item["problem"] for item in scan.findings if "problem" in item]
+    if problems:
+        pickles["message"] = problems[0]
+    return {"status": scan.status, "avScan": None, "pickleImportScan": pickles}
 
 
-def tree_entry(entry: Entry) -> dict[str, Any]:
-    """A file or folder in a tree listing."""
+def repository_security(files: Iterable[Entry], scans: Mapping[str, Scan]) -> dict[str, Any]:
+    """Whether all files were looked at that can hold programs, and those that may do harm."""
+    found = [(entry, scans[blob_of(entry)]) for entry in files if blob_of(entry) in scans]
+    return {
+        "scansDone": all(scan.status != "queued" for _, scan in found),
+        "filesWithIssues": [
+            {"path": entry.path, "level": scan.status} for entry, scan in found if scan.has_issue
+        ],
+    }
+
+
+def tree_entry(entry: Entry, scan: Scan | None = None) -> dict[str, Any]:
+    """A file or folder in a tree listing, with what was found in it."""
     fields: dict[str, Any] = {
         "type": entry.type,
         "oid": entry.oid,
@@ -102,6 +74,8 @@ def tree_entry(entry: Entry) -> dict[str, Any]:
             "size": entry.lfs.size,
             "pointerSize": entry.lfs.pointer_size,
         }
+    if scan is not None:
+        fields["securityFileStatus"] = file_security(scan)
     if entry.last_commit is not None:
         fields["lastCommit"] = {
             "id": entry.last_commit.id,

@@ -1,0 +1,108 @@
+"""What was found in files is told by the repository's information, its tree, and its pages."""
+
+import io
+import os
+import pickle
+import time
+from typing import Any
+
+import pytest
+import torch
+from person import Person, large
+
+
+class Runs:
+    """Unpickled, this runs a command."""
+
+    def __reduce__(self) -> object:
+        return os.system, ("true",)
+
+
+def weights(value: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def scanned(who: Person, repo: str) -> dict[str, Any]:
+    """The repository's security status once everything was looked at."""
+    give_up = time.monotonic() + 30
+    while True:
+        info = who.http.get(f"/api/models/{repo}", params={"securityStatus": True}).json()
+        status: dict[str, Any] = info["securityRepoStatus"]
+        if status["scansDone"]:
+            return status
+        assert time.monotonic() < give_up, "nobody looks at the files"
+        time.sleep(0.1)
+
+
+def push(who: Person, repo: str, files: dict[str, bytes]) -> None:
+    operations = [large(p, who.upload(repo, data), len(data)) for p, data in files.items()]
+    made = who.commit(repo, *operations)
+    assert made.status_code == 200, made.text
+
+
+@pytest.fixture
+def looked_at(ada: Person) -> str:
+    repo = ada.create("pickled")
+    files = {
+        "good.bin": weights({"a": torch.zeros(3)}),
+        "bad.pkl": pickle.dumps(Runs()),
+        "odd/other.joblib": pickle.dumps(Person),
+        "notes.txt": b"cos\nsystem\n.",
+    }
+    push(ada, repo, files)
+    return repo
+
+
+def test_the_information_names_files_with_issues(ada: Person, looked_at: str) -> None:
+    assert sorted(scanned(ada, looked_at)["filesWithIssues"], key=lambda i: i["path"]) == [
+        {"path": "bad.pkl", "level": "unsafe"},
+        {"path": "odd/other.joblib", "level": "suspicious"},
+    ]
+    plain = ada.http.get(f"/api/models/{looked_at}").json()
+    assert "securityRepoStatus" not in plain
+
+
+def test_the_tree_tells_of_each_file(ada: Person, looked_at: str) -> None:
+    scanned(ada, looked_at)
+    address = f"/api/models/{looked_at}/tree/main"
+    tree = ada.http.get(address, params={"recursive": True, "expand": True}).json()
+    found = {e["path"]: e["securityFileStatus"] for e in tree if "securityFileStatus" in e}
+    assert {path: status["status"] for path, status in found.items()} == {
+        "good.bin": "safe",
+        "bad.pkl": "unsafe",
+        "odd/other.joblib": "suspicious",
+    }
+    bad = found["bad.pkl"]["pickleImportScan"]
+    assert bad["highestSafetyLevel"] == "dangerous"
+    assert bad["pickleImports"] == [
+        {"module": os.system.__module__, "name": "system", "safety": "dangerous"}
+    ]
+    paths = {"paths": ["bad.pkl", "notes.txt"], "expand": True}
+    told = ada.http.post(f"/api/models/{looked_at}/paths-info/main", data=paths).json()
+    assert [e.get("securityFileStatus", {}).get("status") for e in told] == ["unsafe", None]
+    brief = ada.http.get(address).json()
+    assert not any("securityFileStatus" in entry for entry in brief)
+
+
+def test_the_same_bytes_are_looked_at_once(ada: Person, bob: Person, looked_at: str) -> None:
+    scanned(ada, looked_at)
+    repo = bob.create("again")
+    push(bob, repo, {"model.pt": pickle.dumps(Runs())})
+    info = bob.http.get(f"/api/models/{repo}", params={"securityStatus": True}).json()
+    assert info["securityRepoStatus"] == {
+        "scansDone": True,
+        "filesWithIssues": [{"path": "model.pt", "level": "unsafe"}],
+    }
+
+
+def test_the_files_page_warns(ada: Person, looked_at: str) -> None:
+    scanned(ada, looked_at)
+    browser = {"Accept": "text/html"}
+    page = ada.http.get(f"/{looked_at}/blob/main/bad.pkl", headers=browser).text
+    assert "can run programs" in page
+    assert f"{os.system.__module__}.system" in page
+    assert "unsafe" in ada.http.get(f"/{looked_at}/tree/main", headers=browser).text
+    good = ada.http.get(f"/{looked_at}/blob/main/good.bin", headers=browser).text
+    assert "can run programs" not in good
