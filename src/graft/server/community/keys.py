@@ -1,4 +1,4 @@
-"""Names of rows in addresses and answers, where their numbers should not tell how many there are."""
+"""Names of rows in addresses and answers: their numbers would tell how many there are."""
 
 import re
 import secrets
