@@ -7,8 +7,9 @@ from urllib.parse import quote
 from fastapi import Query
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import repos
+from graft.server import catalogue, repos
 from graft.server.records import Entry, Repository
+from graft.server.scan.scans import Scan, blob_of
 from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
@@ -26,13 +27,15 @@ def tree(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
     snapshot = repos.snapshot(visit.hub, repository, revision)
     if path and snapshot.entry(path).is_file:
         return RedirectResponse(file_address(repository, "blob", revision, path), status_code=302)
+    entries = snapshot.entries(path, last_commits=True)
     return visit.page(
         "tree.html",
         repository=repository,
         revision=revision,
         folder=path,
         commit=snapshot.commit,
-        entries=snapshot.entries(path, last_commits=True),
+        entries=entries,
+        scans=_scans(visit, entries),
         refs=repos.refs(visit.hub, repository),
         crumbs=crumbs(path),
         address=file_address,
@@ -54,6 +57,7 @@ def blob(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
         repository=repository,
         revision=revision,
         entry=entry,
+        scan=_scans(visit, [entry]).get(entry.path),
         lines=_lines(visit, repository, entry),
         shown_bytes=MAX_SHOWN_BYTES,
         crumbs=crumbs(path),
@@ -97,6 +101,12 @@ def _taken_apart(visit: Visit, repository: Repository, rest: str) -> tuple[str, 
     _, path = repos.split_revision(visit.hub, repository, rest)
     revision = rest.removesuffix(path).rstrip("/") if path else rest
     return revision, path
+
+
+def _scans(visit: Visit, entries: list[Entry]) -> dict[str, Scan]:
+    """What was found in files that can hold programs, by path."""
+    found = catalogue.security(visit.hub, entries)
+    return {e.path: found[blob_of(e)] for e in entries if e.is_file and blob_of(e) in found}
 
 
 def _lines(visit: Visit, repository: Repository, entry: Entry) -> list[str] | None:
