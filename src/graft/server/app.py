@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import background, recovery
+from graft.server import background, health, recovery
 from graft.server.api import (
     account,
     discussions,
+    gating,
     git_http,
     info,
     lfs,
@@ -33,10 +34,25 @@ from graft.server.records import Kind
 from graft.server.requests import RequestMiddleware
 from graft.server.responses import add_error_handlers
 from graft.server.settings import Settings
+from graft.server.traffic import Traffic
 from graft.server.web import pages
 
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
-_API = (account, discussions, profiles, organizations, manage, upload, tree, refs, xet, lfs_files, info, listing)
+_API = (
+    account,
+    discussions,
+    profiles,
+    organizations,
+    gating,
+    manage,
+    upload,
+    tree,
+    refs,
+    xet,
+    lfs_files,
+    info,
+    listing,
+)
 _KINDS = (Kind.DATASET, Kind.MODEL)
 
 
@@ -70,6 +86,9 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     app.state.hub = hub
+    app.state.traffic = Traffic(settings)
+    app.state.readiness = health.Readiness()
+    app.include_router(health.router)
     for module in _API:
         app.include_router(module.router)
     for kind in _KINDS:
@@ -82,5 +101,5 @@ def create_app(settings: Settings) -> FastAPI:
     pages.mount(app)
     app.include_router(pages.router)
     add_error_handlers(app)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, traffic=app.state.traffic)
     return app

@@ -55,14 +55,21 @@ async def current_user(request: Request) -> User | None:
     """
     header = request.headers.get("authorization")
     if header is not None:
-        return await run_in_threadpool(user_of_token, get_hub(request), secret_in(header))
+        user = await run_in_threadpool(user_of_token, get_hub(request), secret_in(header))
+        request.state.user_name = user.name  # for the log, and for limits
+        return user
     return await session_user(request)
 
 
 async def session_user(request: Request) -> User | None:
     """Who logged in on the login page, or None; a token in the request counts for nothing."""
     cookie = request.cookies.get(SESSION_COOKIE)
-    return await run_in_threadpool(_user_of_session, get_hub(request), cookie) if cookie else None
+    if not cookie:
+        return None
+    user = await run_in_threadpool(_user_of_session, get_hub(request), cookie)
+    if user is not None:
+        request.state.user_name = user.name
+    return user
 
 
 async def require_user(user: Annotated[User | None, Depends(current_user)]) -> User:

@@ -60,8 +60,10 @@ class GatedRepoError(RefusedError):
     status = 403
     code = "GatedRepo"
 
-    def __init__(self, message: str, *, status: int = 403) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, status: int = 403, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message, headers=headers)
         self.status = status
 
 

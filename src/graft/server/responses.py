@@ -7,13 +7,19 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from obstore.exceptions import BaseError as StorageError
 from pygit2 import GitError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from graft.server.auth import get_hub
-from graft.server.errors import BadRequestError, RefusedError
+from graft.server.errors import BadRequestError, BusyError, RefusedError
 from graft.server.storage.full import is_full, storage_full
 from graft.server.web import pages
 
@@ -23,7 +29,7 @@ SMALLEST_SPACE = 1024**2
 logger = logging.getLogger("graft.server")
 
 # Addresses that only programs use, whatever their Accept header says.
-_FOR_PROGRAMS = ("/api/", "/infer/", "/v1/")
+_FOR_PROGRAMS = ("/api/", "/infer/", "/v1/", "/v2/")
 _FOR_PROGRAMS_INSIDE = ("/resolve/", "/info/", "/git-upload-pack", "/git-receive-pack")
 
 
@@ -42,9 +48,10 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
-    for kind in (OSError, GitError, SQLAlchemyError, StorageError):
+    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(SQLAlchemyError, _database)
+    for kind in (OSError, GitError, StorageError):
         app.add_exception_handler(kind, _perhaps_full)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -81,6 +88,23 @@ def _gone(request: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
+def _unstorable(request: Request, error: Exception) -> Response:
+    """A number or text in the request that the database's columns do not take."""
+    logger.info("The database refused a value for %s: %s", request.url.path, error)
+    text = "A number or text in the request is longer than the Hub can keep, or holds a NUL byte."
+    return _refused(request, BadRequestError(text))
+
+
+def _database(request: Request, error: Exception) -> Response:
+    if is_full(error):
+        return _perhaps_full(request, error)
+    if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        raise error
+    logger.error("The database did not do what %s needs: %s", request.url.path, error)
+    text = "The Hub's database is busy or away; nothing was changed. Try again in a moment."
+    return _refused(request, BusyError(text))
+
+
 def _perhaps_full(request: Request, error: Exception) -> Response:
     if not (is_full(error) or _is_short(request, error)):
         raise error
@@ -100,8 +124,8 @@ def _is_short(request: Request, error: Exception) -> bool:
     return shutil.disk_usage(get_hub(request).settings.data_folder).free < needed
 
 
-def _unexpected(request: Request, _error: Exception) -> Response:
-    # Starlette logs the traceback itself.
+def unexpected(request: Request) -> Response:
+    """The answer where the Hub has a fault; its log says which."""
     request_id = getattr(request.state, "request_id", "")
     text = f"Something went wrong inside the Hub. Its log says what, under the id {request_id}."
     if _wants_page(request):

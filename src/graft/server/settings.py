@@ -100,7 +100,8 @@ class Settings:
     )
     rate_limit_anonymous: int = setting(
         0,
-        "Requests in five minutes from one address without a token that is known; 0 for any number.",
+        "Requests in five minutes from one address, without a token that is known; 0 for any "
+        "number.",
     )
     max_changes: int = setting(
         64, "Commits, pushes and merges that one process works on at a time; others wait."
