@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from graft.server import background, health, recovery
 from graft.server.api import (
     account,
+    cas,
     discussions,
     gating,
     git_http,
@@ -26,6 +27,7 @@ from graft.server.api import (
     resolve,
     tree,
     upload,
+    webhooks,
     xet,
 )
 from graft.server.hub import Hub
@@ -49,6 +51,7 @@ _API = (
     tree,
     refs,
     xet,
+    cas,
     lfs_files,
     info,
     listing,

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import repos
+from graft.server import access, gating, repos
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
-from graft.server.errors import BadRequestError, ConflictError, NotAllowedError
-from graft.server.records import Kind, User
+from graft.server.errors import ConflictError, NotAllowedError
+from graft.server.records import Gate, Kind, User
 
 router = APIRouter()
 
@@ -87,15 +87,18 @@ def delete(body: RepositoryName, hub: CurrentHub, user: LoggedInUser) -> dict[st
 def change(
     body: RepositorySettings, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, Any]:
-    """Makes a repository private or public."""
-    if body.gated:
-        raise BadRequestError("This Hub has no gated repositories: use `visibility: private`.")
+    """Makes a repository private or public, closes its gate or opens it."""
+    access.check(user, repository, "admin")
     private = body.visibility == "private" if body.visibility else body.private
     if private is None:
-        repos.check_may_write(repository, user)
         private = repository.private
-    changed = repos.set_private(hub, repository, private, user)
-    return {"private": changed.private, "gated": False}
+    else:
+        repos.set_private(hub, repository, private, user)
+    gate: Gate | None = repository.gated
+    if body.gated is not None:
+        gate = body.gated or None
+        gating.set_gate(hub, repository, gate, user)
+    return {"private": private, "gated": gate or False}
 
 
 @router.post("/api/repos/move")
@@ -111,8 +114,9 @@ def move(body: Move, hub: CurrentHub, user: LoggedInUser) -> dict[str, bool]:
 
 
 @router.get(f"{REPOSITORY}/auth-check")
-def may_read(repository: PathRepository) -> dict[str, bool]:
-    """Whether the asker may see the repository: 404 where not."""
+def may_read(repository: PathRepository, hub: CurrentHub, user: CurrentUser) -> dict[str, bool]:
+    """Whether the asker may read the repository's files: 404 or, where it is gated, 403 if not."""
+    access.check_files(hub, repository, user)
     return {"private": repository.private}
 
 

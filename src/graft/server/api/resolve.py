@@ -6,9 +6,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from graft.server import repos
+from graft.server import access, links, repos
 from graft.server.api.ranges import parse_range
-from graft.server.auth import CurrentHub, CurrentUser
+from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Kind, Repository, User
@@ -37,6 +37,7 @@ def routes(kind: Kind) -> APIRouter:
         request: Request, owner: str, name: str, rest: str, hub: CurrentHub, user: CurrentUser
     ) -> Response:
         repository = repos.find(hub, kind, owner, name, user)
+        access.check_files(hub, repository, user)
         return _download(request, hub, repository, rest, user)
 
     return router
@@ -53,6 +54,7 @@ def _download(
             headers={"X-Repo-Commit": snapshot.id},
         )
     headers = _headers(entry, snapshot.id, "download" in request.query_params)
+    headers |= _xet_headers(request, hub, repository, entry, snapshot.id)
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     start, end, status = parse_range(request, entry.size, headers)
@@ -83,6 +85,27 @@ def _headers(entry: Entry, commit_id: str, download: bool) -> dict[str, str]:
         headers["X-Linked-Etag"] = headers["ETag"]
         headers["X-Linked-Size"] = str(entry.size)
     return headers
+
+
+def _xet_headers(
+    request: Request, hub: Hub, repository: Repository, entry: Entry, commit_id: str
+) -> dict[str, str]:
+    """Where clients that can may get the file's chunks from, instead of its bytes from here."""
+    if entry.lfs is None:
+        return {}
+    with hub.database.reading() as session:
+        found = links.xet_hashes(session, repository.id, [entry.lfs.sha256])
+    value = found.get(entry.lfs.sha256)
+    if value is None:
+        return {}
+    root = base_url(request)
+    token = f"{root}/api/{repository.kind.plural}/{repository.full_name}/xet-read-token/{commit_id}"
+    pieces = f"{root}/v1/reconstructions/{value}"
+    return {
+        "X-Xet-Hash": value,
+        "X-Xet-Refresh-Route": token,
+        "Link": f'<{token}>; rel="xet-auth", <{pieces}>; rel="xet-reconstruction-info"',
+    }
 
 
 def _plain_type(name: str, guessed: str | None) -> str:

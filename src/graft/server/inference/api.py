@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 
-from graft.server import repos
+from graft.server import access, repos
 from graft.server.auth import CurrentHub, CurrentUser
 from graft.server.errors import TooLargeError
 from graft.server.inference.questions import MAX_BODY_BYTES, parse_questions
@@ -47,6 +47,7 @@ async def infer(
 ) -> list[list[dict[str, Any]]]:
     """For each text, its labels and their scores from 0 to 1, the surest first."""
     repository = await asyncio.to_thread(repos.find, hub, Kind.MODEL, owner, name, user)
+    await asyncio.to_thread(access.check_files, hub, repository, user)
     questions = parse_questions(await _body(request))
     answers = await inference.scores(hub, repository, questions)
     return [[{"label": s.label, "score": s.score} for s in scores] for scores in answers]

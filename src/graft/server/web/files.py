@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import Query
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import catalogue, repos
+from graft.server import access, catalogue, repos
 from graft.server.records import Entry, Repository
 from graft.server.scan.scans import Scan, blob_of
 from graft.server.web.routing import page_router
@@ -47,6 +47,7 @@ def tree(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
 @router.get("/datasets/{owner}/{name}/blob/{rest:path}")
 def blob(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Response:
     """A file; `rest` is the revision and the file's path."""
+    access.check_files(visit.hub, repository, visit.user)
     revision, path = _taken_apart(visit, repository, rest)
     snapshot = repos.snapshot(visit.hub, repository, revision)
     if not path or not snapshot.entry(path).is_file:

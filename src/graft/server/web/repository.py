@@ -7,7 +7,7 @@ from fastapi import Form
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import repos
+from graft.server import access, gating, repos
 from graft.server.errors import RefusedError
 from graft.server.inference.api import CurrentInference
 from graft.server.inference.questions import Question, Questions, check_text
@@ -62,6 +62,7 @@ async def try_model(
     if example is not None and 0 <= example < len(offered):
         text, text_pair = offered[example].text, offered[example].text_pair or ""
     try:
+        await run_in_threadpool(access.check_files, visit.hub, repository, visit.user)
         question = Question(
             check_text(text, "The text"),
             check_text(text_pair, "The second text") if pairs else None,
@@ -101,6 +102,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         commit=commit,
         empty=empty,
         may_write=repos.may_write(repository, visit.user),
+        gate=gating.gate_of(hub, repository, visit.user),
         evaluations=evaluations(card.metadata),
         tags=[tag for tag in repository.tags if not tag.startswith(SHOWN_AS_LINEAGE)],
         lineage=_lineage(visit, repository, card.metadata),
@@ -128,7 +130,9 @@ def _short_example(offered: list[Example]) -> Example:
 
 
 def _preview(visit: Visit, repository: Repository) -> Preview | None:
-    return preview(visit.hub, repository) if repository.kind is Kind.DATASET else None
+    if repository.kind is not Kind.DATASET or not gating.lets_in(visit.hub, repository, visit.user):
+        return None
+    return preview(visit.hub, repository)
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,14 @@ OwnVisit = Annotated[Visit, Depends(_own_visit)]
 page counts there, so that a token that may only read cannot make one that may write."""
 
 
+def kind_of(request: Request) -> Kind:
+    """The kind of repository that the address of a page speaks of."""
+    pattern: str = request.scope["route"].path
+    return Kind.DATASET if pattern.startswith("/datasets/") else Kind.MODEL
+
+
 def _repository(visit: CurrentVisit, owner: str, name: str) -> Repository:
-    pattern: str = visit.request.scope["route"].path
-    kind = Kind.DATASET if pattern.startswith("/datasets/") else Kind.MODEL
-    return repos.find(visit.hub, kind, owner, name, visit.user)
+    return repos.find(visit.hub, kind_of(visit.request), owner, name, visit.user)
 
 
 CurrentRepository = Annotated[Repository, Depends(_repository)]
