@@ -41,6 +41,19 @@ def sizes_in(session: Session, repository_id: int, hashes: Collection[str]) -> d
     return found
 
 
+def xet_hashes(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, str]:
+    """The Xet hashes, by SHA-256, of those objects that the repository holds and that have one."""
+    found: dict[str, str] = {}
+    for some in batched(hashes, MOST_AT_ONCE):
+        query = (
+            select(ObjectRow.sha256, ObjectRow.xet_hash)
+            .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
+            .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256.in_(some))
+        )
+        found.update((sha256, value) for sha256, value in session.execute(query) if value)
+    return found
+
+
 def size_for(session: Session, user: User, sha256: str) -> int | None:
     """The size of an object in any repository whose files `user` may read, or None.
 

@@ -35,6 +35,14 @@ class Signer:
         if expires < time.time():
             raise NotAllowedError("This address has expired; ask for the transfer again.")
 
+    def digest(self, purpose: str, text: str) -> str:
+        """What proves, in hexadecimal, that this Hub wrote the text for that purpose."""
+        return hmac.new(self.key_for(purpose), text.encode(), hashlib.sha256).hexdigest()
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key of 32 bytes, which tells nothing of the one for addresses."""
+        return hmac.new(self._key, f"key for {purpose}".encode(), hashlib.sha256).digest()
+
     def _digest(self, expires: int, permission: tuple[str | int, ...]) -> str:
         text = "\n".join(str(part) for part in (expires, *permission))
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()

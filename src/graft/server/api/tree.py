@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import catalogue, repos
+from graft.server import catalogue, links, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.auth import CurrentHub
@@ -57,7 +57,7 @@ def tree(
     headers = {"X-Repo-Commit": snapshot.id}
     if cursor + limit < len(entries):
         headers |= next_link(request, cursor=cursor + limit)
-    return JSONResponse(_listed(hub, page, expand), headers=headers)
+    return JSONResponse(_listed(hub, repository, page, expand), headers=headers)
 
 
 @router.post(f"{REPOSITORY}/paths-info/{{revision:path}}")
@@ -95,10 +95,22 @@ def _find_paths(
             continue
     if asked.expand:
         found = snapshot.with_last_commits(found)
-    return _listed(hub, found, asked.expand)
+    return _listed(hub, repository, found, asked.expand)
 
 
-def _listed(hub: Hub, entries: list[Entry], expand: bool) -> list[dict[str, Any]]:
+def _listed(
+    hub: Hub, repository: Repository, entries: list[Entry], expand: bool
+) -> list[dict[str, Any]]:
     """Entries as clients read them; with `expand`, with what was found in them too."""
     scans = catalogue.security(hub, entries) if expand else {}
-    return [wire.tree_entry(entry, scans.get(blob_of(entry))) for entry in entries]
+    large = [entry.lfs.sha256 for entry in entries if entry.lfs is not None]
+    xet: dict[str, str] = {}
+    if large:
+        with hub.database.reading() as session:
+            xet = links.xet_hashes(session, repository.id, large)
+    return [
+        wire.tree_entry(
+            entry, scans.get(blob_of(entry)), xet.get(entry.lfs.sha256) if entry.lfs else None
+        )
+        for entry in entries
+    ]

@@ -60,8 +60,10 @@ def repository_security(files: Iterable[Entry], scans: Mapping[str, Scan]) -> di
     }
 
 
-def tree_entry(entry: Entry, scan: Scan | None = None) -> dict[str, Any]:
-    """A file or folder in a tree listing, with what was found in it."""
+def tree_entry(
+    entry: Entry, scan: Scan | None = None, xet_hash: str | None = None
+) -> dict[str, Any]:
+    """A file or folder in a tree listing, with what was found in it, and its Xet hash."""
     fields: dict[str, Any] = {
         "type": entry.type,
         "oid": entry.oid,
@@ -74,6 +76,8 @@ def tree_entry(entry: Entry, scan: Scan | None = None) -> dict[str, Any]:
             "size": entry.lfs.size,
             "pointerSize": entry.lfs.pointer_size,
         }
+    if xet_hash is not None:
+        fields["xetHash"] = xet_hash
     if scan is not None:
         fields["securityFileStatus"] = file_security(scan)
     if entry.last_commit is not None:

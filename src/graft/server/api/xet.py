@@ -1,20 +1,58 @@
-"""Xet, which this Hub does not speak yet: the answer tells how to do without."""
+"""Tokens for Xet: where a client sends the chunks of its files, or fetches them from."""
 
-from typing import NoReturn
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
-from fastapi import APIRouter
-
+from graft.server import access, cas
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.errors import NotFoundError
+from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.hub import Hub
+from graft.server.records import Repository, User
 
 router = APIRouter()
 
+# What clients name where there is no branch yet: a pull request that is about to be opened.
+_PROPOSED = ("None", "refs/pr/")
 
-@router.get(f"{REPOSITORY}/xet-read-token/{{revision:path}}", response_model=None)
-@router.get(f"{REPOSITORY}/xet-write-token/{{revision:path}}", response_model=None)
-def token(repository: PathRepository, revision: str) -> NoReturn:
-    """Refuses, in words that a client shows to its user."""
-    raise NotFoundError(
-        f"This Hub does not serve Xet for {repository.full_name} at {revision!r}. Set "
-        "HF_HUB_DISABLE_XET=1 in the environment, and files travel by Git LFS instead."
-    )
+
+@router.get(f"{REPOSITORY}/xet-read-token/{{revision:path}}")
+def read_token(
+    request: Request,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+) -> JSONResponse:
+    """A token for downloads."""
+    return _answer(request, hub, repository, user, "read")
+
+
+@router.get(f"{REPOSITORY}/xet-write-token/{{revision:path}}")
+def write_token(
+    request: Request,
+    revision: str,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+    create_pr: bool = False,
+) -> JSONResponse:
+    """A token for uploads; for those to a pull request it takes no more than being allowed to
+    open one."""
+    proposes = create_pr or revision.startswith(_PROPOSED)
+    may_write = access.allows(user, repository, "write")
+    kind: cas.Access = "propose" if proposes and not may_write else "write"
+    return _answer(request, hub, repository, user, kind)
+
+
+def _answer(
+    request: Request, hub: Hub, repository: Repository, user: User | None, kind: cas.Access
+) -> JSONResponse:
+    token, expires = cas.issue(hub, repository, user, kind)
+    address = base_url(request)
+    headers = {
+        "X-Xet-Cas-Url": address,
+        "X-Xet-Access-Token": token,
+        "X-Xet-Token-Expiration": str(expires),
+        "Cache-Control": "no-store",
+    }
+    content = {"casUrl": address, "accessToken": token, "exp": expires}
+    return JSONResponse(content, headers=headers)

@@ -7,6 +7,7 @@ database does not know is not there: its commit comes last.
 
 import asyncio
 import hashlib
+import mmap
 import os
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +23,14 @@ from graft.server.db.database import Database
 from graft.server.db.tables import ObjectRow, ObjectXorbRow, SharedChunkRow
 from graft.server.errors import BadContentError, ConflictError, EntryNotFoundError, StorageError
 from graft.server.storage import reading
-from graft.server.storage.blobs import BlobNotFoundError
+from graft.server.storage.blobs import BlobNotFoundError, Spool
 from graft.server.storage.cutting import Cut, Cutter
 from graft.server.storage.layout import Layout, Term, decode
 from graft.server.storage.open import open_blobs
 from graft.server.storage.recent import Recent
 from graft.server.storage.xorbs import Xorbs
+from graft.server.xet.hashes import to_text
+from graft.server.xet.xorb import XorbError, scan
 
 BLOCK_BYTES = 2 * 1024**2
 """How many bytes of an upload are hashed and cut at once."""
@@ -62,7 +65,7 @@ class ContentStore:
         self.blobs = open_blobs(url, folder)
         self.xorbs = Xorbs(self.blobs, database)
         self._database = database
-        self._layouts: Recent[str, Layout | _Whole] = Recent(REMEMBERED_TERMS, _weight)
+        self._layouts: Recent[str, Layout | Whole] = Recent(REMEMBERED_TERMS, _weight)
         # Of its own, so that no upload waits for the threads that other requests have.
         self._workers = ThreadPoolExecutor(2 + 2 * (os.cpu_count() or 1), "graft-content")
         self._writers = ThreadPoolExecutor(4, "graft-xorbs")
@@ -162,7 +165,42 @@ class ContentStore:
         finally:
             await _settled(coming)
 
-    def layout(self, sha256: str) -> "Layout | _Whole":
+    def pieces_of(self, layout: Layout) -> Iterator[bytes]:
+        """The bytes that a layout makes, which need not be an object yet; the next piece is read
+        while the one before is used.
+
+        Raises:
+            BlobNotFoundError, StorageError.
+        """
+        plan = reading.plan(self.xorbs, layout, 0, layout.size)
+        pieces = (reading.read(self.xorbs, piece) for piece in plan)
+        coming = self._workers.submit(next, pieces, None)
+        while (piece := coming.result()) is not None:
+            coming = self._workers.submit(next, pieces, None)
+            yield piece
+
+    def store_xorb(self, spool: Spool, name: str) -> bool:
+        """Keeps a xorb that somebody sent; answers whether it is new.
+
+        Args:
+            spool: what was sent.
+            name: the hash that it must have.
+
+        Raises:
+            XorbError: not a sound xorb, or another one; nothing is kept.
+            StorageFullError, StorageError: it cannot be kept.
+        """
+        size = os.fstat(spool.file.fileno()).st_size
+        if not size:
+            raise XorbError("The xorb is empty.")
+        # Given back when nobody looks at it any more: errors, on their way up, still do.
+        index = scan(memoryview(mmap.mmap(spool.file.fileno(), size, access=mmap.ACCESS_READ)))
+        root = index.root()
+        if to_text(root) != name:
+            raise XorbError(f"The xorb's hash is {to_text(root)}, not {name}.")
+        return self.xorbs.store(spool, root, index)
+
+    def layout(self, sha256: str) -> "Layout | Whole":
         """What an object is made of.
 
         Raises:
@@ -182,7 +220,7 @@ class ContentStore:
 
     def _pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
         layout = self.layout(sha256)
-        if isinstance(layout, _Whole):
+        if isinstance(layout, Whole):
             yield from self._pieces_of_whole(sha256, start, end)
             return
         done = start
@@ -195,7 +233,7 @@ class ContentStore:
             # The object was deleted and sent again since its layout was remembered, or is damaged.
             self._layouts.forget(sha256)
             fresh = self.layout(sha256)
-            if isinstance(fresh, _Whole) or fresh.terms == layout.terms:
+            if isinstance(fresh, Whole) or fresh.terms == layout.terms:
                 raise StorageError(
                     f"The Hub's storage has lost parts of the object {sha256} ({error})."
                 ) from error
@@ -207,12 +245,12 @@ class ContentStore:
             yield self.blobs.read(whole_key(sha256), start, length)
             start += length
 
-    def _load(self, sha256: str) -> "Layout | _Whole":
+    def _load(self, sha256: str) -> "Layout | Whole":
         with self._database.reading() as session:
             row = session.get(ObjectRow, sha256, options=[undefer(ObjectRow.terms)])
             if row is None:
                 raise EntryNotFoundError(f"This Hub holds no object {sha256}.")
-            return _Whole(row.size) if row.terms is None else decode(row.terms)
+            return Whole(row.size) if row.terms is None else decode(row.terms)
 
     def _alike(self, chunk: bytes) -> Iterator[str]:
         """The xorbs of files that share a chunk."""
@@ -238,7 +276,7 @@ class ContentStore:
 
 
 @dataclass(frozen=True)
-class _Whole:
+class Whole:
     """An object that lies in storage as one file, as all did before there were xorbs."""
 
     size: int
@@ -249,7 +287,7 @@ def whole_key(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
-def _weight(layout: Layout | _Whole) -> int:
+def _weight(layout: Layout | Whole) -> int:
     return 1 + (len(layout.terms) if isinstance(layout, Layout) else 0)
 
 

@@ -63,7 +63,7 @@ class XorbUploadRow(Base):
 
 
 class SharedChunkRow(Base):
-    """Where the chunks lie that are looked up over all repositories: one in a thousand, and those
+    """Where the chunks lie that are looked up over all repositories: one in 64, and those
     that files begin with."""
 
     __tablename__ = "shared_chunks"
