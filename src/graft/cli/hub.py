@@ -51,6 +51,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The port to listen at. [8080]")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes that answer requests. [1]")
+    ] = None,
 ) -> None:
     """Run a hub until you press Ctrl-C.
 
@@ -63,7 +66,7 @@ def serve(
 
     [bold]graft hub serve --data /srv/graft --host 0.0.0.0 --port 8080[/]
     """
-    settings = _settings(data, host=host, port=port)
+    settings = _settings(data, host=host, port=port, workers=workers)
     from graft.server.serving import serve
 
     serve(settings, announce=lambda url, accounts: _announce(settings, url, accounts))
@@ -94,7 +97,7 @@ def add_user(
         if password
         else token_urlsafe(12)
     )
-    hub = _open(data, create=True)
+    hub = open_hub(data, create=True)
     from graft.server import accounts
 
     account = accounts.create_account(hub, name, password=secret, full_name=full_name)
@@ -117,7 +120,7 @@ def list_users(data: Data = None, json: Json = False) -> None:
 
     [bold]graft hub user list[/]
     """
-    hub = _open(data)
+    hub = open_hub(data)
     from graft.server import accounts
 
     found = accounts.list_accounts(hub)
@@ -153,7 +156,7 @@ def create_token(
 
     [bold]graft hub token create ada --role read --expires-in-days 30 --name "the build server"[/]
     """
-    hub = _open(data)
+    hub = open_hub(data)
     from graft.server import accounts
 
     now = datetime.now(UTC)
@@ -182,7 +185,7 @@ def list_tokens(account: Name, data: Data = None, json: Json = False) -> None:
 
     [bold]graft hub token list ada[/]
     """
-    hub = _open(data)
+    hub = open_hub(data)
     from graft.server import accounts
 
     found = accounts.list_tokens(hub, accounts.find_account(hub, account))
@@ -219,7 +222,7 @@ def delete_token(
 
     [bold]graft hub token delete ada 3[/]
     """
-    hub = _open(data)
+    hub = open_hub(data)
     from graft.server import accounts
 
     accounts.delete_token(hub, accounts.find_account(hub, account), number)
@@ -227,16 +230,21 @@ def delete_token(
     results().print(f"Deleted token {number} of {account}.", markup=False)
 
 
-def _settings(data: Path | None, *, host: str | None = None, port: int | None = None) -> "Settings":
+def _settings(data: Path | None, **given: int | str | None) -> "Settings":
     try:
         import graft.server.hub  # noqa: F401  (asks whether the extra is installed)
         from graft.server.settings import Settings
     except ModuleNotFoundError as error:
         raise MissingExtraError("Running a hub", "hub") from error
-    return Settings.from_environment(data_folder=data, host=host, port=port)
+    return Settings.from_environment(data_folder=data, **given)
 
 
-def _open(data: Path | None, *, create: bool = False) -> "Hub":
+def open_hub(data: Path | None, *, create: bool = False) -> "Hub":
+    """The hub in a data folder, for a command that looks after it.
+
+    Raises:
+        HubError: there is none, and none is to be created.
+    """
     settings = _settings(data)
     from graft.server.hub import Hub
 

@@ -1,5 +1,6 @@
 """The Hub as an ASGI application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -42,6 +43,7 @@ from graft.server.web import pages
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
 _API = (
     account,
+    webhooks,
     discussions,
     profiles,
     organizations,
@@ -74,7 +76,9 @@ def create_app(settings: Settings) -> FastAPI:
         workers = background.workers(hub)
         for worker in workers:
             worker.start()
+        sharing = asyncio.create_task(app.state.traffic.share())
         yield
+        sharing.cancel()
         for worker in workers:
             await run_in_threadpool(worker.stop)
         inference.close(app)

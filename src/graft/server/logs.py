@@ -11,9 +11,9 @@ import sys
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
-Format = Literal["auto", "text", "json"]
+FORMATS = ("auto", "text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
 REQUEST_ID: ContextVar[str] = ContextVar("graft_request_id", default="")
@@ -77,11 +77,11 @@ class TextFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
-def configure(kind: Format, level: str, stream: TextIO | None = None) -> None:
+def configure(kind: str, level: str, stream: TextIO | None = None) -> None:
     """Sends all that the Hub and its libraries tell to `stream` (standard error).
 
     Args:
-        kind: "auto" is text on a terminal, JSON elsewhere.
+        kind: one of `FORMATS`; "auto" is text on a terminal, JSON elsewhere.
         level: one of `LEVELS`; from which on records are written.
     """
     stream = stream or sys.stderr

@@ -41,6 +41,10 @@ class _Route:
     received: int = 0
     sent: int = 0
 
+    def counts(self) -> list[object]:
+        """All fields, in order."""
+        return [dict(self.statuses), self.buckets[:], self.seconds, self.received, self.sent]
+
     def add(self, other: "_Route") -> None:
         for status, count in other.statuses.items():
             self.statuses[status] = self.statuses.get(status, 0) + count
@@ -83,6 +87,11 @@ class Metrics:
         with self._lock:
             self._events[event] = self._events.get(event, 0) + amount
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes count."""
+        return self._folder is not None
+
     def save(self) -> None:
         """Leaves this process's counts for the others, where there are any."""
         if self._folder is None:
@@ -120,8 +129,7 @@ class Metrics:
                 "in_flight": self.in_flight,
                 "events": dict(self._events),
                 "routes": [
-                    [method, route, dict(seen.statuses), seen.buckets[:], seen.seconds]
-                    + [seen.received, seen.sent]
+                    [method, route, *seen.counts()]
                     for (method, route), seen in self._routes.items()
                 ],
             }
@@ -169,8 +177,8 @@ def _render_routes(routes: Mapping[tuple[str, str], _Route]) -> list[str]:
     ):
         lines += _family(name, "counter", text)
         for (method, route), seen in sorted(routes.items()):
-            labels = _labels((("method", method), ("route", route)))
-            lines.append(f"{name}{labels} {getattr(seen, attribute)}")
+            both = _labels((("method", method), ("route", route)))
+            lines.append(f"{name}{both} {getattr(seen, attribute)}")
     return lines
 
 

@@ -11,6 +11,7 @@ import uvicorn
 from graft.errors import HubError
 from graft.server import accounts
 from graft.server.app import create_app
+from graft.server.connections import configuration
 from graft.server.hub import Hub
 from graft.server.records import Role
 from graft.server.serving import listen
@@ -34,9 +35,7 @@ class RunningHub:
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = Settings(data_folder=Path(data_folder), port=self.port, **settings)
         self.app = create_app(self.settings)
-        self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_level="warning", access_log=False, lifespan="on")
-        )
+        self._server = uvicorn.Server(configuration(self.app, self.settings))
         self._thread = Thread(target=self._serve, name="graft-hub", daemon=True)
 
     @property
@@ -73,6 +72,7 @@ class RunningHub:
 
     def stop(self) -> None:
         """Lets running requests end, then closes the port and the database."""
+        self.app.state.readiness.is_stopping = True
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()

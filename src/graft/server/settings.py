@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from graft.errors import HubError
+from graft.server import logs
 
 DEFAULT_DATA_FOLDER = "graft-hub"
 Value = TypeVar("Value")
@@ -109,6 +110,9 @@ class Settings:
     max_clones: int = setting(
         32, "Fetches and clones by `git` that one process answers at a time; others wait."
     )
+    git_seconds: float = setting(
+        3600.0, "The longest that `git` may work on one push, fetch or clone."
+    )
     max_waiting: int = setting(
         1000, "Requests of either kind that may wait; more are told to come back later."
     )
@@ -126,6 +130,12 @@ class Settings:
     )
     grace_seconds: int = setting(
         30, "When the Hub stops: how long requests that are being answered may still take."
+    )
+
+    webhook_private_addresses: bool = setting(
+        False,
+        "Whether webhooks may send to addresses that are not of the public internet, such as those "
+        "of the Hub's own network.",
     )
 
     log_format: str = setting(
@@ -152,8 +162,8 @@ class Settings:
             object.__setattr__(self, "database_url", f"sqlite:///{path}")
         for name in ("public_url",):
             object.__setattr__(self, name, _base_address(name, getattr(self, name)))
-        _check_choice("log_format", self.log_format, ("auto", "text", "json"))
-        _check_choice("log_level", self.log_level, ("debug", "info", "warning", "error"))
+        _check_choice("log_format", self.log_format, logs.FORMATS)
+        _check_choice("log_level", self.log_level, logs.LEVELS)
 
     @property
     def changes_folder(self) -> Path:

@@ -1,10 +1,15 @@
 """What all requests of one process share: counts, limits and the gates before hard work."""
 
+import asyncio
 import re
+
+from starlette.concurrency import run_in_threadpool
 
 from graft.server.limits import Gate, RateLimiter
 from graft.server.metrics import Metrics, Sample
 from graft.server.settings import Settings
+
+SHARED_SECONDS = 1.0
 
 # Each takes a process of git, or much reading and writing of repositories.
 _CLONES = re.compile(r".*/git-upload-pack")
@@ -32,6 +37,12 @@ class Traffic:
         if _CHANGES.fullmatch(path):
             return self.changes
         return self.clones if _CLONES.fullmatch(path) else None
+
+    async def share(self) -> None:
+        """Leaves the counts every second for the other processes, until it is cancelled."""
+        while self.metrics.is_shared:
+            await asyncio.sleep(SHARED_SECONDS)
+            await run_in_threadpool(self.metrics.save)
 
     def samples(self) -> list[Sample]:
         """How many wait at each gate."""

@@ -1,0 +1,107 @@
+"""Connections that cannot be held open by sending or reading slowly.
+
+uvicorn gives up a connection that waits for its next request. This also gives up one whose headers
+do not come to an end, and one whose client does not take what it asked for.
+"""
+
+import asyncio
+import logging
+from importlib.util import find_spec
+from typing import Any
+
+import uvicorn
+
+from graft.server.settings import Settings
+
+MAX_HEAD_BYTES = 64 * 1024
+"""The longest request line and headers."""
+
+logger = logging.getLogger("graft.server")
+
+
+def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
+    """The HTTP protocol of uvicorn, with the settings' limits on its connections."""
+    base: Any
+    if find_spec("httptools") is not None:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+        base = HttpToolsProtocol
+    else:
+        from uvicorn.protocols.http.h11_impl import H11Protocol
+
+        base = H11Protocol
+
+    class Impatient(base):  # type: ignore[misc]
+        """`base`, which gives up who is too slow."""
+
+        _timer: asyncio.TimerHandle | None = None
+        _head_bytes = 0
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._wait(settings.header_seconds)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            began = self._is_idle()
+            super().data_received(data)
+            if not self._is_idle():
+                self._head_bytes = 0
+                self._stop_waiting()
+            elif began:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self._give_up()
+                elif self._timer is None:
+                    self._wait(settings.header_seconds)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._wait(settings.body_seconds)
+
+        def resume_writing(self) -> None:
+            self._stop_waiting()
+            super().resume_writing()
+
+        def _is_idle(self) -> bool:
+            """Whether no request is being answered."""
+            return self.cycle is None or self.cycle.response_complete
+
+        def _wait(self, seconds: float) -> None:
+            self._stop_waiting()
+            self._timer = self.loop.call_later(seconds, self._give_up)
+
+        def _stop_waiting(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _give_up(self) -> None:
+            self._timer = None
+            if self.transport is not None and not self.transport.is_closing():
+                logger.info("%s is too slow, or its headers too long: cut off.", self.client)
+            if self.transport is not None:
+                self.transport.abort()
+
+    return Impatient
+
+
+def configuration(app: Any, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves a Hub with these settings."""
+    return uvicorn.Config(
+        app,
+        http=protocol_class(settings),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.grace_seconds,
+    )
