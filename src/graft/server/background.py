@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
+from graft.server.community.deliveries import Courier
 from graft.server.hub import Hub
 from graft.server.scan import scans
 
@@ -49,4 +50,4 @@ class Worker:
 
 def workers(hub: Hub) -> list[Worker]:
     """The workers of one process, not started yet."""
-    return [Worker("scan", hub, scans.work)]
+    return [Worker("scan", hub, scans.work), Worker("webhooks", hub, Courier().work)]
