@@ -2,7 +2,6 @@
 
 from graft.server.db.database import Database
 from graft.server.downloads import DownloadCounter
-from graft.server.git.hooks import install_hooks
 from graft.server.search.memory import ListMemory
 from graft.server.settings import Settings
 from graft.server.signing import Signer, shared_key
@@ -38,7 +37,6 @@ class Hub:
         self.turns = Turns()
         self.lists = ListMemory()
         self.signer = Signer(shared_key(self.database))
-        self.hooks_folder = install_hooks(settings.data_folder / "hooks")
 
     def close(self) -> None:
         """Lets go of the database's files, and of threads."""

@@ -2,7 +2,7 @@
 
 import tempfile
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import IO
 
@@ -12,11 +12,19 @@ from graft.server.errors import BadRequestError, TooLargeError
 
 # What is left of a refused upload is read up to here, so that the client gets to see the answer.
 MAX_DRAINED_BYTES = 64 * 1024**2
+PIECE_BYTES = 1024**2
 
 
 @asynccontextmanager
 async def spooled(request: Request, limit: int, what: str) -> AsyncIterator[IO[bytes]]:
-    """The request's body as a file, read to its start; unpacked where it came gzipped.
+    """`spool` for the length of a block."""
+    with await spool(request, limit, what) as file:
+        yield file
+
+
+async def spool(request: Request, limit: int, what: str) -> IO[bytes]:
+    """The request's body as a file without a name, read to its start; unpacked where it came
+    gzipped. Who asks for it closes it.
 
     Raises:
         TooLargeError: longer than `limit` bytes.
@@ -24,16 +32,22 @@ async def spooled(request: Request, limit: int, what: str) -> AsyncIterator[IO[b
     """
     gzipped = request.headers.get("content-encoding") in ("gzip", "x-gzip")
     unpacker = zlib.decompressobj(wbits=31) if gzipped else None
-    with tempfile.TemporaryFile() as file:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (it outlives this function)
+    try:
         length = 0
         async for chunk in request.stream():
-            data = _unpack(unpacker, chunk, limit - length + 1) if unpacker else chunk
-            length += len(data)
-            if length > limit:
-                raise TooLargeError(f"The {what} is longer than the {limit} bytes allowed.")
-            file.write(data)
+            for data in _unpack(unpacker, chunk) if unpacker else (chunk,):
+                length += len(data)
+                if length > limit:
+                    raise TooLargeError(f"The {what} is longer than the {limit} bytes allowed.")
+                file.write(data)
+        if unpacker is not None and not unpacker.eof:
+            raise BadRequestError("The body is not valid gzip (it ends too early).")
         file.seek(0)
-        yield file
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 async def drain(chunks: AsyncIterator[bytes]) -> None:
@@ -45,8 +59,11 @@ async def drain(chunks: AsyncIterator[bytes]) -> None:
             return
 
 
-def _unpack(unpacker: "zlib._Decompress", chunk: bytes, limit: int) -> bytes:
+def _unpack(unpacker: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
+    """What a chunk holds, in pieces: a few bytes may stand for very many."""
     try:
-        return unpacker.decompress(chunk, limit)
+        while chunk:
+            yield unpacker.decompress(chunk, PIECE_BYTES)
+            chunk = unpacker.unconsumed_tail
     except zlib.error as error:
         raise BadRequestError(f"The body is not valid gzip ({error}).") from None

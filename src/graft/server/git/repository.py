@@ -94,6 +94,13 @@ def commit_of(reference: pygit2.Reference) -> pygit2.Commit | None:
         return None
 
 
+def commit_of_object(repository: pygit2.Repository, oid: str) -> pygit2.Commit | None:
+    """The commit that an object is, or that it is a tag of; None for anything else."""
+    with suppress(KeyError, ValueError, pygit2.InvalidSpecError, pygit2.GitError):
+        return repository[oid].peel(pygit2.Commit)
+    return None
+
+
 def split_revision(repository: pygit2.Repository, rest: str) -> tuple[pygit2.Commit, str]:
     """Takes `revision/path/in/repository` apart. A revision may hold slashes; git does not allow
     both a branch `a` and a branch `a/b`, so the first part that names one is the one meant.

@@ -1,0 +1,79 @@
+"""Looking through what a push brings: names, links, sizes, pointers."""
+
+import posixpath
+from collections.abc import Iterator
+
+import pygit2
+from pygit2.enums import FileMode
+
+from graft.server.errors import BadRequestError
+from graft.server.git.pointers import MAX_POINTER_BYTES, parse_pointer
+from graft.server.git.quarantine import Quarantine
+from graft.server.git.trees import parse_tree
+from graft.server.names import check_file_path
+from graft.server.records import Lfs
+
+MAX_PROBLEMS = 100
+MAX_LINK_BYTES = 4096
+
+
+class PushedObjects:
+    """The new objects of a push. `problems` is what is wrong with them, `pointers` what they need:
+    every version of a file counts, also one that a later commit of the same push replaces."""
+
+    def __init__(self, repository: pygit2.Repository, max_file_bytes: int) -> None:
+        """`repository` sees the new objects."""
+        self._repository = repository
+        self._max_file_bytes = max_file_bytes
+        self.problems: list[str] = []
+        self.pointers: list[tuple[str, Lfs]] = []
+
+    def look(self, quarantine: Quarantine, commits: list[str]) -> None:
+        """Looks at each object that `commits` bring.
+
+        Raises:
+            BadContentError: the history is not whole.
+        """
+        for kind, oid, size, raw_path in quarantine.new_objects(commits):
+            if len(self.problems) >= MAX_PROBLEMS:
+                return
+            if kind == b"tree":
+                self.problems += self._in_tree(pygit2.Oid(hex=oid), raw_path)
+            elif kind == b"blob":
+                self._in_blob(pygit2.Oid(hex=oid), size, raw_path.decode("utf-8", "replace"))
+
+    def _in_blob(self, oid: pygit2.Oid, size: int, path: str) -> None:
+        if size > self._max_file_bytes:
+            self.problems.append(
+                f"{path}: {size} bytes are too many for git (at most {self._max_file_bytes}); "
+                "track the file with `git lfs track` and commit it again"
+            )
+        elif size <= MAX_POINTER_BYTES:
+            pointer = parse_pointer(self._repository.odb.read(oid)[1])
+            if pointer is not None:
+                self.pointers.append((path, pointer))
+
+    def _in_tree(self, oid: pygit2.Oid, raw_folder: bytes) -> Iterator[str]:
+        folder = raw_folder.decode("utf-8", "replace")
+        for raw_name, mode, raw_oid in parse_tree(self._repository.odb.read(oid)[1]):
+            try:
+                name = raw_name.decode("utf-8")
+            except UnicodeDecodeError:
+                shown = f"{folder}/{raw_name!r}".lstrip("/")
+                yield f"{shown}: names of files must be UTF-8; rename it and commit it again"
+                continue
+            path = f"{folder}/{name}" if folder else name
+            try:
+                check_file_path(path)
+            except BadRequestError as error:
+                yield str(error)
+                continue
+            if mode == FileMode.LINK:
+                yield from self._in_link(pygit2.Oid(raw=raw_oid), folder, path)
+
+    def _in_link(self, oid: pygit2.Oid, folder: str, path: str) -> Iterator[str]:
+        _, size = self._repository.odb.read_header(oid)
+        target = self._repository.odb.read(oid)[1] if size <= MAX_LINK_BYTES else b"/"
+        reached = posixpath.normpath(posixpath.join(folder, target.decode("utf-8", "replace")))
+        if target.startswith((b"/", b"\\")) or reached.split("/")[0] == "..":
+            yield f"{path}: this symbolic link leads out of the repository; commit the file itself"

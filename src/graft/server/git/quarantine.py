@@ -1,0 +1,158 @@
+"""Pushed objects, kept apart until they are found good: a refused push leaves nothing behind."""
+
+import os
+import secrets
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from graft.server.errors import BadContentError
+from graft.server.git.process import clean_environment
+
+PREFIX = "tmp_objdir-graft-"
+"""How folders of unfinished pushes begin."""
+
+UNPACK_LIMIT = 100
+"""Smaller packs become files of their own, as `git receive-pack` does it."""
+
+# Broken objects are refused, but for two faults that old and harmless histories have.
+_STRICT = "--strict=zeroPaddedFilemode=ignore,badTimezone=ignore"
+_CONFIG = (
+    "safe.directory=*",
+    "core.bigFileThreshold=8m",  # longer files go through git in pieces, not through its memory
+    "core.fsync=committed,loose-object",
+    "core.deltaBaseCacheLimit=32m",
+)
+
+
+class Quarantine:
+    """A folder of new objects beside those of a repository; gone when the block ends."""
+
+    def __init__(self, repository: Path, seconds: float) -> None:
+        """`seconds` is how long one step of git may take."""
+        self._objects = repository / "objects"
+        self._repository = repository
+        self._seconds = seconds
+        self.folder = self._objects / f"{PREFIX}{secrets.token_hex(8)}"
+
+    def unpack(self, pack: IO[bytes]) -> None:
+        """Takes in a pack, from where `pack` stands on; every object is checked.
+
+        Raises:
+            BadContentError: no pack, a damaged one, one with objects that must not be.
+        """
+        start = pack.tell()
+        header = pack.read(12)
+        if len(header) < 12 or header[:4] != b"PACK":
+            raise BadContentError("no pack follows the commands")
+        (count,) = struct.unpack(">L", header[8:])
+        pack.seek(start)
+        os.lseek(pack.fileno(), start, os.SEEK_SET)  # the child reads the file, not our buffer
+        if count < UNPACK_LIMIT:
+            command = ["unpack-objects", "-q", _STRICT]
+        else:
+            command = ["index-pack", "--stdin", "--fix-thin", "--threads=2", _STRICT]
+        done = self._run(*command, stdin=pack)
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            reasons = [line for line in said if line.startswith(("error:", "fatal:"))]
+            raise BadContentError("; ".join(reasons[:3]) or f"git ended with {done.returncode}")
+
+    def new_objects(self, commits: Iterable[str]) -> Iterator[tuple[bytes, str, int, bytes]]:
+        """(kind, id, size, path) of each object that leads from `commits` and from no ref.
+
+        Raises:
+            BadContentError: the history is not whole.
+        """
+        asked = "".join(f"{commit}\n" for commit in commits)
+        options = ["rev-list", "--objects", "--stdin", "--not", "--all"]
+        form = "--batch-check=%(objecttype) %(objectname) %(objectsize) %(rest)"
+        with (
+            self._start(*options, stdin=subprocess.PIPE) as listing,
+            self._start("cat-file", "--buffer", form, stdin=listing.stdout) as describing,
+        ):
+            assert listing.stdin is not None
+            assert listing.stdout is not None
+            assert describing.stdout is not None
+            try:
+                listing.stdout.close()
+                listing.stdin.write(asked.encode())
+                listing.stdin.close()
+                for line in describing.stdout:
+                    kind, oid, size, path = [*line.rstrip(b"\n").split(b" ", 3), b""][:4]
+                    if kind not in (b"missing", b"ambiguous") and size.isdigit():
+                        yield kind, oid.decode(), int(size), path
+                describing.wait(self._seconds)
+                if listing.wait(self._seconds):
+                    raise BadContentError(
+                        "the pushed history is not whole: objects are missing from it (after a "
+                        "shallow clone, run `git fetch --unshallow` first)"
+                    )
+            finally:
+                for child in (listing, describing):
+                    child.kill()
+
+    def accept(self) -> None:
+        """Gives the objects to the repository; no ref names them yet."""
+        if not self.folder.exists():
+            return
+        for folder in sorted(self.folder.iterdir()):
+            if not folder.is_dir() or folder.name == "info":
+                continue
+            target = self._objects / folder.name
+            target.mkdir(exist_ok=True)
+            # A pack's index comes after the pack: it is what makes others see it.
+            for path in sorted(folder.iterdir(), key=lambda p: (p.suffix == ".idx", p.name)):
+                if not (target / path.name).exists():
+                    path.rename(target / path.name)
+
+    def _environment(self) -> dict[str, str]:
+        return clean_environment() | {
+            "GIT_DIR": str(self._repository),
+            "GIT_OBJECT_DIRECTORY": str(self.folder),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self._objects),
+            "GIT_QUARANTINE_PATH": str(self.folder),
+        }
+
+    def _command(self, *arguments: str) -> list[str]:
+        return ["git", *(part for setting in _CONFIG for part in ("-c", setting)), *arguments]
+
+    def _run(self, *arguments: str, stdin: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                self._command(*arguments),
+                stdin=stdin,
+                capture_output=True,
+                check=False,
+                env=self._environment(),
+                timeout=self._seconds,
+            )
+        except subprocess.TimeoutExpired:
+            raise BadContentError(
+                f"the pack took longer than {self._seconds:.0f} seconds: push fewer commits"
+            ) from None
+
+    def _start(self, *arguments: str, stdin: IO[bytes] | int | None) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            self._command(*arguments),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self._environment(),
+        )
+
+    def __enter__(self) -> "Quarantine":
+        (self.folder / "pack").mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
