@@ -170,7 +170,11 @@ def _why_gated(status: str | None, repository: Repository, place: str) -> str:
         return (
             f"Access to {repository.full_name} is restricted, and its owners rejected your request."
         )
-    return f"Access to {repository.full_name} is restricted, and you have not asked for it. {place}"
+    # The words that stock clients, and people who search for them, know.
+    return (
+        f"Access to {repository.kind} {repository.full_name} is restricted and you are not in the "
+        f"authorized list. {place}"
+    )
 
 
 # --- owners --------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
         for lfs_module in (lfs, lfs_transfer, lfs_locks):
             app.include_router(lfs_module.routes(kind))
         app.include_router(git_http.routes(kind))
-    app.include_router(nameless.routes(app.routes))
+    app.include_router(nameless.routes(module.router for module in _API))
     app.include_router(inference.router)
     pages.mount(app)
     app.include_router(pages.router)

@@ -72,8 +72,8 @@ def create_tag(
     who = repos.check_may_write(repository, user)
     ref = f"{refs.TAGS}{name}"
     with refchanges.locked(hub, repository) as opened:
-        refs.check_new(opened, "tag", ref)
         target = git.find_commit(opened, revision).id
+        refs.check_new(opened, "tag", ref)
         if message.strip():
             target = _annotate(opened, name, target, message, who.name)
         refchanges.move(hub, repository, opened, [RefUpdate(ref, None, str(target))])

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from graft.server.auth import get_hub
-from graft.server.errors import BadRequestError, BusyError, RefusedError
+from graft.server.errors import BadRequestError, BusyError, RefusedError, RepoNotFoundError
 from graft.server.storage.full import is_full, storage_full
 from graft.server.web import pages
 
@@ -35,11 +35,14 @@ _FOR_PROGRAMS_INSIDE = ("/resolve/", "/info/", "/git-upload-pack", "/git-receive
 
 def refusal(error: RefusedError) -> JSONResponse:
     """An error as stock clients read it: JSON, and its code and text in headers."""
-    text = str(error)
-    headers = {"X-Error-Message": _header_text(text)} | error.headers
+    content = {"error": str(error)}
+    if isinstance(error, RepoNotFoundError):
+        # Stock clients explain this one themselves, at length, unless the text is another.
+        content = {"error": "Repository not found", "detail": str(error)}
+    headers = {"X-Error-Message": _header_text(content["error"])} | error.headers
     if error.code:
         headers["X-Error-Code"] = error.code
-    return JSONResponse({"error": text}, status_code=error.status, headers=headers)
+    return JSONResponse(content, status_code=error.status, headers=headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -7,7 +7,6 @@ get it too, instead of being unknown.
 from collections.abc import Iterable
 
 from fastapi import APIRouter
-from starlette.routing import BaseRoute
 
 from graft.server.api.repository import REPOSITORY
 from graft.server.errors import RepoNotFoundError
@@ -16,12 +15,12 @@ from graft.server.records import Kind
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def routes(known: Iterable[BaseRoute]) -> APIRouter:
+def routes(known: Iterable[APIRouter]) -> APIRouter:
     """The addresses of such repositories, beside the `known` ones of repositories with an owner."""
     router = APIRouter(include_in_schema=False)
     below = {
         path.removeprefix(f"{REPOSITORY}/").split("/")[0]
-        for path in (getattr(route, "path", "") for route in known)
+        for path in (getattr(route, "path", "") for one in known for route in one.routes)
         if path.startswith(f"{REPOSITORY}/")
     }
     addresses = ["/{name}/resolve/{rest:path}"]
