@@ -19,7 +19,7 @@ from graft.server.git.repository import DEFAULT_BRANCH
 from graft.server.hub import Hub
 from graft.server.records import Entry, Kind, Lfs, Page, Query, Repository, User
 from graft.server.rows import repositories, to_record
-from graft.server.scan.scans import Scan, blob_of, is_looked_at, scans
+from graft.server.scan.scans import Scan, blob_of, scans
 from graft.server.search import query as search_query
 from graft.server.search.describe import Facts, describe
 from graft.server.search.facets import MAX_VALUES, Facets
@@ -158,8 +158,9 @@ def children_of(hub: Hub, wanted: Collection[Repository], user: User | None) -> 
 
 
 def security(hub: Hub, files: Iterable[Entry]) -> dict[str, Scan]:
-    """What was found in those of the files that can hold programs, by blob."""
-    blobs = {blob_of(entry) for entry in files if entry.is_file and is_looked_at(entry.path)}
+    """What was found in files, by blob: programs in pickles, secrets in texts. A file that nobody
+    has a reason to look at is not among them."""
+    blobs = {blob_of(entry) for entry in files if entry.is_file}
     if not blobs:
         return {}
     with hub.database.reading() as session:

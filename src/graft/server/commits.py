@@ -1,7 +1,7 @@
 """Commits over the HTTP API: all of one is done, or nothing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pygit2
 
@@ -16,6 +16,7 @@ from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
 from graft.server.operations import Draft, Header, parse, read_header
 from graft.server.records import Commit, Repository, User
+from graft.server.scan import scans
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Made:
 
     commit: Commit
     pull_request: int | None = None
+    warnings: str = ""
+    """What whoever commits should know, in lines: words of the card that nobody knows, secrets."""
 
 
 def check_may_commit(
@@ -77,10 +80,14 @@ def commit(
     # Not yet in turn: whoever comes too late is told so before everything is read.
     _check_parent(_head(repos.open_git(hub, repository), revision)[1], revision, header.parent)
     with ObjectWriter(repos.repository_path(hub, repository)) as writer:
-        draft = Draft(hub, user, writer)
+        draft = Draft(hub, repository.kind, user, writer)
         draft.read(operations)
         with refchanges.locked(hub, repository) as opened:
-            return _commit(hub, repository, opened, revision, header, draft, writer, user, opens)
+            made = _commit(hub, repository, opened, revision, header, draft, writer, user, opens)
+    if draft.secrets:
+        with hub.database.writing() as session:
+            scans.mark_secrets(session, repository.id, draft.secrets)
+    return replace(made, warnings=draft.warnings)
 
 
 def _commit(

@@ -8,8 +8,6 @@ from typing import Any
 
 import pygit2
 
-from graft.errors import CardError
-from graft.hub.header import parse_card
 from graft.server import links
 from graft.server.errors import BadRequestError
 from graft.server.git.build import CommitBuilder, write_file
@@ -17,7 +15,9 @@ from graft.server.git.pointers import format_pointer, parse_pointer
 from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
 from graft.server.names import CARD_FILE, check_file_path
-from graft.server.records import Lfs, User
+from graft.server.records import Kind, Lfs, User
+from graft.server.scan.secrets import Secret, find_secrets, warning
+from graft.server.search.card_rules import check_card
 
 MAX_MESSAGE_CHARACTERS = 100_000
 
@@ -119,14 +119,25 @@ class Change:
 class Draft:
     """The operations of one commit: read first, as they come, and applied when their turn is."""
 
-    def __init__(self, hub: Hub, user: User, writer: ObjectWriter) -> None:
+    def __init__(self, hub: Hub, kind: Kind, user: User, writer: ObjectWriter) -> None:
         self._hub = hub
+        self._kind = kind
         self._user = user
         self._writer = writer
         self._changes: list[Change] = []
         self._large: list[tuple[Operation, str, str, Any]] = []
         self.objects: set[str] = set()
         """The large objects that the commit needs."""
+        self.secrets: dict[str, list[Secret]] = {}
+        """What looks like a secret in small files, by blob."""
+        self._card_warnings: list[str] = []
+
+    @property
+    def warnings(self) -> str:
+        """What whoever commits should know, in lines; empty where there is nothing."""
+        lines = [f"Warning: {CARD_FILE}: {text}" for text in self._card_warnings]
+        found = [secret for secrets in self.secrets.values() for secret in secrets]
+        return "\n".join([*lines, *filter(None, [warning(found)])])
 
     def read(self, operations: Iterable[Operation]) -> None:
         """Takes in all operations, and writes the bytes of small files; looks at no branch.
@@ -144,7 +155,7 @@ class Draft:
 
         Raises:
             BadRequestError: an operation that cannot be done; a README.md whose YAML cannot be
-                read.
+                read, or says something in another form than readers take it for.
             EntryNotFoundError: a file or folder to delete that is not there.
         """
         for change in self._changes:
@@ -154,7 +165,15 @@ class Draft:
                 builder.delete_file(change.path)
             else:
                 builder.delete_folder(change.path)
-        _check_card(builder)
+        self._check_card(builder)
+
+    def _check_card(self, builder: CommitBuilder) -> None:
+        if CARD_FILE not in builder.changed:
+            return
+        report = check_card(self._kind, builder.read(CARD_FILE) or b"")
+        if report.errors:
+            raise BadRequestError(f"{_listed(report.errors)} Nothing was committed.")
+        self._card_warnings = report.warnings
 
     def _read(self, operation: Operation) -> None:
         path = operation.value.get("path")
@@ -180,6 +199,8 @@ class Draft:
         if pointer is None:
             blob = write_file(self._writer, path, content)
             self._changes.append(Change(operation, path, blob))
+            if secrets := find_secrets(path, content):
+                self.secrets[str(blob)] = secrets
         else:  # what it points to must be there, and be the user's to use
             self._changes.append(Change(operation, path))
             self._large.append((operation, path, pointer.sha256, pointer.size))
@@ -232,10 +253,7 @@ class Draft:
         return data
 
 
-def _check_card(builder: CommitBuilder) -> None:
-    if CARD_FILE not in builder.changed:
-        return
-    try:
-        parse_card(builder.read(CARD_FILE) or b"", CARD_FILE)
-    except CardError as error:
-        raise BadRequestError(f"{error} Nothing was committed.") from error
+def _listed(errors: list[str]) -> str:
+    if len(errors) == 1 and errors[0].startswith(CARD_FILE):
+        return errors[0]
+    return f"{CARD_FILE} says what it should not: {'; '.join(errors)}."

@@ -4,12 +4,10 @@ import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from graft.errors import CardError
-from graft.hub.header import parse_card
 from graft.server import commits, repos
 from graft.server.api.bodies import spooled
 from graft.server.api.repository import REPOSITORY, PathRepository
@@ -18,8 +16,9 @@ from graft.server.errors import BadRequestError, EntryNotFoundError
 from graft.server.git.ignore import find_ignored
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
-from graft.server.names import CARD_FILE, check_file_path
-from graft.server.records import Repository
+from graft.server.names import check_file_path
+from graft.server.records import Kind, Repository
+from graft.server.search.card_rules import check_card, license_error
 from graft.server.search.describe import MAX_CARD_BYTES
 
 router = APIRouter()
@@ -102,7 +101,7 @@ async def commit(
         "success": True,
         "commitOid": made.commit.id,
         "commitUrl": f"{root}/commit/{made.commit.id}",
-        "hookOutput": "",
+        "hookOutput": made.warnings,
     }
     if made.pull_request is not None:
         answer["pullRequestUrl"] = f"{root}/discussions/{made.pull_request}"
@@ -110,16 +109,27 @@ async def commit(
 
 
 @router.post("/api/validate-yaml")
-def validate_card(body: CardText) -> JSONResponse:
-    """Whether a card's YAML can be read; 400 and the place where not."""
-    try:
-        metadata, _ = parse_card(body.content, CARD_FILE)
-    except CardError as error:
-        message = str(error)
-        content = {"error": message, "errors": [{"message": message}], "warnings": []}
-        return JSONResponse(content, status_code=400)
-    warnings = [] if metadata else [{"message": f"{CARD_FILE} has no YAML metadata."}]
-    return JSONResponse({"errors": [], "warnings": warnings})
+def validate_card(request: Request, body: CardText) -> Response:
+    """Whether a card says what it says in the form that readers expect; 400 with what is wrong.
+
+    Who asks for plain text wants the card held to words that everybody knows, too: a licence that
+    nobody knows is an error there.
+    """
+    kind = Kind.DATASET if body.repo_type == Kind.DATASET.value else Kind.MODEL
+    report = check_card(kind, body.content)
+    errors, warnings = report.errors, report.warnings
+    if "text/plain" in request.headers.get("accept", ""):
+        unknown = license_error(report.metadata)
+        errors = errors + ([unknown] if unknown else [])
+        lines = [f"- Error: {text}" for text in errors] + [f"- Warning: {t}" for t in warnings]
+        return PlainTextResponse("\n".join(lines), status_code=400 if errors else 200)
+    content: dict[str, Any] = {
+        "errors": [{"message": text} for text in errors],
+        "warnings": [{"message": text} for text in warnings],
+    }
+    if errors:
+        content["error"] = "; ".join(errors)
+    return JSONResponse(content, status_code=400 if errors else 200)
 
 
 def _goes_to_store(hub: Hub, snapshot: Snapshot, file: PlannedFile) -> bool:

@@ -1,7 +1,7 @@
 """Which blobs were looked at and what was found; each is looked at once, in the background."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,11 +17,13 @@ from graft.server.hub import Hub
 from graft.server.records import Entry
 from graft.server.scan.containers import SUFFIXES, walk_file
 from graft.server.scan.pickles import TooLongError
+from graft.server.scan.secrets import Secret
 from graft.server.scan.verdicts import Safety, judge
 
 RULES = 1
 """The version of the rules: what was looked at by older ones is looked at again."""
 SHA256_LENGTH = 64
+QUERY_BLOBS = 500
 MAX_KEPT = 200
 """Imports of one blob that are kept; the most dangerous come first."""
 CLAIM = timedelta(minutes=10)
@@ -40,6 +42,14 @@ class Scan:
     @property
     def has_issue(self) -> bool:
         return self.status in ("suspicious", "unsafe")
+
+    @property
+    def summary(self) -> str:
+        """What is wrong, in a sentence."""
+        if any("secret" in item for item in self.findings):
+            return "This file seems to hold secrets."
+        imports = "harmful imports" if self.status == "unsafe" else "imports that nobody knows"
+        return f"A pickle with {imports}: loading it can run programs."
 
 
 def blob_of(entry: Entry) -> str:
@@ -72,12 +82,34 @@ def enqueue(session: Session, repository_id: int, blobs: Iterable[str]) -> None:
         session.execute(insert(ScanRow), [{"blob": blob, **row} for blob in waiting])
 
 
+def mark_secrets(
+    session: Session, repository_id: int, secrets: Mapping[str, Sequence[Secret]]
+) -> None:
+    """Keeps that blobs hold what looks like secrets; the secrets themselves are kept nowhere."""
+    session.execute(delete(ScanRow).where(ScanRow.blob.in_(secrets)))
+    rows = [
+        {
+            "blob": blob,
+            "status": "suspicious",
+            "findings": json.dumps([{"secret": item.kind, "line": item.line} for item in found]),
+            "version": RULES,
+            "repository_id": repository_id,
+        }
+        for blob, found in secrets.items()
+    ]
+    session.execute(insert(ScanRow), rows)
+
+
 def scans(session: Session, blobs: Iterable[str]) -> dict[str, Scan]:
     """What is known of blobs."""
-    rows = session.execute(
-        select(ScanRow.blob, ScanRow.status, ScanRow.findings).where(ScanRow.blob.in_(set(blobs)))
-    )
-    return {blob: Scan(status, json.loads(findings)) for blob, status, findings in rows}
+    wanted = list(set(blobs))
+    found = {}
+    for start in range(0, len(wanted), QUERY_BLOBS):
+        part = wanted[start : start + QUERY_BLOBS]
+        columns = select(ScanRow.blob, ScanRow.status, ScanRow.findings)
+        for blob, status, findings in session.execute(columns.where(ScanRow.blob.in_(part))):
+            found[blob] = Scan(status, json.loads(findings))
+    return found
 
 
 def work(hub: Hub) -> bool:

@@ -147,7 +147,7 @@ def read_card(snapshot: Snapshot, read: Read) -> Card:
     except EntryNotFoundError as error:
         return Card({}, "", str(error))
     try:
-        metadata, body = parse_card(data, CARD_FILE)
+        metadata, body = parse_card(data.lstrip(), CARD_FILE)
         return Card(plain(metadata), plain(body))
     except (CardError, ValueError, RecursionError) as error:
         return Card({}, plain(data.decode("utf-8", "replace")), str(error))
