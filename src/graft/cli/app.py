@@ -13,7 +13,18 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import account, dataset, demo, evaluate, hub, predict, search, tokenizer, train
+from graft.cli import (
+    account,
+    dataset,
+    demo,
+    evaluate,
+    hub,
+    hub_upkeep,
+    predict,
+    search,
+    tokenizer,
+    train,
+)
 from graft.cli.output import print_error
 from graft.errors import GraftError
 
@@ -52,6 +63,14 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.add_typer(hub.hub_app, name="hub")
+for upkeep in (
+    hub_upkeep.fsck,
+    hub_upkeep.gc,
+    hub_upkeep.backup,
+    hub_upkeep.restore,
+    hub_upkeep.stats,
+):
+    hub.hub_app.command()(upkeep)
 app.command()(account.login)
 app.command()(account.whoami)
 app.add_typer(search.search_app, name="search")

@@ -9,12 +9,11 @@ import pygit2
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from graft.server import access, links, repos
+from graft.server import access, links, refchanges, repos
 from graft.server.db.tables import GivenUpObjectRow, ObjectRow, RepositoryObjectRow
 from graft.server.errors import BadRequestError
+from graft.server.events import RefUpdate
 from graft.server.git import reachable
-from graft.server.git.repository import locked as git_locked
-from graft.server.git.repository import move_branch
 from graft.server.git.rewriting import Rewriting
 from graft.server.hub import Hub
 from graft.server.records import Repository, User
@@ -80,25 +79,16 @@ def forget(
         BadRequestError: a hash that the repository does not hold; nothing was deleted.
     """
     repos.check_may_write(repository, user)
-    with git_locked(repos.repository_path(hub, repository)):
-        opened = repos.open_git(hub, repository)
+
+    def unlink(session: Session) -> None:
+        _unlink(session, repository, hashes, note=not rewrite_history)
+
+    with refchanges.locked(hub, repository) as opened:
         with hub.database.reading() as session:
             _check_held(session, repository, hashes)
         moves = Rewriting(opened, hashes).moves() if rewrite_history else {}
-        moved: list[str] = []
-        try:
-            with hub.database.writing() as session:
-                _unlink(session, repository, hashes, note=not rewrite_history)
-                for name, (old, new) in moves.items():
-                    move_branch(opened, name, old, new)
-                    moved.append(name)
-        except BaseException:
-            for name in moved:
-                old, new = moves[name]
-                move_branch(opened, name, new, old)
-            raise
-    if moves:
-        repos.reindex(hub, repository)
+        updates = [RefUpdate(ref, str(old), str(new)) for ref, (old, new) in moves.items()]
+        refchanges.move(hub, repository, opened, updates, also=unlink)
 
 
 def give(

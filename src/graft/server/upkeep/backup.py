@@ -152,7 +152,7 @@ def _write_first(hub: Hub, dump: Path, keys: Keys) -> tuple[dict[str, int], dict
     with hub.database.reading() as session:
         rows = write_tables(session, _tables(content=False), dump, keys)
         found = session.execute(select(RepositoryRow.folder, RepositoryRow.id))
-        return rows, dict(found.tuples())
+        return rows, dict(found.all())
 
 
 def _copy_repositories(

@@ -29,6 +29,7 @@ from graft.server.git.process import clean_environment
 from graft.server.hub import Hub
 from graft.server.records import Repository
 from graft.server.rows import to_record
+from graft.server.storage.xorbs import key_of
 
 DEFAULT_DAYS = 7.0
 # A repository is packed anew where it has so many loose objects, or packs.
@@ -200,11 +201,15 @@ def _delete_stray(hub: Hub, before: datetime, freed: Freed, *, dry_run: bool) ->
     """Deletes xorbs in storage that no row tells of."""
     for blob in hub.content.xorbs.stored():
         name = blob.key.rpartition("/")[2]
-        if blob.modified < before and not _is_known(hub, name):
+        if blob.modified < before and not (blob.key == key_of(name) and _is_known(hub, name)):
             freed.stray += 1
             freed.stray_bytes += blob.size
-            if not dry_run:
+            if dry_run:
+                continue
+            if blob.key == key_of(name):
                 hub.content.xorbs.delete_stray(name)
+            else:  # no xorb's place
+                hub.content.blobs.remove(blob.key)
 
 
 def _is_known(hub: Hub, name: str) -> bool:

@@ -70,11 +70,8 @@ def collect(hub: Hub, *, git: bool = False, largest: int = LARGEST) -> Stats:
         largest: how many of the repositories with the most bytes to name.
     """
     with hub.database.reading() as session:
-        kinds = dict(
-            session.execute(
-                select(RepositoryRow.kind, func.count()).group_by(RepositoryRow.kind)
-            ).tuples()
-        )
+        query = select(RepositoryRow.kind, func.count()).group_by(RepositoryRow.kind)
+        kinds = dict(session.execute(query).all())
         whole = (ObjectRow.xet_hash.is_(None),)  # from before there were xorbs
         return Stats(
             accounts=_number(session, select(func.count()).select_from(AccountRow)),

@@ -1,0 +1,162 @@
+"""Whether each repository is whole: all that its refs lead to, and what the tables say of it."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import pygit2
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from graft.server import identity, links, refchanges, repos
+from graft.server.db.tables import GivenUpObjectRow, ObjectRow, RepositoryRow
+from graft.server.errors import RefusedError, RepoNotFoundError
+from graft.server.git import reachable
+from graft.server.git.process import clean_environment
+from graft.server.git.reachable import Pointer
+from graft.server.git.repository import DEFAULT_BRANCH
+from graft.server.hub import Hub
+from graft.server.records import Repository
+from graft.server.rows import to_record
+from graft.server.upkeep.findings import Problem, Report
+from graft.server.upkeep.garbage import repositories
+
+SHOWN_LINES = 5
+
+
+def check_repositories(hub: Hub, report: Report, *, deep: bool, repair: bool) -> None:
+    """Checks all repositories.
+
+    Args:
+        deep: whether git is to take every object's hash.
+    """
+    for repository in repositories(hub):
+        report.repositories += 1
+        found = _check(hub, repository, report, deep=deep)
+        if found:  # it may have changed under our eyes: once more, while nobody changes it
+            found = _check_alone(hub, repository, deep=deep)
+        for problem in found:
+            done = repair and _repair(hub, repository, problem)
+            report.problems.append(replace(problem, repaired=done))
+
+
+def _check_alone(hub: Hub, repository: Repository, *, deep: bool) -> list[Problem]:
+    try:
+        with refchanges.locked(hub, repository):
+            now = _again(hub, repository)
+            return _check(hub, now, Report(), deep=deep) if now else []
+    except RepoNotFoundError as error:  # its folder is not there
+        now = _again(hub, repository)
+        return [_problem(now, "repository-missing", str(error))] if now else []
+
+
+def _check(hub: Hub, repository: Repository, report: Report, *, deep: bool) -> list[Problem]:
+    try:
+        opened = repos.open_git(hub, repository)
+        pointers = list(reachable.pointers(opened))
+        problems = [*_check_heads(repository, opened)]
+    except RepoNotFoundError:
+        path = repos.repository_path(hub, repository)
+        return [_problem(repository, "repository-missing", f"There is no git repository {path}.")]
+    except reachable.DAMAGE as error:
+        text = f"What its refs lead to cannot be read: {error}"
+        return [_problem(repository, "git-damaged", text)]
+    report.pointers += len(pointers)
+    with hub.database.reading() as session:
+        problems += _check_pointers(session, repository, pointers, report)
+    if deep:
+        problems += _check_hashes(hub, repository)
+    return problems
+
+
+def _check_heads(repository: Repository, opened: pygit2.Repository) -> Iterator[Problem]:
+    reference = opened.references.get(f"refs/heads/{DEFAULT_BRANCH}")
+    head = str(reference.peel(pygit2.Commit).id) if reference is not None else None
+    if head != repository.head:
+        text = f"{DEFAULT_BRANCH} is at {head}; lists and searches know it at {repository.head}."
+        yield _problem(repository, "index-behind", text)
+
+
+def _check_pointers(
+    session: Session, repository: Repository, pointers: list[Pointer], report: Report
+) -> Iterator[Problem]:
+    hashes = {pointer.lfs.sha256 for pointer in pointers}
+    held = links.sizes_in(session, repository.id, hashes)
+    stored = _stored_sizes(session, hashes - held.keys())
+    mine = GivenUpObjectRow.repository_id == repository.id
+    given_up = set(session.scalars(select(GivenUpObjectRow.sha256).where(mine)))
+    for pointer in pointers:
+        sha256, size = pointer.lfs.sha256, pointer.lfs.size
+        place = f"{pointer.path} ({pointer.ref}) names the object {sha256} of {size} bytes"
+        known = held.get(sha256, stored.get(sha256))
+        if known is not None and known != size:
+            yield _problem(repository, "pointer-wrong", f"{place}, which has {known}.")
+        elif sha256 in held:
+            continue
+        elif sha256 in given_up:
+            report.notes.append(f"{repository.full_name}: {place}, which was deleted on purpose.")
+        elif known is not None:
+            yield _problem(repository, "object-not-given", f"{place}, which it may not use.")
+        else:
+            yield _problem(repository, "object-missing", f"{place}, which is not stored.")
+
+
+def _stored_sizes(session: Session, hashes: set[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in links.batched(hashes, links.MOST_AT_ONCE):
+        query = select(ObjectRow.sha256, ObjectRow.size).where(ObjectRow.sha256.in_(some))
+        found.update((sha256, size) for sha256, size in session.execute(query))
+    return found
+
+
+def _check_hashes(hub: Hub, repository: Repository) -> Iterator[Problem]:
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "fsck", "--full", "--no-dangling", "--no-progress"],
+        cwd=repos.repository_path(hub, repository),
+        env=clean_environment(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        said = "; ".join(lines[:SHOWN_LINES])
+        yield _problem(repository, "git-damaged", f"git fsck says: {said}")
+
+
+def _repair(hub: Hub, repository: Repository, problem: Problem) -> bool:
+    """Puts right what can be; answers whether it did."""
+    with suppress(RefusedError):
+        if problem.kind == "index-behind":
+            repos.reindex(hub, repository)
+            return True
+        if problem.kind == "object-not-given":
+            return _give(hub, repository)
+    return False
+
+
+def _give(hub: Hub, repository: Repository) -> bool:
+    """Gives a repository the objects that its commits name, as far as its owner may read them:
+    a pointer opens nobody's private files. Answers whether it lacks none any more."""
+    hashes = {pointer.lfs.sha256 for pointer in reachable.pointers(repos.open_git(hub, repository))}
+    with hub.database.writing() as session:
+        row = session.get(RepositoryRow, repository.id)
+        owner = identity.again(session, row.owner_id, None) if row is not None else None
+        if owner is None:
+            return False
+        lacking = hashes - links.sizes_in(session, repository.id, hashes).keys()
+        for sha256 in list(lacking):
+            if links.size_for(session, owner, sha256) is not None:
+                links.link(session, repository.id, sha256)
+                lacking.discard(sha256)
+        return not (lacking & _stored_sizes(session, lacking).keys())
+
+
+def _again(hub: Hub, repository: Repository) -> Repository | None:
+    with hub.database.reading() as session:
+        row = session.get(RepositoryRow, repository.id)
+        return to_record(row) if row is not None else None
+
+
+def _problem(repository: Repository, kind: str, text: str) -> Problem:
+    return Problem(kind, f"{repository.kind.prefix}{repository.full_name}", text)
