@@ -15,9 +15,7 @@ from sqlalchemy.orm import Session
 from graft.server.db.tables.community import EventRow, WatchRow
 from graft.server.records import Repository
 
-Scope = Literal[
-    "repo", "repo.content", "repo.config", "repo.likes", "discussion", "discussion.comment"
-]
+Scope = Literal["repo", "repo.content", "repo.config", "discussion", "discussion.comment"]
 Action = Literal["create", "delete", "move", "update"]
 
 MAX_REFS = 1000

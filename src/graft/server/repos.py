@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from graft.server import access, large, links
+from graft.server.community import trending
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.errors import (
     ConflictError,
@@ -195,6 +196,7 @@ def count_download(hub: Hub, repository: Repository, who: str) -> None:
                 .where(RepositoryRow.id == repository.id)
                 .values(downloads=RepositoryRow.downloads + 1)
             )
+            trending.add(session, repository.id, trending.DOWNLOAD)
     except SQLAlchemyError as error:
         logger.warning("A download of %s could not be counted: %s", repository.full_name, error)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from graft.server.api import wire
 from graft.server.catalogue import Contents
+from graft.server.community import trending
 from graft.server.errors import BadRequestError
 from graft.server.records import Kind, Repository
 
@@ -77,7 +78,7 @@ _COMMON: dict[str, Field] = {
     "sha": lambda s: s.repository.head,
     "siblings": _siblings,
     "tags": lambda s: wire.tags(s.repository),
-    "trendingScore": lambda s: s.repository.trending_score,
+    "trendingScore": lambda s: trending.shown(s.repository.trending_score),
     "usedStorage": lambda s: s.repository.size,
 }
 _MODEL: dict[str, Field] = _COMMON | {
