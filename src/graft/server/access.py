@@ -247,6 +247,41 @@ def check_permission(user: User | None, permission: str) -> User:
     return user
 
 
+def owners_for(user: User | None, permission: str) -> list[int]:
+    """The owners (the account itself, its organizations) for whom `user` may do what `permission`
+    names: every member of an organization may read, members with the role write or admin change."""
+    if user is None:
+        return []
+    reads = permission.endswith(".read")
+    if user.role == "read" and not reads:
+        return []
+    roles: tuple[MemberRole, ...] = ("write", "admin")
+    of = [m.organization for m in user.memberships if reads or m.role in roles]
+    owners = [user.account, *of]
+    if user.role != "fine-grained":
+        return [owner.id for owner in owners]
+    permitted = scopes.giving(permission)
+    return [owner.id for owner in owners if _token_allows_on_owner(user, owner, permitted)]
+
+
+def check_owner(user: User | None, owner: Account, permission: str) -> User:
+    """`user`, when they may do for `owner` what `permission` names.
+
+    Raises:
+        NotLoggedInError: nobody is asking.
+        NotAllowedError: another's, too small a role, or a token that may not.
+    """
+    if user is None:
+        raise NotLoggedInError("This needs a token: log in first.")
+    if owner.id in owners_for(user, permission):
+        return user
+    role = user.role_in(owner.id)
+    if owner.id != user.account.id and role not in ("write", "admin"):
+        why = f"as a member who may {role} only" if role else "it is another's"
+        raise NotAllowedError(f"{user.name} may not do this for {owner.name}: {why}.")
+    raise _token_error(user, scopes.giving(permission), owner.name)
+
+
 def _creates_as(user: User, owner: Account) -> bool:
     return owner.id == user.account.id or user.role_in(owner.id) in _CREATORS
 
