@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from graft.server import identity
+from graft.server import attempts, identity
 from graft.server import scopes as token_scopes
 from graft.server.db.tables import AccountRow, DeviceLoginRow, SessionRow, TokenRow
 from graft.server.errors import BadRequestError, ConflictError, NotFoundError
 from graft.server.hub import Hub
-from graft.server.names import check_account_name
+from graft.server.names import MAX_ACCOUNT_NAME, check_account_name
 from graft.server.records import Account, Role, Scopes, Token
 
 MIN_PASSWORD_LENGTH = 8
@@ -163,6 +163,29 @@ def count_accounts(hub: Hub) -> int:
     query = select(func.count()).where(AccountRow.type == "user")
     with hub.database.reading() as session:
         return session.scalar(query) or 0
+
+
+def log_in(hub: Hub, name: str, password: str, address: str) -> Account | None:
+    """`check_password` for somebody at an address, who may not be wrong too often.
+
+    Raises:
+        RateLimitedError: too many were wrong lately; says when to try again.
+    """
+    key = name.lower()[:MAX_ACCOUNT_NAME]
+    limits = (
+        (attempts.WRONG_BY_PAIR, "password", key, address),
+        (attempts.WRONG_BY_ADDRESS, "password from", address),
+        (attempts.WRONG_BY_ACCOUNT, "password for", key),
+    )
+    for limit, *who in limits:
+        hub.attempts.check(limit, *who)
+    account = check_password(hub, name, password)
+    if account is None:
+        for limit, *who in limits:
+            hub.attempts.note(limit, *who)
+    else:
+        hub.attempts.forget("password", key, address)
+    return account
 
 
 def check_password(hub: Hub, name: str, password: str) -> Account | None:

@@ -11,6 +11,7 @@ from graft.server import background, health, recovery
 from graft.server.api import (
     account,
     cas,
+    device,
     discussions,
     gating,
     git_http,
@@ -44,6 +45,7 @@ from graft.server.web import pages
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
 _API = (
     account,
+    device,
     webhooks,
     discussions,
     likes,

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from graft.server import identity
+from graft.server import attempts, identity
 from graft.server.accounts import digest
 from graft.server.db.tables import SessionRow, TokenRow
 from graft.server.errors import NotAllowedError, NotLoggedInError
@@ -55,7 +55,8 @@ async def current_user(request: Request) -> User | None:
     """
     header = request.headers.get("authorization")
     if header is not None:
-        user = await run_in_threadpool(user_of_token, get_hub(request), secret_in(header))
+        address = request.client.host if request.client else ""
+        user = await run_in_threadpool(user_of_token, get_hub(request), secret_in(header), address)
         request.state.user_name = user.name  # for the log, and for limits
         return user
     return await session_user(request)
@@ -105,6 +106,8 @@ def start_session(hub: Hub, request: Request, response: Response, account: Accou
                 account_id=account.id,
                 created_at=now,
                 expires_at=now + timedelta(seconds=seconds),
+                agent=request.headers.get("user-agent", "")[:200],
+                address=(request.client.host if request.client else "")[:64],
             )
         )
     response.set_cookie(
@@ -169,21 +172,25 @@ def secret_in(header: str) -> str:
     raise _bad_credentials("The Authorization header must be `Bearer TOKEN`.")
 
 
-def user_of_token(hub: Hub, secret: str) -> User:
-    """Who the token belongs to. Blocks.
+def user_of_token(hub: Hub, secret: str, address: str = "") -> User:
+    """Who the token belongs to that came from an address. Blocks.
 
     Raises:
         NotLoggedInError: unknown or expired.
+        RateLimitedError: so are very many others from this address; one that is right never is
+            refused for that.
     """
     now = datetime.now(UTC)
     with hub.database.reading() as session:
         found = identity.by_secret(session, digest(secret))
     if found is None:
+        _note_wrong(hub, address)
         raise _bad_credentials(
             "This Hub does not know the token: it was deleted, or belongs to another hub."
         )
     user, used = found
     if user.expires_at is not None and user.expires_at <= now:
+        _note_wrong(hub, address)
         raise _bad_credentials(
             f"The token {user.token_name!r} expired on {user.expires_at:%Y-%m-%d at %H:%M UTC}. "
             "Make a new one on the page /settings/tokens or with `graft hub token create`."
@@ -191,6 +198,11 @@ def user_of_token(hub: Hub, secret: str) -> User:
     if used is None or now - used > _LAST_USED_PRECISION:
         _note_use(hub, user, now)
     return user
+
+
+def _note_wrong(hub: Hub, address: str) -> None:
+    hub.attempts.check(attempts.WRONG_TOKENS, "token", address)
+    hub.attempts.note(attempts.WRONG_TOKENS, "token", address)
 
 
 def _note_use(hub: Hub, user: User, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What one running Hub is made of; every request reaches it as `request.app.state.hub`."""
 
+from graft.server.attempts import Attempts
 from graft.server.db.database import Database
 from graft.server.downloads import DownloadCounter
 from graft.server.search.memory import ListMemory
@@ -35,6 +36,7 @@ class Hub:
         )
         self.downloads = DownloadCounter()
         self.turns = Turns()
+        self.attempts = Attempts()
         self.lists = ListMemory()
         self.signer = Signer(shared_key(self.database))
 

@@ -28,7 +28,10 @@ def _with_memberships(query: Select[Any]) -> Select[Any]:
     )
 
 
-_TOKEN = (TokenRow.id, TokenRow.name, TokenRow.role, TokenRow.scopes, TokenRow.expires_at)
+_TOKEN = (
+    *(TokenRow.id, TokenRow.name, TokenRow.role, TokenRow.scopes, TokenRow.expires_at),
+    TokenRow.login_id,
+)
 _WHO = (*_account_columns(AccountRow), MemberRow.role, *_account_columns(_organization))
 
 _BY_SECRET = _with_memberships(
@@ -90,7 +93,7 @@ def again(session: Session, account_id: int, token_id: int | None) -> User | Non
 
 def _token_user(rows: Sequence[Row[Any]]) -> User:
     first = rows[0]
-    token_id, name, role, kept, expires_at = first[_TOKEN_AT : _TOKEN_AT + len(_TOKEN)]
+    token_id, name, role, kept, expires_at, login_id = first[_TOKEN_AT : _TOKEN_AT + len(_TOKEN)]
     return User(
         _account(first, 0),
         to_role(role),
@@ -99,6 +102,7 @@ def _token_user(rows: Sequence[Row[Any]]) -> User:
         scopes.from_text(kept),
         token_id,
         expires_at,
+        login_id is not None,
     )
 
 

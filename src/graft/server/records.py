@@ -114,6 +114,8 @@ class User:
     """None for a browser that has logged in."""
     expires_at: datetime | None = None
     """When the token ends; None: never."""
+    from_device: bool = False
+    """Whether a device login keeps the token fresh."""
 
     @property
     def name(self) -> str:

@@ -48,7 +48,9 @@ def _organization(base: str, membership: Membership) -> dict[str, Any]:
 
 
 def _authentication(hub: Hub, user: User) -> dict[str, Any]:
-    token: dict[str, Any] = {"displayName": user.token_name, "role": _ROLE_NAMES[user.role]}
+    token: dict[str, Any] = {"role": _ROLE_NAMES[user.role]}
+    if not user.from_device:  # clients then keep it as `oauth-NAME`, one for all logins
+        token["displayName"] = user.token_name
     if user.role == "fine-grained":
         token["fineGrained"] = _scopes(hub, user)
     answer: dict[str, Any] = {"type": "access_token", "accessToken": token}

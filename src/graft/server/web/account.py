@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import accounts, auth, repos
-from graft.server.errors import NotFoundError, RefusedError
+from graft.server import accounts, auth, lifecycle
+from graft.server.errors import NotFoundError, RateLimitedError, RefusedError
 from graft.server.records import Account, Kind, Role
 from graft.server.web.addresses import is_local
 from graft.server.web.rendering import with_query
@@ -33,12 +33,22 @@ def log_in(
     visit: OwnVisit, name: Text = "", password: Text = "", next_page: Text = "/"
 ) -> Response:
     """Starts a session, or shows the form again and says why not."""
-    account = accounts.check_password(visit.hub, name.strip(), password)
+    client = visit.request.client
+    try:
+        account = accounts.log_in(visit.hub, name.strip(), password, client.host if client else "")
+    except RateLimitedError as error:
+        response = _login_again(visit, name, next_page, str(error), error.status)
+        response.headers.update(error.headers)
+        return response
     if account is None:
         wrong = "That name and password do not belong together. Check both and try again."
-        values = {"next_page": _safe(next_page), "name": name, "wrong": wrong}
-        return visit.page("login.html", status=401, **values)
+        return _login_again(visit, name, next_page, wrong, 401)
     return _welcomed(visit, account, _safe(next_page))
+
+
+def _login_again(visit: Visit, name: str, next_page: str, wrong: str, status: int) -> Response:
+    values = {"next_page": _safe(next_page), "name": name, "wrong": wrong}
+    return visit.page("login.html", status=status, **values)
 
 
 @router.post("/logout")
@@ -159,7 +169,7 @@ def create_repository(
         return _to_login(visit)
     private = visibility == "private"
     try:
-        repository = repos.create(
+        repository = lifecycle.create(
             visit.hub,
             Kind.DATASET if kind == "dataset" else Kind.MODEL,
             visit.user.name,

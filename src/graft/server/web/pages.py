@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graft.server.errors import NotFoundError
-from graft.server.web import account, browse, files, gating, repository
+from graft.server.web import account, browse, device, files, gating, repository
 from graft.server.web.rendering import STATIC_FOLDER, render
 from graft.server.web.routing import page_router
 
@@ -41,7 +41,7 @@ def static_file(name: str) -> Response:
     return FileResponse(names[name], media_type=kind, headers=headers)
 
 
-for part in (account, browse, repository, files, gating):
+for part in (account, device, browse, repository, files, gating):
     router.include_router(part.router)
 
 
