@@ -1,6 +1,7 @@
 """Errors as responses: JSON for programs, a page for people."""
 
 import logging
+import re
 import shutil
 
 from fastapi import FastAPI
@@ -19,7 +20,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from graft.server.auth import get_hub
-from graft.server.errors import BadRequestError, BusyError, RefusedError, RepoNotFoundError
+from graft.server.errors import (
+    BadRequestError,
+    BusyError,
+    RefusedError,
+    RepoMovedError,
+    RepoNotFoundError,
+)
 from graft.server.storage.full import is_full, storage_full
 from graft.server.web import pages
 
@@ -31,6 +38,9 @@ logger = logging.getLogger("graft.server")
 # Addresses that only programs use, whatever their Accept header says.
 _FOR_PROGRAMS = ("/api/", "/infer/", "/v1/", "/v2/")
 _FOR_PROGRAMS_INSIDE = ("/resolve/", "/info/", "/git-upload-pack", "/git-receive-pack")
+
+_LFS_PATH = "/info/lfs/"
+_LFS_TYPE = "application/vnd.git-lfs+json"
 
 
 def refusal(error: RefusedError) -> JSONResponse:
@@ -59,9 +69,37 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
+    if isinstance(error, RepoMovedError):
+        address = _new_address(request, error)
+        if address is not None:
+            headers = {"Location": address, "Cache-Control": "no-cache"}
+            return JSONResponse({"error": str(error)}, status_code=error.status, headers=headers)
+        error = RepoNotFoundError(str(error))
     if _wants_page(request):
         return pages.error_page(request, error.status, str(error))
-    return refusal(error)
+    return _lfs_refusal(request, error) if _LFS_PATH in request.url.path else refusal(error)
+
+
+def _lfs_refusal(request: Request, error: RefusedError) -> JSONResponse:
+    """An error as Git LFS clients read it: they show `message`."""
+    answer = refusal(error)
+    content = {"message": str(error), "request_id": getattr(request.state, "request_id", "")}
+    headers = {k: v for k, v in answer.headers.items() if not k.lower().startswith("content-")}
+    content |= {"error": str(error)}
+    return JSONResponse(content, error.status, headers, media_type=_LFS_TYPE)
+
+
+def _new_address(request: Request, error: RepoMovedError) -> str | None:
+    """The same address under the repository's new name, below the same host; None where the name
+    did not stand in it, but in the request's body."""
+    path = request.scope["raw_path"].decode("ascii")
+    found = re.search(rf"/{re.escape(error.old)}(?=/|$|\.git(?:/|$))", path, re.IGNORECASE)
+    if found is None:
+        return None
+    query = request.scope["query_string"].decode("ascii")
+    root = request.scope.get("root_path", "")
+    address = f"{root}{path[: found.start()]}/{error.new}{path[found.end() :]}"
+    return f"{address}?{query}" if query else address
 
 
 def _invalid(request: Request, error: Exception) -> Response:
