@@ -244,7 +244,7 @@ def still(tmp_path: Path) -> Iterator[Hub]:
 
 def _prepare(hub: Hub, url: str) -> None:
     """An account with a webhook for its own, and a repository: one message to send."""
-    from graft.server import accounts, repos
+    from graft.server import accounts, lifecycle
     from graft.server.community import webhooks
     from graft.server.events import Event, emit
     from graft.server.records import Kind, User
@@ -252,7 +252,7 @@ def _prepare(hub: Hub, url: str) -> None:
     user = User(accounts.create_account(hub, "ada"), "write", "a test")
     watched = [webhooks.Watched("user", "ada")]
     webhooks.create(hub, user, url=url, watched=watched, domains=["repo"])
-    repository = repos.create(hub, Kind.MODEL, "ada", "model", private=False, user=user)
+    repository = lifecycle.create(hub, Kind.MODEL, "ada", "model", private=False, user=user)
     with hub.database.writing() as session:
         session.execute(deliveries.delete(deliveries.EventRow))
         emit(session, Event("repo.config", "update", repository))

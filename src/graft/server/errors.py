@@ -40,6 +40,17 @@ class RepoNotFoundError(RefusedError):
     code = "RepoNotFound"
 
 
+class RepoMovedError(RefusedError):
+    """A repository that has another name now: requests are led there, method and body kept."""
+
+    status = 307
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"{old} is called {new} now.")
+        self.old = old
+        self.new = new
+
+
 class RevisionNotFoundError(RefusedError):
     """No such branch, tag or commit in the repository."""
 
@@ -65,12 +76,6 @@ class GatedRepoError(RefusedError):
     ) -> None:
         super().__init__(message, headers=headers)
         self.status = status
-
-
-class TooManyAttemptsError(RefusedError):
-    """Too many wrong passwords or tokens, or too much asked at once: `Retry-After` says when."""
-
-    status = 429
 
 
 class NotFoundError(RefusedError):

@@ -6,24 +6,19 @@ them in a worker thread; only the pieces that `stream` answers come without bloc
 """
 
 import logging
-import secrets
-import shutil
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pygit2
-from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import bindparam, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from graft.server import access, large, links
+from graft.server import access, large, refchanges
 from graft.server.community import trending
-from graft.server.db.tables import AccountRow, RepositoryRow
+from graft.server.db.tables import RedirectRow, RepositoryRow
 from graft.server.errors import (
-    ConflictError,
-    NotAllowedError,
-    NotFoundError,
+    RepoMovedError,
     RepoNotFoundError,
 )
 from graft.server.git import history as git_history
@@ -31,9 +26,7 @@ from graft.server.git import refs as git_refs
 from graft.server.git import repository as git
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
-from graft.server.names import check_account_name, check_repository_name
 from graft.server.records import (
-    Account,
     Card,
     Commit,
     Entry,
@@ -48,6 +41,12 @@ from graft.server.search.describe import Description, describe, read_card
 
 logger = logging.getLogger("graft.server")
 
+_MOVED = (
+    repositories()
+    .join(RedirectRow, RedirectRow.repository_id == RepositoryRow.id)
+    .where(RedirectRow.kind == bindparam("kind"), RedirectRow.key == bindparam("key"))
+)
+
 # --- finding -------------------------------------------------------------------------------------
 
 
@@ -55,15 +54,27 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
     """
     Raises:
         RepoNotFoundError: it does not exist, or `user` may not see it.
+        RepoMovedError: it has another name now.
     """
     key = f"{owner}/{name}".lower()
     with hub.database.reading() as session:
         asked = repositories().where(RepositoryRow.kind == kind.value, RepositoryRow.key == key)
         row = session.execute(asked).first()
+        moved = row is None
         if row is None:
+            row = session.execute(_MOVED, {"kind": kind.value, "key": key}).first()
+        found = None if row is None else to_record(row)
+    if found is None:
+        if hub.mirror is None:
             raise access.not_found(kind, owner, name)
-        found = to_record(row)
+        return hub.mirror.find(kind, owner, name)
+    if moved and not access.allows(user, found, "read"):
+        raise access.not_found(kind, owner, name)
+    if moved:
+        raise RepoMovedError(f"{owner}/{name}", found.full_name)
     access.check_reader(user, found)
+    if hub.mirror is not None:
+        hub.mirror.refresh(found)
     return found
 
 
@@ -94,92 +105,7 @@ def check_may_write(repository: Repository, user: User | None) -> User:
     return access.check(user, repository, "write")
 
 
-# --- creating, changing, deleting ----------------------------------------------------------------
-
-
-def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: User) -> Repository:
-    """A new repository, with `.gitattributes` in its first commit.
-
-    Raises:
-        BadRequestError: a name that it cannot have.
-        NotAllowedError: another's namespace, or a token that may only read.
-        ConflictError: it exists.
-    """
-    check_repository_name(name)
-    account = find_owner(owner, name, user)
-    access.check_may_create(user, account)
-    folder = _new_folder()
-    path = hub.settings.repositories_folder / folder
-    try:
-        git.create_repository(path, user.name)
-        with hub.database.writing() as session:
-            row = _insert(session, kind, account, name, folder, private, user)
-            found = git.snapshot(git.open_repository(path), git.DEFAULT_BRANCH)
-            index.write(session, row, describe(kind, found, large.reader(hub, row.id, found)))
-            return to_record(row)
-    except BaseException as error:
-        shutil.rmtree(path, ignore_errors=True)
-        if isinstance(error, IntegrityError):
-            raise _exists(kind, account.name, name) from error
-        raise
-
-
-def set_private(hub: Hub, repository: Repository, private: bool, user: User | None) -> Repository:
-    """
-    Raises:
-        NotAllowedError: it is not the user's, or their token may only read.
-    """
-    check_may_write(repository, user)
-    with hub.database.writing() as session:
-        row = get_row(session, repository)
-        row.private = private
-        return to_record(row)
-
-
-def rename(hub: Hub, repository: Repository, name: str, user: User | None) -> Repository:
-    """Gives a repository another name; its files stay where they are.
-
-    Raises:
-        BadRequestError: a name that it cannot have.
-        NotAllowedError: it is not the user's, or their token may only read.
-        ConflictError: the name is taken.
-    """
-    check_may_write(repository, user)
-    check_repository_name(name)
-    try:
-        with git.locked(repository_path(hub, repository)):
-            description = _describe(hub, repository)
-            with hub.database.writing() as session:
-                row = get_row(session, repository)
-                row.name = name
-                row.key = f"{row.owner.name}/{name}".lower()
-                session.flush()
-                index.write(session, row, description)
-                return to_record(row)
-    except IntegrityError as error:
-        raise _exists(repository.kind, repository.owner, name) from error
-
-
-def delete(hub: Hub, repository: Repository, user: User | None) -> None:
-    """Removes a repository, its history, and the large objects that no other repository uses.
-
-    Raises:
-        NotAllowedError: it is not the user's, or their token may only read.
-    """
-    check_may_write(repository, user)
-    path = repository_path(hub, repository)
-    with git.locked(path):
-        with hub.database.writing() as session:
-            index.remove(session, repository.id)
-            session.delete(get_row(session, repository))
-            session.flush()
-            orphans = links.forget_orphans(session)
-        # Nothing leads here any more: what a crash leaves behind takes up space, and harms nobody.
-        trash = path.rename(
-            path.with_name(f".deleted-{path.name}")
-        )  # whole, for who reads just now
-    shutil.rmtree(trash, ignore_errors=True)
-    large.delete_orphans(hub, orphans)
+# --- counting ------------------------------------------------------------------------------------
 
 
 def count_download(hub: Hub, repository: Repository, who: str) -> None:
@@ -232,6 +158,8 @@ def read(hub: Hub, repository: Repository, entry: Entry, limit: int | None = Non
     """
     length = entry.size if limit is None else min(limit, entry.size)
     if entry.lfs is not None:
+        if hub.mirror is not None and hub.mirror.lacks(repository.id, entry.lfs):
+            return hub.mirror.read(repository.id, entry.lfs, 0, length)
         large.check_held(hub, repository.id, entry)
         return hub.content.read(entry.lfs.sha256, 0, length)
     return git.read_blob(open_git(hub, repository), entry.oid)[:length]
@@ -248,6 +176,8 @@ def stream(
     """
     end = entry.size if end is None else end
     if entry.lfs is not None:
+        if hub.mirror is not None and hub.mirror.lacks(repository.id, entry.lfs):
+            return hub.mirror.stream(repository.id, entry.lfs, start, end)
         large.check_held(hub, repository.id, entry)
         return hub.content.stream(entry.lfs.sha256, start, end)
     return _piece(git.read_blob(open_git(hub, repository), entry.oid)[start:end])
@@ -325,7 +255,7 @@ def reindex(hub: Hub, repository: Repository) -> None:
     Raises:
         RepoNotFoundError: it has just been deleted.
     """
-    with git.locked(repository_path(hub, repository)):
+    with refchanges.locked(hub, repository):
         description = _describe(hub, repository)
         with hub.database.writing() as session:
             index.write(session, get_row(session, repository), description)
@@ -334,63 +264,3 @@ def reindex(hub: Hub, repository: Repository) -> None:
 def _describe(hub: Hub, repository: Repository) -> Description:
     found = snapshot(hub, repository)
     return describe(repository.kind, found, large.reader(hub, repository.id, found))
-
-
-def _insert(
-    session: Session,
-    kind: Kind,
-    account: Account,
-    name: str,
-    folder: str,
-    private: bool,
-    user: User,
-) -> RepositoryRow:
-    owner = session.get(AccountRow, account.id)
-    if owner is None:
-        raise NotFoundError(f"The account {account.name} has just been deleted.")
-    now = datetime.now(UTC)
-    row = RepositoryRow(
-        kind=kind.value,
-        owner=owner,
-        creator_id=user.account.id,
-        name=name,
-        key=f"{owner.name}/{name}".lower(),
-        folder=folder,
-        private=private,
-        created_at=now,
-        updated_at=now,
-    )
-    session.add(row)
-    session.flush()
-    return row
-
-
-def find_owner(owner: str, name: str, user: User) -> Account:
-    """The account or organization called `owner` among those that `user` may create `name` under.
-
-    Raises:
-        NotAllowedError: it is another's name; whether anybody has it is not the asker's to know.
-    """
-    if owner.lower() == user.name.lower():
-        return user.account
-    for membership in user.memberships:
-        if membership.organization.name.lower() == owner.lower():
-            return membership.organization
-    check_account_name(owner)
-    raise NotAllowedError(
-        f"{user.name} may not create a repository under {owner!r}: use {user.name}/{name}, or an "
-        "organization that you belong to."
-    )
-
-
-def _exists(kind: Kind, owner: str, name: str) -> ConflictError:
-    return ConflictError(f"A {kind.value} repository called {owner}/{name} already exists.")
-
-
-def _noun(kind: Kind) -> str:
-    return "model" if kind is Kind.MODEL else "data set"
-
-
-def _new_folder() -> str:
-    name = secrets.token_hex(16)
-    return f"{name[:2]}/{name}.git"

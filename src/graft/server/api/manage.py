@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import access, gating, repos
+from graft.server import access, branches, gating, lifecycle, repos
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
-from graft.server.errors import ConflictError, NotAllowedError
+from graft.server.errors import ConflictError
 from graft.server.records import Gate, Kind, User
 
 router = APIRouter()
@@ -49,6 +49,21 @@ class RepositorySettings(BaseModel):
     visibility: Visibility | None = None
     private: bool | None = None
     gated: Literal["auto", "manual", False] | None = None
+    protected_branches: Annotated[list[str] | None, Field(alias="protectedBranches")] = None
+    """Patterns of branches that keep their history: `main`, `release/*`."""
+
+
+class Duplicate(BaseModel):
+    """What `duplicate_repo` sends: the new repository, and who may see it."""
+
+    repository: Annotated[str, Field(max_length=500)]
+    visibility: Visibility | None = None
+    private: bool | None = None
+
+    @property
+    def is_private(self) -> bool | None:
+        """None: as the other is."""
+        return self.visibility == "private" if self.visibility else self.private
 
 
 class Move(BaseModel):
@@ -64,10 +79,9 @@ def create(request: Request, body: NewRepository, hub: CurrentHub, user: LoggedI
     """Creates a repository; one that exists is answered 409, with its address."""
     owner, name = body.split(user)
     try:
-        made = repos.create(hub, body.type, owner, name, private=body.is_private, user=user)
+        made = lifecycle.create(hub, body.type, owner, name, private=body.is_private, user=user)
     except ConflictError as error:
-        url = f"{base_url(request)}/{body.type.prefix}{user.name}/{name}"
-        return JSONResponse({"error": str(error), "url": url}, status_code=error.status)
+        return _taken(request, body.type, f"{owner}/{name}", error)
     return {
         "url": f"{base_url(request)}{made.path}",
         "name": made.full_name,
@@ -79,7 +93,7 @@ def create(request: Request, body: NewRepository, hub: CurrentHub, user: LoggedI
 def delete(body: RepositoryName, hub: CurrentHub, user: LoggedInUser) -> dict[str, bool]:
     """Deletes a repository with all its files and history."""
     owner, name = body.split(user)
-    repos.delete(hub, repos.find(hub, body.type, owner, name, user), user)
+    lifecycle.delete(hub, repos.find(hub, body.type, owner, name, user), user)
     return {"success": True}
 
 
@@ -87,30 +101,57 @@ def delete(body: RepositoryName, hub: CurrentHub, user: LoggedInUser) -> dict[st
 def change(
     body: RepositorySettings, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, Any]:
-    """Makes a repository private or public, closes its gate or opens it."""
+    """Makes a repository private or public, closes its gate or opens it, protects branches."""
     access.check(user, repository, "admin")
     private = body.visibility == "private" if body.visibility else body.private
     if private is None:
         private = repository.private
     else:
-        repos.set_private(hub, repository, private, user)
+        lifecycle.set_private(hub, repository, private, user)
     gate: Gate | None = repository.gated
     if body.gated is not None:
         gate = body.gated or None
         gating.set_gate(hub, repository, gate, user)
-    return {"private": private, "gated": gate or False}
+    if body.protected_branches is not None:
+        branches.protect(hub, repository, body.protected_branches, user)
+    return {
+        "private": private,
+        "gated": gate or False,
+        "protectedBranches": list(branches.protected_branches(hub, repository)),
+    }
 
 
 @router.post("/api/repos/move")
 def move(body: Move, hub: CurrentHub, user: LoggedInUser) -> dict[str, bool]:
-    """Gives a repository another name under the same owner."""
+    """Gives a repository another name, or another owner; the old name leads to it."""
     owner, _, name = body.from_repo.partition("/")
     new_owner, _, new_name = body.to_repo.partition("/")
     repository = repos.find(hub, body.type, owner, name, user)
-    if new_owner.lower() != repository.owner.lower():
-        raise NotAllowedError(f"{user.name} may not move a repository to {new_owner!r}.")
-    repos.rename(hub, repository, new_name, user)
+    lifecycle.move(hub, repository, new_owner, new_name, user)
     return {"success": True}
+
+
+@router.post(f"{REPOSITORY}/duplicate")
+def duplicate(
+    request: Request,
+    body: Duplicate,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: LoggedInUser,
+) -> Any:
+    """Makes a repository with the files and history of another; 409 where the name is taken."""
+    owner, slash, name = body.repository.rpartition("/")
+    owner = owner if slash else user.name
+    try:
+        made = lifecycle.duplicate(hub, repository, owner, name, private=body.is_private, user=user)
+    except ConflictError as error:
+        return _taken(request, repository.kind, f"{owner}/{name}", error)
+    return {
+        "url": f"{base_url(request)}{made.path}",
+        "name": made.full_name,
+        "id": f"{made.id:024x}",
+        "filesCopyPending": False,
+    }
 
 
 @router.get(f"{REPOSITORY}/auth-check")
@@ -125,3 +166,9 @@ def may_write(repository: PathRepository, user: CurrentUser) -> dict[str, bool]:
     """Whether the asker may change the repository: 401 or 403 where not."""
     repos.check_may_write(repository, user)
     return {"private": repository.private}
+
+
+def _taken(request: Request, kind: Kind, full_name: str, error: ConflictError) -> JSONResponse:
+    """The answer that tells a client where what it wants to create is already."""
+    content = {"error": str(error), "url": f"{base_url(request)}/{kind.prefix}{full_name}"}
+    return JSONResponse(content, status_code=error.status)
