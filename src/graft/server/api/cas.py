@@ -99,6 +99,8 @@ def reconstruction(
     return Response(json.dumps(answer), media_type="application/json")
 
 
+# The specification says `default-merkledb`; the client that is in use says `default`.
+@router.get("/v1/chunks/default/{name}")
 @router.get("/v1/chunks/default-merkledb/{name}")
 def chunk(
     name: str,

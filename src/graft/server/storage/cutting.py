@@ -11,9 +11,9 @@ from graft.server.storage.xorbs import Xorbs
 from graft.server.xet.chunking import cut
 from graft.server.xet.hashes import Tree, chunk_hash, file_hash, is_shared, to_text
 from graft.server.xet.xorb import (
+    FULL_XORB_BYTES,
     FULL_XORB_CHUNKS,
     HEADER_BYTES,
-    MAX_XORB_BYTES,
     RAW,
     XorbIndex,
     header,
@@ -39,7 +39,7 @@ class _OpenXorb:
     unpacked: int = 0
 
     def takes(self, size: int) -> bool:
-        room = self.packed + HEADER_BYTES + size <= MAX_XORB_BYTES
+        room = self.packed + HEADER_BYTES + size <= FULL_XORB_BYTES
         return room and len(self.hashes) < FULL_XORB_CHUNKS
 
     def add(self, value: bytes, size: int) -> None:

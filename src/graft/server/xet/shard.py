@@ -21,7 +21,9 @@ _FOOTER_VERSION = 1
 _HEADER = struct.Struct("<32sQQ")
 # What stands in a section are records of 48 bytes: a hash and sixteen bytes of numbers.
 _RECORD = struct.Struct("<32sIIII")
-_FOOTER = struct.Struct("<QQQ48s32sQQ72sQ")
+# Among what the specification leaves open are three tables for looking up, each told by where it
+# begins and how many entries it has, which may be none; and three totals of bytes.
+_FOOTER = struct.Struct("<9Q32sQQ48s4Q")
 _END = b"\xff" * HASH_BYTES
 
 _HAS_PROOFS = 1 << 31
@@ -106,17 +108,23 @@ def write(
         expires: until when clients may refer to the xorbs.
     """
     parts = [_HEADER.pack(_TAG, _VERSION, _FOOTER.size), _RECORD.pack(_END, 0, 0, 0, 0)]
+    unpacked = packed = 0
     for value, index in xorbs:
         count = len(index)
         parts.append(_RECORD.pack(value, 0, count, index.unpacked_bytes, index.packed_bytes))
         for number, (chunk, size) in enumerate(index.chunks(0, count)):
             hidden = chunk if key == NO_HASH else with_key(chunk, key)
             parts.append(_RECORD.pack(hidden, index.unpacked_start(number), size, 0, 0))
+        unpacked += index.unpacked_bytes
+        packed += index.packed_bytes
     parts.append(_RECORD.pack(_END, 0, 0, 0, 0))
     body = b"".join(parts)
-    files_start, xorbs_start = _HEADER.size, _HEADER.size + _RECORD.size
-    offsets = (_FOOTER_VERSION, files_start, xorbs_start)
-    return body + _FOOTER.pack(*offsets, b"", key, made, expires, b"", len(body))
+    no_table = (len(body), 0)
+    sections = (_FOOTER_VERSION, _HEADER.size, _HEADER.size + _RECORD.size)
+    totals = (packed, 0, unpacked)
+    return body + _FOOTER.pack(
+        *sections, *no_table * 3, key, made, expires, b"", *totals, len(body)
+    )
 
 
 def write_files(

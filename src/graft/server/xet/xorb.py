@@ -16,16 +16,19 @@ from graft.errors import HubError
 from graft.server.xet.chunking import MAX_CHUNK_BYTES
 from graft.server.xet.hashes import HASH_BYTES, Buffer, Tree, chunk_hash, to_text
 
-MAX_XORB_BYTES = 64 * 1024**2
-"""The most bytes that the frames of a xorb may have."""
+HEADER_BYTES = 8
+
+FULL_XORB_BYTES = 64 * 1024**2
+"""How long the frames of a xorb are that we make, at most."""
 
 MAX_XORB_CHUNKS = 16 * 1024
 """The most chunks that one may have: twice what the reference client puts into one."""
 
+MAX_XORB_BYTES = FULL_XORB_BYTES + MAX_XORB_CHUNKS * HEADER_BYTES
+"""The most bytes that the frames of a xorb may have: the reference client counts no headers."""
+
 FULL_XORB_CHUNKS = 8 * 1024
 """How many chunks we put into one, as the reference client does."""
-
-HEADER_BYTES = 8
 
 RAW, LZ4, GROUPED_LZ4 = range(3)
 """How a chunk is compressed: not, by LZ4, by LZ4 with the bytes of each four apart."""
