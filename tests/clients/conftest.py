@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from customer import Customer
+from git_program import Git
 from huggingface_hub import HfApi
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from watcher import Watcher
@@ -117,3 +118,18 @@ def python(run: Callable[..., str]) -> Callable[..., str]:
         return run(sys.executable, "-c", script, **variables)
 
     return run_script
+
+
+@pytest.fixture
+def clone(tmp_path: Path, outside: dict[str, str]) -> Callable[..., Git]:
+    """Clones an address, with git-lfs set up unless told otherwise."""
+    here = Git(tmp_path, outside)
+    here("lfs", "install", "--skip-repo")
+
+    def make(address: str, *, lfs: bool = True) -> Git:
+        environment = outside if lfs else outside | {"GIT_LFS_SKIP_SMUDGE": "1"}
+        folder = tmp_path / f"clone-{len(list(tmp_path.iterdir()))}"
+        Git(tmp_path, environment)("clone", "--quiet", address, str(folder))
+        return Git(folder, environment)
+
+    return make

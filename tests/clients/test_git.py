@@ -2,69 +2,18 @@
 
 import io
 import os
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from customer import Customer
+from git_program import Git
 from huggingface_hub import CommitOperationAdd
 
 from graft.server.running import RunningHub
 
 CARD = b"---\nlicense: mit\nlanguage: en\n---\n# Thing\n"
 WEIGHTS = bytes(range(256)) * 9000
-
-
-@dataclass(frozen=True)
-class Git:
-    """Runs git in a folder."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def __call__(self, *arguments: str) -> str:
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def refused(self, *arguments: str) -> str:
-        """Runs what must fail, and answers what it says."""
-        done = self.run(*arguments)
-        assert done.returncode != 0, done.stdout
-        return done.stderr
-
-    def commit(self, message: str = "Change", **files: bytes) -> None:
-        for name, data in files.items():
-            (self.folder / name.replace("__", ".")).write_bytes(data)
-        self("add", "--all")
-        self("commit", "--message", message)
-
-
-@pytest.fixture
-def clone(tmp_path: Path, outside: dict[str, str]) -> Callable[..., Git]:
-    """Clones an address, with git-lfs set up unless told otherwise."""
-    here = Git(tmp_path, outside)
-    here("lfs", "install", "--skip-repo")
-
-    def make(address: str, *, lfs: bool = True) -> Git:
-        environment = outside if lfs else outside | {"GIT_LFS_SKIP_SMUDGE": "1"}
-        folder = tmp_path / f"clone-{len(list(tmp_path.iterdir()))}"
-        Git(tmp_path, environment)("clone", "--quiet", address, str(folder))
-        return Git(folder, environment)
-
-    return make
 
 
 def publish(who: Customer, name: str = "thing", *, private: bool = False) -> str:

@@ -1,0 +1,96 @@
+"""Folders of many files, and uploads that break off in the middle."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from customer import Customer
+
+from graft.server.running import RunningHub
+
+FILES = 2000
+
+UPLOAD = """
+import os
+from huggingface_hub import HfApi
+
+api = HfApi()
+api.create_repo(os.environ["REPO"], exist_ok=True)
+api.upload_folder(repo_id=os.environ["REPO"], folder_path=os.environ["FOLDER"])
+"""
+
+DOWNLOAD = """
+import os
+from huggingface_hub import snapshot_download
+
+print(snapshot_download(os.environ["REPO"]))
+"""
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """The hash of every file below a folder, hidden ones left out."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def test_two_thousand_small_files(
+    eve: Customer, python: Callable[..., str], way: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    for number in range(FILES):
+        suffix = "bin" if number % 20 == 0 else "txt"
+        path = folder / f"part-{number % 40}" / f"{number}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"file {number}\n".encode() * (number % 50 + 1))
+    repo = f"{eve.name}/many"
+    variables = {"REPO": repo, "HF_TOKEN": eve.token} | way
+    python(UPLOAD, FOLDER=str(folder), **variables)
+    assert len(eve.api.list_repo_files(repo)) == FILES + 1
+    back = python(DOWNLOAD, **variables).strip()
+    assert hashes(Path(back)) == hashes(folder)
+
+
+def stored_bytes(hub: RunningHub) -> int:
+    """How much the Hub has on its disk."""
+    folder = hub.settings.data_folder
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_upload_that_breaks_off_is_taken_up_again(
+    hub: RunningHub,
+    eve: Customer,
+    outside: dict[str, str],
+    python: Callable[..., str],
+    way: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.bin").write_bytes(os.urandom(40_000_000))
+    repo = f"{eve.name}/broken-off"
+    eve.api.create_repo(repo)
+    before = eve.api.model_info(repo).sha
+    variables = {"REPO": repo, "HF_TOKEN": eve.token, "FOLDER": str(folder)} | way
+    held = stored_bytes(hub)
+    sender = subprocess.Popen([sys.executable, "-c", UPLOAD], env=outside | variables)
+    give_up = time.monotonic() + 60
+    while stored_bytes(hub) < held + 20_000_000 and time.monotonic() < give_up:
+        assert sender.poll() is None, "the upload ended before it could be broken off"
+        time.sleep(0.005)
+    sender.send_signal(signal.SIGKILL)
+    sender.wait()
+    assert eve.api.model_info(repo).sha == before  # nothing of it is to be seen
+    assert eve.api.list_repo_files(repo) == [".gitattributes"]
+
+    python(UPLOAD, **variables)
+    back = python(DOWNLOAD, **variables).strip()
+    assert hashes(Path(back)) == hashes(folder)
