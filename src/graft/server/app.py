@@ -11,6 +11,7 @@ from graft.server import background, health, recovery
 from graft.server.api import (
     account,
     cas,
+    collections,
     device,
     discussions,
     gating,
@@ -35,10 +36,12 @@ from graft.server.api import (
 )
 from graft.server.hub import Hub
 from graft.server.inference import api as inference
+from graft.server.mirror.mirroring import Mirror
 from graft.server.records import Kind
 from graft.server.requests import RequestMiddleware
 from graft.server.responses import add_error_handlers
 from graft.server.settings import Settings
+from graft.server.shortcuts import Shortcuts
 from graft.server.traffic import Traffic
 from graft.server.web import pages
 
@@ -47,6 +50,7 @@ _API = (
     account,
     device,
     webhooks,
+    collections,
     discussions,
     likes,
     profiles,
@@ -73,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         OSError: a data folder that cannot be created or written to.
     """
     hub = Hub(settings)
+    hub.mirror = Mirror(hub) if settings.upstream else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,9 +85,13 @@ def create_app(settings: Settings) -> FastAPI:
         workers = background.workers(hub)
         for worker in workers:
             worker.start()
+        if hub.mirror is not None:
+            hub.mirror.start()
         sharing = asyncio.create_task(app.state.traffic.share())
         yield
         sharing.cancel()
+        if hub.mirror is not None:
+            await hub.mirror.stop()
         for worker in workers:
             await run_in_threadpool(worker.stop)
         inference.close(app)
@@ -111,6 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(inference.router)
     pages.mount(app)
     app.include_router(pages.router)
+    app.router.routes.insert(0, Shortcuts(list(app.router.routes)))
     add_error_handlers(app)
     app.add_middleware(RequestMiddleware, traffic=app.state.traffic)
     return app

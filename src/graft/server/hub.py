@@ -1,5 +1,7 @@
 """What one running Hub is made of; every request reaches it as `request.app.state.hub`."""
 
+from typing import TYPE_CHECKING
+
 from graft.server.attempts import Attempts
 from graft.server.db.database import Database
 from graft.server.downloads import DownloadCounter
@@ -8,6 +10,9 @@ from graft.server.settings import Settings
 from graft.server.signing import Signer, shared_key
 from graft.server.storage.content import ContentStore
 from graft.server.turns import Turns
+
+if TYPE_CHECKING:
+    from graft.server.mirror.mirroring import Mirror
 
 
 class Hub:
@@ -34,6 +39,8 @@ class Hub:
         self.content = ContentStore(
             settings.storage_url, settings.data_folder / "objects", self.database
         )
+        self.mirror: Mirror | None = None
+        """What fetches repositories of another hub, where the settings name one."""
         self.downloads = DownloadCounter()
         self.turns = Turns()
         self.attempts = Attempts()

@@ -24,6 +24,8 @@ def reader(hub: Hub, repository_id: int, snapshot: Snapshot, checked: Collection
     def read(entry: Entry, start: int, length: int) -> bytes:
         if entry.lfs is None:
             return snapshot.blob(entry)[start : start + length]
+        if hub.mirror is not None and hub.mirror.lacks(repository_id, entry.lfs):
+            return hub.mirror.read(repository_id, entry.lfs, start, length)
         if entry.lfs.sha256 not in checked:
             check_held(hub, repository_id, entry)
         return hub.content.read(entry.lfs.sha256, start, length)

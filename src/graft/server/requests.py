@@ -19,6 +19,7 @@ from graft.server import logs
 from graft.server.auth import SAFE_METHODS, check_same_origin
 from graft.server.errors import RefusedError, TooLargeError, TooSlowError
 from graft.server.limits import Allowance, Gate, digest_of
+from graft.server.mirror.upstream import HOPS, HOPS_HEADER, read_hops
 from graft.server.responses import refusal, unexpected
 from graft.server.traffic import Traffic
 
@@ -59,6 +60,8 @@ class RequestMiddleware:
         headers = Headers(scope=scope)
         exchange = _Exchange(self._traffic, scope, headers, receive, send)
         token = logs.REQUEST_ID.set(exchange.id)
+        if HOPS_HEADER.lower() in headers:
+            HOPS.set(read_hops(headers[HOPS_HEADER]))
         try:
             await self._answer(exchange, headers)
         finally:

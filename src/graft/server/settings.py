@@ -138,6 +138,26 @@ class Settings:
         "of the Hub's own network.",
     )
 
+    upstream: str = setting(
+        "",
+        "Another hub, such as `https://huggingface.co`: repositories that are not here, and whose "
+        "owner has no account here, are fetched from there and kept.",
+    )
+    upstream_token: str = setting(
+        "", "The token to ask that hub with. No other token or name is ever sent there."
+    )
+    upstream_private: bool = setting(
+        False,
+        "Whether its private and gated repositories that the token may read are mirrored too: for "
+        "everybody who reaches this Hub.",
+    )
+    upstream_max_age: int = setting(
+        300, "How long a mirrored repository is served without asking whether it has changed."
+    )
+    upstream_seconds: float = setting(
+        600.0, "How long fetching the history of one repository may take."
+    )
+
     log_format: str = setting(
         "auto", "`text`, `json`, or `auto`: text on a terminal, a line of JSON each elsewhere."
     )
@@ -160,7 +180,7 @@ class Settings:
         if not self.database_url:
             path = self.data_folder / "hub.sqlite3"
             object.__setattr__(self, "database_url", f"sqlite:///{path}")
-        for name in ("public_url",):
+        for name in ("public_url", "upstream"):
             object.__setattr__(self, name, _base_address(name, getattr(self, name)))
         _check_choice("log_format", self.log_format, logs.FORMATS)
         _check_choice("log_level", self.log_level, logs.LEVELS)

@@ -33,7 +33,12 @@ from graft.server.db.tables.content import (
     XorbUploadRow,
 )
 from graft.server.db.tables.locks import GivenUpObjectRow, LockRow
-from graft.server.db.tables.operations import SecretRow
+from graft.server.db.tables.operations import (
+    DownloadRow,
+    MirrorOwnerRow,
+    MirrorRow,
+    SecretRow,
+)
 from graft.server.db.tables.repositories import (
     BaseModelRow,
     ContentsRow,
@@ -60,6 +65,7 @@ __all__ = [
     "DeviceLoginRow",
     "DiscussionEventRow",
     "DiscussionRow",
+    "DownloadRow",
     "EvaluationRow",
     "EventRow",
     "FollowRow",
@@ -67,6 +73,8 @@ __all__ = [
     "LikeRow",
     "LockRow",
     "MemberRow",
+    "MirrorOwnerRow",
+    "MirrorRow",
     "Moment",
     "ObjectRow",
     "ObjectXorbRow",

@@ -1,0 +1,1 @@
+"""Repositories of another hub, fetched when they are first asked for and kept."""

@@ -1,0 +1,370 @@
+"""Mirroring: a repository that is not here is fetched from another hub, kept, and looked after.
+
+A mirrored repository is one like all others, with the other hub's commits: clients, pages, search
+and git see no difference, but that nobody may change it. Its large files come when they are first
+asked for. Names of accounts of this Hub are never looked for elsewhere: whoever takes a name there
+cannot pass for somebody here.
+"""
+
+import asyncio
+import logging
+import secrets
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, TypeVar
+
+import pygit2
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from graft.server import access, large, links, refchanges, repos
+from graft.server.db.tables import AccountRow, MirrorOwnerRow, MirrorRow, RepositoryRow
+from graft.server.errors import BadRequestError, EntryNotFoundError, GatedRepoError
+from graft.server.git import repository as git
+from graft.server.hub import Hub
+from graft.server.mirror.objects import Downloads
+from graft.server.mirror.upstream import HOPS, MAX_HOPS, Found, Upstream, UpstreamError
+from graft.server.names import check_account_name, check_repository_name
+from graft.server.records import Kind, Lfs, Repository
+from graft.server.rows import repositories, to_record
+from graft.server.search import index
+from graft.server.search.describe import describe
+
+MISSING_SECONDS = 60.0
+"""How long it is remembered that the other hub has no such repository."""
+AWAY_SECONDS = 30.0
+"""How long after it gave no answer it is asked again about what is here already."""
+REMEMBERED = 20_000
+
+logger = logging.getLogger("graft.server")
+Result = TypeVar("Result")
+Key = tuple[Kind, str]
+
+
+class Mirror:
+    """The mirrored repositories of one Hub. Its functions block, but for what `stream` gives."""
+
+    def __init__(self, hub: Hub) -> None:
+        settings = hub.settings
+        self.url = settings.upstream
+        self._hub = hub
+        self._upstream = Upstream(settings.upstream, settings.upstream_token)
+        self._downloads = Downloads(self._upstream, settings.data_folder / "mirror")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._locks = _Locks()
+        self._missing = _Deadlines()
+        self._fresh = _Deadlines()
+
+    def start(self) -> None:
+        """Takes the loop that serves requests as the one that files come on."""
+        self._loop = asyncio.get_running_loop()
+
+    async def stop(self) -> None:
+        """Breaks off what is under way."""
+        await self._downloads.close()
+        self._upstream.close()
+
+    # --- repositories ----------------------------------------------------------------------------
+
+    def find(self, kind: Kind, owner: str, name: str) -> Repository:
+        """The repository that is not here yet, fetched from the other hub.
+
+        Raises:
+            RepoNotFoundError: it is not there either, or not for everybody.
+            GatedRepoError: it is there for those who asked for access.
+            UpstreamError: the other hub does not answer.
+        """
+        missing = access.not_found(kind, owner, name)
+        key = (kind, f"{owner}/{name}".lower())
+        if (
+            self._missing.holds(key)
+            or HOPS.get() >= MAX_HOPS
+            or not self._may_be_there(owner, name)
+        ):
+            raise missing
+        with self._locks.held(key), self._hub.database.held(f"mirror {kind} {key[1]}"):
+            known = self._known(kind, owner, name)
+            if known is not None:  # fetched while this one waited
+                return known
+            found = self._upstream.find(kind, f"{owner}/{name}")
+            if found is None or (found.private and not self._hub.settings.upstream_private):
+                self._missing.set(key, MISSING_SECONDS)
+                raise missing
+            if found.gated and not self._hub.settings.upstream_private:
+                raise GatedRepoError(
+                    f"{owner}/{name} is gated on {self.url}: ask for access and download it there. "
+                    "This Hub mirrors it only where GRAFT_UPSTREAM_PRIVATE is set."
+                )
+            if not self._may_be_there(found.owner, found.name):
+                raise missing
+            renamed = self._known(kind, found.owner, found.name)
+            return renamed or self._make(kind, found)
+
+    def refresh(self, repository: Repository) -> None:
+        """Looks whether a mirrored repository has changed there, where that was last done longer
+        ago than `upstream_max_age`. Where the other hub gives no answer, what is here stays.
+
+        Raises:
+            RepoNotFoundError: it is not there any more, or not for everybody.
+        """
+        if self._fresh.holds(repository.id):
+            return
+        age = self._age(repository)
+        if age is None:
+            self._fresh.set(repository.id, float("inf"))
+            return
+        max_age = self._hub.settings.upstream_max_age
+        if age < max_age:
+            self._fresh.set(repository.id, max_age - age)
+            return
+        # One asks; who comes meanwhile takes what is here.
+        with self._locks.tried(repository.id) as first:
+            if first:
+                self._fresh.set(repository.id, AWAY_SECONDS)
+                try:
+                    self._update(repository)
+                except UpstreamError as error:
+                    logger.warning("%s is served as it was: %s", repository.full_name, error)
+
+    def is_mirrored(self, repository_id: int) -> bool:
+        """Whether the repository is one of the other hub's."""
+        with self._hub.database.reading() as session:
+            return session.get(MirrorRow, repository_id) is not None
+
+    # --- large files -----------------------------------------------------------------------------
+
+    def lacks(self, repository_id: int, lfs: Lfs) -> bool:
+        """Whether the file is a mirrored repository's, and not here yet."""
+        with self._hub.database.reading() as session:
+            held = links.size_in(session, repository_id, lfs.sha256) is not None
+            return not held and session.get(MirrorRow, repository_id) is not None
+
+    def read(self, repository_id: int, lfs: Lfs, start: int, length: int) -> bytes:
+        """A part of a file that is not here, which stays there.
+
+        Raises:
+            UpstreamError: the other hub does not give it.
+            EntryNotFoundError: it is not as long as that.
+        """
+        if length <= 0:
+            return b""
+        if start + length > lfs.size:
+            raise EntryNotFoundError(f"The file {lfs.sha256} has only {lfs.size} bytes.")
+        kind, full_name = self._place(repository_id)
+        address, headers = self._upstream.object_address(kind, full_name, lfs)
+        return self._upstream.read(address, headers, start, length)
+
+    def stream(self, repository_id: int, lfs: Lfs, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes of a file that is not here, while it is fetched and stored.
+
+        Raises:
+            UpstreamError: the other hub does not give it; raised before the first byte is due.
+            TooLargeError: it is longer than this Hub takes.
+        """
+        large.check_size(self._hub, lfs.sha256, lfs.size)
+        kind, full_name = self._place(repository_id)
+
+        def address() -> tuple[str, dict[str, str]]:
+            return self._upstream.object_address(kind, full_name, lfs)
+
+        async def store(pieces: AsyncIterator[bytes]) -> None:
+            await large.receive(self._hub, repository_id, pieces, lfs.sha256, lfs.size)
+
+        download = self._on_loop(self._downloads.begin(lfs, address, store))
+        return download.read(start, end)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _known(self, kind: Kind, owner: str, name: str) -> Repository | None:
+        asked = repositories().where(
+            RepositoryRow.kind == kind.value, RepositoryRow.key == f"{owner}/{name}".lower()
+        )
+        with self._hub.database.reading() as session:
+            row = session.execute(asked).first()
+            return None if row is None else to_record(row)
+
+    def _may_be_there(self, owner: str, name: str) -> bool:
+        """Whether names like these are looked for elsewhere: no account of this Hub has the owner's
+        name, unless it was made for what is mirrored."""
+        try:
+            check_account_name(owner)
+            check_repository_name(name)
+        except BadRequestError:
+            return False
+        with self._hub.database.reading() as session:
+            account = session.scalar(select(AccountRow.id).where(AccountRow.key == owner.lower()))
+            return account is None or session.get(MirrorOwnerRow, account) is not None
+
+    def _make(self, kind: Kind, found: Found) -> Repository:
+        full_name = f"{found.owner}/{found.name}"
+        state = self._upstream.state(kind, full_name)
+        folder = _new_folder()
+        path = self._hub.settings.repositories_folder / folder
+        try:
+            pygit2.init_repository(path, bare=True, initial_head=git.DEFAULT_BRANCH)
+            self._upstream.fetch(kind, full_name, path, self._hub.settings.upstream_seconds)
+            if not pygit2.Repository(str(path)).references.get(f"refs/heads/{git.DEFAULT_BRANCH}"):
+                raise UpstreamError(
+                    f"{full_name} has no branch {git.DEFAULT_BRANCH!r} on {self.url}."
+                )
+            repository = self._insert(kind, found, folder, state or "")
+        except BaseException as error:
+            shutil.rmtree(path, ignore_errors=True)
+            if isinstance(error, IntegrityError):  # another process was quicker
+                other = self._known(kind, found.owner, found.name)
+                if other is not None:
+                    return other
+            raise
+        repos.reindex(self._hub, repository)
+        logger.info("%s is mirrored from %s now.", full_name, self.url)
+        return self._known(kind, found.owner, found.name) or repository
+
+    def _insert(self, kind: Kind, found: Found, folder: str, state: str) -> Repository:
+        now = datetime.now(UTC)
+        with self._hub.database.writing() as session:
+            row = RepositoryRow(
+                kind=kind.value,
+                owner_id=self._owner(session, found.owner),
+                name=found.name,
+                key=f"{found.owner}/{found.name}".lower(),
+                folder=folder,
+                private=False,
+                created_at=now,
+                updated_at=now,
+            )
+            session.add(row)
+            session.flush()
+            session.add(MirrorRow(repository_id=row.id, url=self.url, state=state, checked_at=now))
+            session.flush()
+            return to_record(row)
+
+    def _owner(self, session: Session, name: str) -> int:
+        """The account that owns what is mirrored from `name`; nobody can log in as it."""
+        row = session.scalar(select(AccountRow).where(AccountRow.key == name.lower()))
+        if row is None:
+            row = AccountRow(
+                key=name.lower(),
+                name=name,
+                full_name=name,
+                created_at=datetime.now(UTC),
+                type="organization",
+                details=f"Mirrored from {self.url}.",
+            )
+            session.add(row)
+            session.flush()
+            session.add(MirrorOwnerRow(account_id=row.id))
+        return row.id
+
+    def _age(self, repository: Repository) -> float | None:
+        """Seconds since the other hub was last asked about it; None: it is not mirrored."""
+        with self._hub.database.reading() as session:
+            row = session.get(MirrorRow, repository.id)
+            return None if row is None else (datetime.now(UTC) - row.checked_at).total_seconds()
+
+    def _update(self, repository: Repository) -> None:
+        found = self._upstream.find(repository.kind, repository.full_name)
+        open_to_all = found is not None and not (found.private or found.gated)
+        if found is None or not (open_to_all or self._hub.settings.upstream_private):
+            raise access.not_found(repository.kind, repository.owner, repository.name)
+        state = self._upstream.state(repository.kind, repository.full_name)
+        with self._hub.database.reading() as session:
+            row = session.get(MirrorRow, repository.id)
+            same = row is not None and row.state == state
+        if not same:
+            seconds = self._hub.settings.upstream_seconds
+            with refchanges.locked(self._hub, repository) as opened:
+                path = repos.repository_path(self._hub, repository)
+                self._upstream.fetch(repository.kind, repository.full_name, path, seconds)
+                snapshot = git.snapshot(opened, git.DEFAULT_BRANCH)
+                read = large.reader(self._hub, repository.id, snapshot)
+                description = describe(repository.kind, snapshot, read)
+                with self._hub.database.writing() as session:
+                    index.write(session, repos.get_row(session, repository), description)
+        with self._hub.database.writing() as session:
+            row = session.get(MirrorRow, repository.id)
+            if row is not None:
+                row.state, row.checked_at = state or "", datetime.now(UTC)
+        self._fresh.set(repository.id, self._hub.settings.upstream_max_age)
+
+    def _place(self, repository_id: int) -> Key:
+        with self._hub.database.reading() as session:
+            row = session.get(RepositoryRow, repository_id)
+            if row is None:
+                raise EntryNotFoundError("This repository has just been deleted.")
+            return Kind(row.kind), f"{row.owner.name}/{row.name}"
+
+    def _on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Does `work` on the loop that serves requests, and waits for it in this thread."""
+        if self._loop is None:
+            work.close()
+            raise UpstreamError("Files can be fetched from the other hub only while serving.")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _new_folder() -> str:
+    name = secrets.token_hex(16)
+    return f"{name[:2]}/{name}.git"
+
+
+class _Locks:
+    """A lock for each thing, as long as somebody needs it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: dict[object, tuple[Lock, int]] = {}
+
+    @contextmanager
+    def held(self, thing: object) -> Iterator[None]:
+        """Waits for the lock and holds it."""
+        with self._borrowed(thing) as lock, lock:
+            yield
+
+    @contextmanager
+    def tried(self, thing: object) -> Iterator[bool]:
+        """Holds the lock and gives True, or gives False at once where somebody else holds it."""
+        with self._borrowed(thing) as lock:
+            free = lock.acquire(blocking=False)
+            try:
+                yield free
+            finally:
+                if free:
+                    lock.release()
+
+    @contextmanager
+    def _borrowed(self, thing: object) -> Iterator[Lock]:
+        with self._lock:
+            lock, users = self._known.get(thing, (Lock(), 0))
+            self._known[thing] = lock, users + 1
+        try:
+            yield lock
+        finally:
+            with self._lock:
+                lock, users = self._known[thing]
+                if users == 1:
+                    del self._known[thing]
+                else:
+                    self._known[thing] = lock, users - 1
+
+
+class _Deadlines:
+    """Until when something holds, for as many things as fit in memory."""
+
+    def __init__(self) -> None:
+        self._ends: OrderedDict[object, float] = OrderedDict()
+        self._lock = Lock()
+
+    def set(self, thing: object, seconds: float) -> None:
+        with self._lock:
+            self._ends[thing] = time.monotonic() + seconds
+            self._ends.move_to_end(thing)
+            if len(self._ends) > REMEMBERED:
+                self._ends.popitem(last=False)
+
+    def holds(self, thing: object) -> bool:
+        return self._ends.get(thing, 0.0) > time.monotonic()
