@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 
 from graft.server.db.tables import ObjectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.running import RunningHub
+from graft.server.storage.blobs import Blob
 from graft.server.upkeep import fsck, garbage, stats
 from graft.server.upkeep.fsck import Report
 
@@ -55,9 +56,16 @@ def kinds(report: Report) -> set[str]:
     return {problem.kind for problem in report.problems if not problem.repaired}
 
 
-def xorb_files(hub: RunningHub) -> list[Path]:
-    folder = hub.settings.data_folder / "objects" / "xorbs"
-    return [path for path in folder.rglob("*") if path.is_file()]
+def xorbs(hub: RunningHub) -> list[Blob]:
+    return list(hub.hub.content.blobs.entries("xorbs"))
+
+
+def overwrite(hub: RunningHub, key: str, data: bytes) -> None:
+    """Puts other bytes into storage, past all checks."""
+    blobs = hub.hub.content.blobs
+    with blobs.spool() as spool:
+        spool.write([data])
+        blobs.keep(key, spool)
 
 
 def git_folder(hub: RunningHub) -> Path:
@@ -73,8 +81,8 @@ def test_a_sound_hub_is_clean(own_hub: RunningHub, repo: str) -> None:
 
 
 def test_lost_bytes_are_found_with_who_loses_them(own_hub: RunningHub, repo: str) -> None:
-    for path in xorb_files(own_hub):
-        path.unlink()
+    for blob in xorbs(own_hub):
+        own_hub.hub.content.blobs.remove(blob.key)
     report = fsck.check(own_hub.hub)
     assert kinds(report) == {"xorb-damaged"}
     assert repo in report.problems[0].text
@@ -85,12 +93,11 @@ def test_lost_bytes_are_found_with_who_loses_them(own_hub: RunningHub, repo: str
 def test_a_changed_byte_is_found_by_the_deep_check(
     own_hub: RunningHub, repo: str, place: int
 ) -> None:
-    path = xorb_files(own_hub)[0]
-    data = bytearray(path.read_bytes())
+    key = xorbs(own_hub)[0].key
+    data = bytearray(own_hub.hub.content.blobs.read(key))
     data[place] ^= 1
-    path.write_bytes(data)
+    overwrite(own_hub, key, data)
     assert fsck.check(own_hub.hub).is_clean
-    own_hub.hub.content.xorbs._indexes.forget(path.name)
     assert "xorb-damaged" in kinds(fsck.check(own_hub.hub, deep=True))
 
 
@@ -139,18 +146,14 @@ def test_a_lost_repository_and_a_lost_git_object_are_found(own_hub: RunningHub, 
 
 
 def test_what_no_row_tells_of_is_a_note_and_collected(own_hub: RunningHub, repo: str) -> None:
-    folder = own_hub.settings.data_folder / "objects" / "xorbs"
-    stray = folder / "ff" / "ff" / ("f" * 64)
-    stray.parent.mkdir(parents=True)
-    stray.write_bytes(b"cut off")
-    misplaced = folder / "notes.txt"
-    misplaced.write_bytes(b"?")
+    kept = xorbs(own_hub)
+    overwrite(own_hub, f"xorbs/ff/ff/{'f' * 64}", b"cut off")
+    overwrite(own_hub, "xorbs/notes.txt", b"?")
     report = fsck.check(own_hub.hub)
     assert report.is_clean
     assert "2 files of 8 bytes" in report.notes[0]
     assert garbage.collect(own_hub.hub, unused_for=AT_ONCE).stray == 2
-    assert not stray.exists()
-    assert not misplaced.exists()
+    assert xorbs(own_hub) == kept
     assert fsck.check(own_hub.hub, deep=True).notes == []
 
 
@@ -163,11 +166,11 @@ def test_garbage_is_collected_and_nothing_else(own_hub: RunningHub, eve: Person,
     eve.commit(gone, large("x.bin", eve.upload(gone, only_there), len(only_there)))
     eve.http.request("DELETE", "/api/repos/delete", json={"name": "gone"})
     planned = garbage.collect(own_hub.hub, unused_for=AT_ONCE, dry_run=True)
-    before = len(xorb_files(own_hub))
+    before = len(xorbs(own_hub))
     freed = garbage.collect(own_hub.hub, unused_for=AT_ONCE)
     assert (planned.links, planned.xorbs) == (freed.links, freed.xorbs)
     assert freed.links == 1
-    assert before - len(xorb_files(own_hub)) == freed.xorbs == 2
+    assert before - len(xorbs(own_hub)) == freed.xorbs == 2
     assert fsck.check(own_hub.hub, deep=True).problems == []
     assert eve.http.get(f"/{repo}/resolve/main~1/w.bin").status_code == 404
     first = eve.http.get(f"/api/models/{repo}/commits/main").json()[1]["id"]
