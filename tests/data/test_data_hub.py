@@ -40,7 +40,7 @@ def stock(tmp_path):
     """Runs Python code as a user without Graft would, against the same Hub; returns its JSON."""
 
     def run(code: str) -> object:
-        environment = {**os.environ, "HF_HOME": str(tmp_path / "stock"), "HF_HUB_DISABLE_XET": "1"}
+        environment = {**os.environ, "HF_HOME": str(tmp_path / "stock")}
         command = [sys.executable, "-c", f"import datasets, json\n{code}"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr

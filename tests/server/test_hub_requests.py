@@ -85,14 +85,6 @@ def test_a_card_to_check_may_be_as_long_as_cards_may(anyone: httpx.Client) -> No
     assert anyone.post("/api/validate-yaml", json=card).status_code == 200
 
 
-def test_xet_is_refused_with_the_way_around_it(ada: Person) -> None:
-    repo = ada.create("no-xet")
-    for kind in ("read", "write"):
-        refused = ada.http.get(f"/api/models/{repo}/xet-{kind}-token/main")
-        assert refused.status_code == 404
-        assert "HF_HUB_DISABLE_XET=1" in refused.json()["error"]
-
-
 def commit_of(value: str) -> bytes:
     return b'{"key": "header", "value": {"summary": "s"}}\n' + value.encode()
 
