@@ -19,6 +19,7 @@ from graft.cli import (
     demo,
     evaluate,
     hub,
+    hub_people,
     hub_upkeep,
     predict,
     search,
@@ -63,6 +64,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.add_typer(hub.hub_app, name="hub")
+hub.hub_app.add_typer(hub_people.org_app, name="org")
 for upkeep in (
     hub_upkeep.fsck,
     hub_upkeep.gc,

@@ -146,6 +146,13 @@ def create_token(
     name: Annotated[str | None, typer.Option(help="What to call it; the date if left out.")] = None,
     role: RoleOption = "write",
     expires_in_days: Days = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Make a fine-grained token that may do only this; repeat it for more places. "
+            "PLACE: PERMISSION, ... where the place is a repository, an owner, or * for all."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make another token for an account. It is shown only now.
@@ -155,24 +162,27 @@ def create_token(
     [bold]graft hub token create ada[/]
 
     [bold]graft hub token create ada --role read --expires-in-days 30 --name "the build server"[/]
+
+    [bold]graft hub token create ada --allow "ada/model: repo.write, discussion.write"[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts
+    from graft.server import accounts, tokens
 
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=expires_in_days) if expires_in_days else None
+    owner = accounts.find_account(hub, account)
     token, secret = accounts.create_token(
         hub,
-        accounts.find_account(hub, account),
+        owner,
         name=name or f"made {now:%Y-%m-%d %H:%M:%S}",
-        role=role,
+        role="fine-grained" if allow else role,
         expires_at=expires_at,
+        scopes=tokens.parse_for(hub, owner, allow) if allow else None,
     )
     hub.close()
     if json:
-        print_json(
-            {"name": token.name, "token": secret, "role": role, "expires_at": token.expires_at}
-        )
+        made = {"name": token.name, "token": secret, "role": token.role}
+        print_json(made | {"expires_at": token.expires_at})
         return
     _print_secret(f"Made the token {token.name!r} for {account}, shown only now:", secret)
 
@@ -186,12 +196,13 @@ def list_tokens(account: Name, data: Data = None, json: Json = False) -> None:
     [bold]graft hub token list ada[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts
+    from graft.server import accounts, tokens
 
     found = accounts.list_tokens(hub, accounts.find_account(hub, account))
+    may = {t.id: tokens.describe(hub, t.scopes) if t.scopes else [] for t in found}
     hub.close()
     if json:
-        print_json([vars(token) for token in found])
+        print_json([vars(token) | {"scopes": may[token.id]} for token in found])
         return
     print_table(
         ["number", "name", "ends in", "may", "made", "expires", "last used"],
@@ -200,7 +211,7 @@ def list_tokens(account: Name, data: Data = None, json: Json = False) -> None:
                 str(t.id),
                 t.name,
                 t.hint,
-                t.role,
+                "\n".join(may[t.id]) or t.role,
                 f"{t.created_at:%Y-%m-%d}",
                 f"{t.expires_at:%Y-%m-%d}" if t.expires_at else "never",
                 f"{t.last_used_at:%Y-%m-%d}" if t.last_used_at else "never",

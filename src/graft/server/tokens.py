@@ -5,10 +5,10 @@ from typing import Literal
 
 from sqlalchemy import select
 
-from graft.server import repos
+from graft.server import identity, repos
 from graft.server.accounts import find_account
 from graft.server.db.tables import AccountRow, RepositoryRow
-from graft.server.errors import BadRequestError, NotAllowedError
+from graft.server.errors import BadRequestError, NotAllowedError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Account, Grant, Kind, Scopes, User
 
@@ -53,6 +53,30 @@ def parse_scopes(hub: Hub, user: User, written: Iterable[str]) -> Scopes:
         grants[grant.entity, grant.id] = Grant(grant.entity, grant.id, both)
     gated = GATED in everywhere
     return Scopes(frozenset(everywhere - {GATED}), gated, tuple(grants.values()))
+
+
+def parse_for(hub: Hub, account: Account, written: Iterable[str]) -> Scopes:
+    """`parse_scopes` for whoever runs the Hub, who makes the token for an account.
+
+    Raises:
+        NotFoundError: the account has just been deleted.
+        RefusedError: as there.
+    """
+    with hub.database.reading() as session:
+        user = identity.again(session, account.id, None)
+    if user is None:
+        raise NotFoundError(f"The account {account.name} has just been deleted.")
+    return parse_scopes(hub, user, written)
+
+
+def describe(hub: Hub, scopes: Scopes) -> list[str]:
+    """Scopes as `parse_scopes` reads them, a line each place; deleted places are left out."""
+    everywhere = sorted(scopes.everywhere) + ([GATED] if scopes.gated else [])
+    lines = [f"{EVERYWHERE}: {', '.join(everywhere)}"] if everywhere else []
+    for grant, name in names_of(hub, scopes.grants):
+        place = f"datasets/{name}" if grant.entity == "dataset" else name
+        lines.append(f"{place}: {', '.join(sorted(grant.permissions))}")
+    return lines
 
 
 def names_of(hub: Hub, grants: Sequence[Grant]) -> list[tuple[Grant, str]]:

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import accounts, auth, lifecycle
+from graft.server import access, accounts, auth, lifecycle, tokens
 from graft.server.errors import NotFoundError, RateLimitedError, RefusedError
 from graft.server.records import Account, Kind, Role
+from graft.server.scopes import PERMISSIONS
 from graft.server.web.addresses import is_local
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
@@ -109,21 +110,27 @@ def tokens_page(visit: OwnVisit) -> Response:
 
 @router.post("/settings/tokens")
 def create_token(
-    visit: OwnVisit, name: Text = "", role: Text = "read", days: Text = "90"
+    visit: OwnVisit, name: Text = "", role: Text = "read", days: Text = "90", allow: Text = ""
 ) -> Response:
     """Makes a token, and shows it this once."""
     if visit.user is None:
         return _to_login(visit)
-    chosen: Role = "write" if role == "write" else "read"
+    fine = role == "fine-grained"
+    chosen: Role = "fine-grained" if fine else "write" if role == "write" else "read"
     lifetime = int(days) if days in LIFETIMES and days else None
     expires = datetime.now(UTC) + timedelta(days=lifetime) if lifetime else None
     account = visit.user.account
     try:
         _, secret = accounts.create_token(
-            visit.hub, account, name=name.strip() or "token", role=chosen, expires_at=expires
+            visit.hub,
+            account,
+            name=name.strip() or "token",
+            role=chosen,
+            expires_at=expires,
+            scopes=tokens.parse_scopes(visit.hub, visit.user, allow.splitlines()) if fine else None,
         )
     except RefusedError as error:
-        return _tokens(visit, account, wrong=str(error), status=error.status)
+        return _tokens(visit, account, wrong=str(error), status=error.status, allow=allow)
     return _tokens(visit, account, secret=secret)
 
 
@@ -137,12 +144,22 @@ def delete_token(visit: OwnVisit, token_id: int) -> Response:
 
 
 def _tokens(
-    visit: Visit, account: Account, *, secret: str = "", wrong: str = "", status: int = 200
+    visit: Visit,
+    account: Account,
+    *,
+    secret: str = "",
+    wrong: str = "",
+    status: int = 200,
+    allow: str = "",
 ) -> Response:
+    found = accounts.list_tokens(visit.hub, account)
     response = visit.page(
         "tokens.html",
         status=status,
-        tokens=accounts.list_tokens(visit.hub, account),
+        tokens=found,
+        may={t.id: tokens.describe(visit.hub, t.scopes) if t.scopes else [] for t in found},
+        permissions=PERMISSIONS,
+        allow=allow,
         lifetimes=LIFETIMES,
         secret=secret,
         wrong=wrong,
@@ -157,14 +174,43 @@ def new_page(visit: OwnVisit, kind: str = "model") -> Response:
     """The form to create a repository with."""
     if visit.user is None:
         return _to_login(visit)
-    return visit.page("new.html", kind=kind, name="", private=False, wrong="")
+    return _new(visit, kind=kind)
+
+
+def _new(
+    visit: Visit,
+    *,
+    kind: str,
+    owner: str = "",
+    name: str = "",
+    private: bool = False,
+    wrong: str = "",
+    status: int = 200,
+) -> Response:
+    """The form, with what was filled in before."""
+    user = visit.user
+    places = [m.organization for m in user.memberships] if user else []
+    return visit.page(
+        "new.html",
+        status=status,
+        kind=kind,
+        owners=[place.name for place in places if access.may_create(user, place)],
+        owner=owner,
+        name=name,
+        private=private,
+        wrong=wrong,
+    )
 
 
 @router.post("/new")
 def create_repository(
-    visit: OwnVisit, name: Text = "", kind: Text = "model", visibility: Text = "public"
+    visit: OwnVisit,
+    name: Text = "",
+    kind: Text = "model",
+    visibility: Text = "public",
+    owner: Text = "",
 ) -> Response:
-    """Creates a repository of the account, and shows it."""
+    """Creates a repository of the account, or of an organization of its, and shows it."""
     if visit.user is None:
         return _to_login(visit)
     private = visibility == "private"
@@ -172,12 +218,19 @@ def create_repository(
         repository = lifecycle.create(
             visit.hub,
             Kind.DATASET if kind == "dataset" else Kind.MODEL,
-            visit.user.name,
+            owner or visit.user.name,
             name.strip(),
             private=private,
             user=visit.user,
         )
     except RefusedError as error:
-        values = {"kind": kind, "name": name, "private": private, "wrong": str(error)}
-        return visit.page("new.html", status=error.status, **values)
+        return _new(
+            visit,
+            kind=kind,
+            owner=owner,
+            name=name,
+            private=private,
+            wrong=str(error),
+            status=error.status,
+        )
     return RedirectResponse(repository.path, status_code=303)

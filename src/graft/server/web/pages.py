@@ -8,7 +8,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graft.server.errors import NotFoundError
-from graft.server.web import account, browse, device, files, gating, repository
+from graft.server.web import (
+    account,
+    browse,
+    commits,
+    device,
+    files,
+    gating,
+    organizations,
+    repository,
+)
 from graft.server.web.rendering import STATIC_FOLDER, render
 from graft.server.web.routing import page_router
 
@@ -41,7 +50,7 @@ def static_file(name: str) -> Response:
     return FileResponse(names[name], media_type=kind, headers=headers)
 
 
-for part in (account, device, browse, repository, files, gating):
+for part in (account, device, organizations, browse, repository, files, commits, gating):
     router.include_router(part.router)
 
 
