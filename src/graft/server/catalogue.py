@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from graft.server import large, repos
 from graft.server.access import visible_to
@@ -27,6 +27,9 @@ from graft.server.search.facets import facets as find_facets
 from graft.server.search.selectors import FEW
 
 MAX_RELATIVES = 100
+
+_C = ContentsRow.__table__.c
+_CONTENTS = select(_C.head, _C.files, _C.about).where(_C.repository_id == bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ def facets(hub: Hub, query: Query, user: User | None, most: int = MAX_VALUES) ->
 
 def contents(hub: Hub, repository: Repository) -> Contents | None:
     """What the newest commit of `main` holds; None where that has not been read yet."""
-    return _read_contents(hub, [repository]).get(repository.id)
+    with hub.database.reading() as session:
+        row = session.execute(_CONTENTS, {"id": repository.id}).first()
+    if row is None or row.head != repository.head:
+        return None
+    return Contents(row.head, tuple(map(_entry, json.loads(row.files))), json.loads(row.about))
 
 
 def contents_of(hub: Hub, wanted: Collection[Repository]) -> dict[int, Contents]:

@@ -41,6 +41,9 @@ from graft.server.search.describe import Description, describe, read_card
 
 logger = logging.getLogger("graft.server")
 
+_R = RepositoryRow.__table__.c
+# Made once: putting a query together takes longer than asking it.
+_FOUND = repositories().where(_R.kind == bindparam("kind"), _R.key == bindparam("key"))
 _MOVED = (
     repositories()
     .join(RedirectRow, RedirectRow.repository_id == RepositoryRow.id)
@@ -58,8 +61,7 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
     """
     key = f"{owner}/{name}".lower()
     with hub.database.reading() as session:
-        asked = repositories().where(RepositoryRow.kind == kind.value, RepositoryRow.key == key)
-        row = session.execute(asked).first()
+        row = session.execute(_FOUND, {"kind": kind.value, "key": key}).first()
         moved = row is None
         if row is None:
             row = session.execute(_MOVED, {"kind": kind.value, "key": key}).first()

@@ -8,13 +8,15 @@ from sqlalchemy import ColumnElement, Row, Select, select
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.records import Gate, Kind, Repository
 
-_R = RepositoryRow
-# Plain columns, no mapped rows: lists and almost every request read them.
+# Columns of tables, not of mapped classes: almost every request reads some, and SQLAlchemy passes on
+# plain columns in half the time.
+_R = RepositoryRow.__table__.c
+_A = AccountRow.__table__.c
 BRIEF = (
     *(_R.id, _R.kind, _R.name, _R.folder, _R.private, _R.created_at, _R.updated_at, _R.head),
     *(_R.downloads, _R.likes, _R.trending_score, _R.tag_list, _R.task, _R.library, _R.license),
     *(_R.owner_id, _R.creator_id, _R.gated, _R.size, _R.parameters, _R.key),
-    AccountRow.name.label("owner_name"),
+    _A.name.label("owner_name"),
 )
 WHOLE = (*BRIEF, _R.weights, _R.card)
 
@@ -23,7 +25,7 @@ def repositories(*, brief: bool = False) -> Select[Any]:
     """A query for repositories that `to_record` makes records of; a brief one leaves out the card
     and the counts of weights, which may be long."""
     columns: tuple[ColumnElement[Any] | Any, ...] = BRIEF if brief else WHOLE
-    return select(*columns).join(AccountRow, AccountRow.id == _R.owner_id)
+    return select(*columns).join(AccountRow.__table__, _A.id == _R.owner_id)
 
 
 def to_record(row: Row[Any] | RepositoryRow) -> Repository:

@@ -115,7 +115,7 @@ BRIEF = {kind: tuple(n for n in _BRIEF.split() if n in FIELDS[kind]) for kind in
 """What a list says about each repository."""
 
 _WHOLE = """
-cardData siblings downloadsAllTime usedStorage baseModels childrenModelCount config evalResults
+cardData siblings downloadsAllTime usedStorage baseModels config evalResults
 mask_token model-index safetensors spaces transformersInfo widgetData citation description
 mainSize paperswithcode_id
 """
