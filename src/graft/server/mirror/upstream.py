@@ -21,8 +21,8 @@ from graft.server.git.process import clean_environment
 from graft.server.records import Kind, Lfs
 
 HOPS_HEADER = "X-Graft-Mirror-Hops"
-MAX_HOPS = 3
-"""How many hubs may ask each other, one after the other: two that mirror each other stop here."""
+MAX_HOPS = 2
+"""How many hubs ask on, one after the other: two that mirror each other stop here."""
 
 HOPS: ContextVar[int] = ContextVar("graft_mirror_hops", default=0)
 """How many hubs the request that this code works for came through."""
