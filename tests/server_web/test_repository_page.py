@@ -130,7 +130,8 @@ def test_history_names_who_and_what(visitor: httpx.Client) -> None:
     page = visitor.get(f"{MODEL}/commits/main").text
     assert "Add files" in page
     assert OWNER in page
-    (commit, *_) = re.findall(rf'href="{MODEL}/tree/([0-9a-f]{{40}})"', page)
+    (commit, *_) = re.findall(rf'href="{MODEL}/commit/([0-9a-f]{{40}})"', page)
+    assert f'href="{MODEL}/tree/{commit}"' in visitor.get(f"{MODEL}/commit/{commit}").text
     assert visitor.get(f"{MODEL}/tree/{commit}").status_code == 200
     assert visitor.get(f"{MODEL}/blob/{commit}/config.json").status_code == 200
 
