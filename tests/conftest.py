@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +14,8 @@ from graft.server.running import RunningHub
 # The models of the tests are tiny: on busy cores, threads that wait for each other take ten times
 # as long as one. To be set before PyTorch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Read when the hub's client is loaded: what it remembers of Hubs by Xet is none of the user's.
+os.environ["HF_XET_CACHE"] = str(Path(tempfile.gettempdir(), f"graft-tests-xet-{os.getpid()}"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +47,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GRAFT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("GRAFT_CACHE_SIZE", raising=False)
         yield Path(os.environ["GRAFT_CACHE"])
+    shutil.rmtree(os.environ["HF_XET_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """The user's side against a real Hub: push, fetch, find, delete, and every refusal."""
 
 import logging
+import random
 import socket
 import threading
 import tracemalloc
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from graft.hub.client import (
     search_datasets,
     search_models,
 )
-from graft.hub.upload import FileContent
+from graft.server.running import RunningHub
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -80,7 +80,7 @@ class TestPush:
         assert titles.count("First version") == 1
         assert len(titles) <= 2  # the repository's own first commit, and ours
 
-    def test_large_files_go_by_lfs(self, user: User, folder: Path) -> None:
+    def test_large_files_go_to_the_store(self, user: User, folder: Path) -> None:
         push_folder(folder, user.repo(), message="x")
 
         (weights,) = HfApi(endpoint=user.url).get_paths_info(user.repo(), "model.safetensors")
@@ -101,13 +101,17 @@ class TestPush:
 
         assert peak < size / 4
 
-    def test_two_threads_may_read_one_file_at_once(self, folder: Path) -> None:
-        path = folder / "model.safetensors"
-        content = FileContent(path)
-        begin = content.read(10)
-        with ThreadPoolExecutor(1) as other:
-            assert other.submit(content.read).result() == path.read_bytes()
-        assert begin + content.read() == path.read_bytes()
+    def test_what_the_hub_says_of_a_file_it_does_not_take_reaches_the_user(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        weights = folder / "model.safetensors"
+        weights.write_bytes(random.randbytes(2_000_000))
+        with RunningHub(tmp_path / "small", max_object_bytes=1_000_000) as hub:
+            monkeypatch.setenv("HF_TOKEN", hub.add_user("eve"))
+            monkeypatch.setenv("HF_ENDPOINT", hub.url)
+            with pytest.raises(HubError, match="cannot push to model 'eve/x': .*2000000 bytes; .*"):
+                push_folder(folder, "eve/x", message="x")
+            assert "model.safetensors" not in HfApi(endpoint=hub.url).list_repo_files("eve/x")
 
     def test_a_data_set_has_its_own_page(self, user: User, folder: Path) -> None:
         address = push_folder(folder, user.repo(), repo_type="dataset", message="x")

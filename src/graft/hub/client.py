@@ -163,8 +163,8 @@ def push_folder(
 ) -> str:
     """Uploads a folder's files in one commit and returns the address of the repository's page.
 
-    The repository is made when there is none (`private` counts only then). Large files are
-    streamed, by LFS.
+    The repository is made when there is none (`private` counts only then). Large files go
+    by Xet, or by LFS where HF_HUB_DISABLE_XET=1 says so: only what the hub does not have is sent.
 
     Args:
         folder: its files and those below it; caches and `.git` are left out.

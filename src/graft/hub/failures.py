@@ -21,6 +21,9 @@ from graft.errors import HubError
 # What a request can raise when the hub does not answer at all.
 UNREACHABLE = (httpx2.TransportError, OfflineModeIsEnabled)
 
+# The same, of transfers by Xet, which make their own requests.
+_CONNECTION = (ConnectionError, TimeoutError)
+
 # How long to wait for a hub's first answer, in seconds.
 PATIENCE = 10.0
 
@@ -55,9 +58,13 @@ def hub_errors(attempt: Attempt) -> Iterator[None]:
         raise HubError(f"{attempt}: {_why(error, attempt)}") from error
     except RuntimeError as error:
         # Uploads run in threads, whose failure arrives wrapped.
-        if not isinstance(error.__cause__, (httpx2.HTTPError, OfflineModeIsEnabled)):
+        if isinstance(error.__cause__, (httpx2.HTTPError, OfflineModeIsEnabled)):
+            raise HubError(f"{attempt}: {_why(error.__cause__, attempt)}") from error
+        raise HubError(f"{attempt}: {_of_xet(error)}") from error
+    except OSError as error:
+        if not (isinstance(error, _CONNECTION) or type(error).__module__ == "hf_xet"):
             raise
-        raise HubError(f"{attempt}: {_why(error.__cause__, attempt)}") from error
+        raise HubError(f"{attempt}: {_of_xet(error)}") from error
     except json.JSONDecodeError as error:
         raise HubError(f"{attempt}: {_no_hub(attempt.endpoint)}") from error
 
@@ -76,6 +83,12 @@ def unreachable(error: Exception, endpoint: str) -> str:
         f"no hub can be reached at {endpoint} ({cause}). "
         "Is it running, and is HF_ENDPOINT its address?"
     )
+
+
+def _of_xet(error: Exception) -> str:
+    """What a transfer by Xet says of its failure: the hub's own words, or those of the network."""
+    said = " ".join(str(error).split()).removeprefix("Internal error: ").rstrip(".")
+    return f"{said}. Nothing was committed." if said else "the transfer broke off. Try again."
 
 
 def _why(error: Exception, attempt: Attempt) -> str:
