@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -11,6 +11,7 @@ from graft.server import large, links, uploads
 from graft.server.api.bodies import drain
 from graft.server.api.lfs import MEDIA_TYPE, LfsObject
 from graft.server.api.ranges import parse_range
+from graft.server.api.streams import BytesResponse
 from graft.server.auth import CurrentHub
 from graft.server.errors import BadContentError, BadRequestError, NotFoundError, RefusedError
 from graft.server.hub import Hub
@@ -135,9 +136,9 @@ def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int
     headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
     start, end, status = parse_range(request, size, headers)
     headers["Content-Length"] = str(end - start)
-    body = hub.content.stream(sha256, start, end)
-    return StreamingResponse(
-        body, status_code=status, headers=headers, media_type="application/octet-stream"
+    headers["Content-Type"] = "application/octet-stream"
+    return BytesResponse(
+        hub.content.stream(sha256, start, end), status_code=status, headers=headers
     )
 
 

@@ -4,10 +4,11 @@ import mimetypes
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from graft.server import access, links, repos
 from graft.server.api.ranges import parse_range
+from graft.server.api.streams import BytesResponse
 from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
@@ -65,7 +66,7 @@ def _download(
         address = request.client.host if request.client else ""
         repos.count_download(hub, repository, user.name if user else f"@{address}")
     body = repos.stream(hub, repository, entry, start, end)
-    return StreamingResponse(body, status_code=status, headers=headers)
+    return BytesResponse(body, status_code=status, headers=headers)
 
 
 def _headers(entry: Entry, commit_id: str, download: bool) -> dict[str, str]:

@@ -59,6 +59,11 @@ class RemoteBlobs(Blobs):
                 self._put(name, file, spool.path.stat().st_size, replace)
         except _ExistsError:
             return False
+        except BlobNotFoundError as error:  # nothing else can be missing where one writes
+            raise StorageError(
+                "The Hub's storage has no such bucket as it is to write to. Nothing was kept; "
+                "whoever runs the Hub has to make it, or to set GRAFT_STORAGE_URL right."
+            ) from error
         return True
 
     def _put(self, name: str, file: IO[bytes], size: int, replace: bool) -> None:
