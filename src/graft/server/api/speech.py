@@ -23,18 +23,6 @@ def person(found: Person) -> dict[str, Any]:
     }
 
 
-def user(found: Person) -> dict[str, Any]:
-    """Somebody in a list of people: likers, followers."""
-    return {
-        "_id": account_id(found.id),
-        "user": found.name,
-        "fullname": found.full_name,
-        "avatarUrl": avatar(found.name),
-        "type": "org" if found.type == "organization" else "user",
-        "isPro": False,
-    }
-
-
 def avatar(name: str) -> str:
     """The address of an account's picture."""
     return f"/avatars/{name}.svg"
@@ -108,4 +96,5 @@ def _comment(found: ThreadEvent, repository: Repository) -> dict[str, Any]:
 
 def comment_html(found: ThreadEvent, repository: Repository) -> str:
     """A comment's Markdown as safe HTML; what it links to is seen from the repository."""
-    return render_card(found.text, CardLinks.at(repository.path.strip("/"), "main"))
+    links = CardLinks.at(repository.path.strip("/"), "main")
+    return render_card(found.text, links, id_prefix=f"said-{found.key}-")

@@ -65,21 +65,23 @@ class CardLinks:
         return cls(f"/{base}/resolve/{rev}/", f"/{base}/blob/{rev}/")
 
 
-def render_card(markdown: str, links: CardLinks, *, title: str = "") -> str:
+def render_card(
+    markdown: str, links: CardLinks, *, title: str = "", id_prefix: str = ID_PREFIX
+) -> str:
     """Returns a card's Markdown body (without its YAML head) as sanitised HTML.
 
     Headings move one level down, since the page itself has the first, and carry anchors; a heading
     at the top that only repeats the page's `title` is left out. A card longer than
-    `MAX_CHARACTERS` is cut there, and says so.
+    `MAX_CHARACTERS` is cut there, and says so. Several on one page need an `id_prefix` each.
     """
     cut = len(markdown) > MAX_CHARACTERS
     html = _MARKDOWN.render(markdown[:MAX_CHARACTERS], {"title": title})
     if cut:
         html += f"<p><em>Only the first {MAX_CHARACTERS:,} characters are shown here.</em></p>"
-    return sanitise(html, links)
+    return sanitise(html, links, id_prefix)
 
 
-def sanitise(html: str, links: CardLinks) -> str:
+def sanitise(html: str, links: CardLinks, id_prefix: str = ID_PREFIX) -> str:
     """Returns `html` with only what a card may contain, its addresses made absolute paths."""
     return nh3.clean(
         html,
@@ -87,17 +89,17 @@ def sanitise(html: str, links: CardLinks) -> str:
         clean_content_tags=_DROPPED_WITH_CONTENT,
         attributes=_ATTRIBUTES,
         allowed_classes=_OWN_CLASSES,
-        attribute_filter=_attribute_filter(links),
+        attribute_filter=_attribute_filter(links, id_prefix),
         url_schemes=_LINK_SCHEMES,
         link_rel="nofollow noopener noreferrer",
-        id_prefix=ID_PREFIX,
+        id_prefix=id_prefix,
     )
 
 
-def _attribute_filter(links: CardLinks) -> Callable[[str, str, str], str | None]:
+def _attribute_filter(links: CardLinks, id_prefix: str) -> Callable[[str, str, str], str | None]:
     def keep(tag: str, attribute: str, value: str) -> str | None:
         if attribute == "href":
-            return _link(value, links)
+            return _link(value, links, id_prefix)
         if attribute == "src":
             return _image(value, links)
         if tag == "code" and attribute == "class":
@@ -107,10 +109,10 @@ def _attribute_filter(links: CardLinks) -> Callable[[str, str, str], str | None]
     return keep
 
 
-def _link(address: str, links: CardLinks) -> str | None:
+def _link(address: str, links: CardLinks, id_prefix: str) -> str | None:
     if address.startswith("#"):
         name = address[1:]
-        return address if name.startswith(ID_PREFIX) else f"#{ID_PREFIX}{name}"
+        return address if name.startswith(id_prefix) else f"#{id_prefix}{name}"
     return _resolved(address, links.pages) if is_local(address) else address
 
 

@@ -13,6 +13,7 @@ from graft.server.web import (
     browse,
     commits,
     device,
+    discussions,
     files,
     gating,
     organizations,
@@ -50,7 +51,17 @@ def static_file(name: str) -> Response:
     return FileResponse(names[name], media_type=kind, headers=headers)
 
 
-for part in (account, device, organizations, browse, repository, files, commits, gating):
+for part in (
+    account,
+    device,
+    organizations,
+    browse,
+    repository,
+    files,
+    commits,
+    discussions,
+    gating,
+):
     router.include_router(part.router)
 
 
