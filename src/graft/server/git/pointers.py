@@ -5,6 +5,7 @@ import re
 from graft.server.records import Lfs
 
 VERSION = "https://git-lfs.github.com/spec/v1"
+MIN_POINTER_BYTES = 100
 MAX_POINTER_BYTES = 1024
 
 _POINTER = re.compile(
@@ -18,6 +19,11 @@ _POINTER = re.compile(
 def format_pointer(sha256: str, size: int) -> bytes:
     """The pointer's text for an object of `size` bytes."""
     return f"version {VERSION}\noid sha256:{sha256}\nsize {size}\n".encode()
+
+
+def is_pointer_size(size: int) -> bool:
+    """Whether a file of so many bytes could be a pointer: few others have to be read to find out."""
+    return MIN_POINTER_BYTES <= size <= MAX_POINTER_BYTES
 
 
 def parse_pointer(data: bytes) -> Lfs | None:

@@ -7,7 +7,7 @@ import pygit2
 from graft.server.errors import EntryNotFoundError
 from graft.server.git.attributes import is_large
 from graft.server.git.history import last_commits, to_commit
-from graft.server.git.pointers import MAX_POINTER_BYTES, parse_pointer
+from graft.server.git.pointers import is_pointer_size, parse_pointer
 from graft.server.records import Commit, Entry
 
 
@@ -73,8 +73,11 @@ class Snapshot:
     def _entry(self, path: str, found: pygit2.Tree | pygit2.Blob) -> Entry:
         if isinstance(found, pygit2.Tree):
             return Entry(path=path, type="directory", oid=str(found.id), size=0)
-        lfs = parse_pointer(found.data) if found.size <= MAX_POINTER_BYTES else None
-        size = lfs.size if lfs else found.size
+        # A tree's children are read when they are asked for more than their names and ids: the
+        # bytes of all files would make a list as slow as a clone.
+        _, size = self._repository.odb.read_header(found.id)
+        lfs = parse_pointer(found.data) if is_pointer_size(size) else None
+        size = lfs.size if lfs else size
         return Entry(path=path, type="file", oid=str(found.id), size=size, lfs=lfs)
 
     def _object(self, path: str) -> pygit2.Tree | pygit2.Blob:
