@@ -1,0 +1,143 @@
+"""`graft hub serve --workers N`: several processes at one port, and how they end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from graft.server import accounts
+from graft.server.hub import Hub
+from graft.server.settings import Settings
+
+START_SECONDS = 60.0
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Waits for something that has to happen."""
+    give_up = time.monotonic() + START_SECONDS
+    while not done():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+class Served:
+    """A Hub that `graft hub serve` runs."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.log = (folder / "log").open("w+")
+        script = "from graft.cli import main; main()"
+        command = [sys.executable, "-c", script, "hub", "serve", "--data", str(folder / "hub")]
+        self.process = subprocess.Popen(
+            [*command, "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        assert self.process.stdout is not None
+        found = re.search(r"http://[\d.:]+", self.process.stdout.readline())
+        assert found is not None
+        self.url = found[0]
+        wait_until(self.is_ready)
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.told()
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def told(self) -> str:
+        self.log.seek(0)
+        return self.log.read()
+
+    def workers(self) -> set[int]:
+        """The processes that serve."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        commands = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in children.split()}
+        return {
+            pid
+            for pid, path in commands.items()
+            if path.exists() and b"spawn_main" in path.read_bytes()
+        }
+
+    def metric(self, name: str) -> int:
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(START_SECONDS)
+        self.log.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path, "--workers", "2")
+    yield served
+    served.stop()
+
+
+def test_a_worker_that_dies_is_replaced(served: Served) -> None:
+    before = served.workers()
+    assert len(before) == 2
+    wait_until(lambda: served.metric("graft_processes ") == 2)
+    victim = min(before)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len(served.workers() - {victim}) == 2)
+    wait_until(lambda: served.metric("graft_processes ") == 2)
+    assert f"The worker {victim} ended with status -9" in served.told()
+    assert httpx.get(f"{served.url}/api/models").status_code == 200
+
+
+def test_counts_are_those_of_all_workers(served: Served) -> None:
+    for _ in range(20):
+        assert httpx.get(f"{served.url}/api/models").status_code == 200
+    asked = 'graft_requests_total{method="GET",route="/api/{kind}"'
+    wait_until(lambda: served.metric(asked) == 20)
+
+
+def test_workers_end_when_their_supervisor_is_killed(served: Served) -> None:
+    workers = served.workers()
+    served.process.kill()
+    served.process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_running_request_may_end_before_the_hub_does(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    hub = Hub(Settings(data_folder=tmp_path / "hub"))
+    ada = accounts.create_account(hub, "ada")
+    _, token = accounts.create_token(hub, ada, name="first")
+    hub.close()
+    served = Served(tmp_path, *options)
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def body() -> Iterator[bytes]:
+        yield b'{"name": '
+        served.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "Stopping" in served.told())
+        yield b'"slow"}'
+
+    made = httpx.post(
+        f"{served.url}/api/repos/create",
+        content=body(),
+        headers=headers | {"Content-Type": "application/json"},
+        timeout=30,
+    )
+    assert made.status_code == 200
+    assert served.process.wait(START_SECONDS) == 0
+    assert "Stopped." in served.told()
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{served.url}/healthz", timeout=5)
+    served.log.close()
