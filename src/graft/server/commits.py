@@ -80,7 +80,7 @@ def commit(
     # Not yet in turn: whoever comes too late is told so before everything is read.
     _check_parent(_head(repos.open_git(hub, repository), revision)[1], revision, header.parent)
     with ObjectWriter(repos.repository_path(hub, repository)) as writer:
-        draft = Draft(hub, repository.kind, user, writer)
+        draft = Draft(hub, repository, user, writer)
         draft.read(operations)
         with refchanges.locked(hub, repository) as opened:
             made = _commit(hub, repository, opened, revision, header, draft, writer, user, opens)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pygit2
 
-from graft.server import links
+from graft.server import links, uploads
 from graft.server.errors import BadRequestError
 from graft.server.git.build import CommitBuilder, write_file
 from graft.server.git.pointers import format_pointer, parse_pointer
 from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
 from graft.server.names import CARD_FILE, check_file_path
-from graft.server.records import Kind, Lfs, User
+from graft.server.records import Lfs, Repository, User
 from graft.server.scan.secrets import Secret, find_secrets, warning
 from graft.server.search.card_rules import check_card
 
@@ -119,9 +119,9 @@ class Change:
 class Draft:
     """The operations of one commit: read first, as they come, and applied when their turn is."""
 
-    def __init__(self, hub: Hub, kind: Kind, user: User, writer: ObjectWriter) -> None:
+    def __init__(self, hub: Hub, repository: Repository, user: User, writer: ObjectWriter) -> None:
         self._hub = hub
-        self._kind = kind
+        self._repository = repository
         self._user = user
         self._writer = writer
         self._changes: list[Change] = []
@@ -170,7 +170,7 @@ class Draft:
     def _check_card(self, builder: CommitBuilder) -> None:
         if CARD_FILE not in builder.changed:
             return
-        report = check_card(self._kind, builder.read(CARD_FILE) or b"")
+        report = check_card(self._repository.kind, builder.read(CARD_FILE) or b"")
         if report.errors:
             raise BadRequestError(f"{_listed(report.errors)} Nothing was committed.")
         self._card_warnings = report.warnings
@@ -210,6 +210,13 @@ class Draft:
         hashes = {sha256 for _, _, sha256, _ in self._large}
         with self._hub.database.reading() as session:
             sizes = links.sizes_for(session, self._user, hashes)
+        if self._hub.settings.direct_transfer and len(sizes) < len(hashes):
+            announced_sizes = {
+                sha256: size
+                for _, _, sha256, size in self._large
+                if sha256 not in sizes and isinstance(size, int)
+            }
+            sizes |= uploads.take_in(self._hub, self._repository.id, announced_sizes)
         pointers: dict[int, pygit2.Oid] = {}
         for operation, path, sha256, announced in self._large:
             size = sizes.get(sha256)

@@ -6,15 +6,18 @@ object by `large.receive`, which checks every byte; what never does is garbage a
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 
 from graft.server import large, links
+from graft.server.db.tables import ObjectRow
 from graft.server.errors import BadContentError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.signing import VALID_SECONDS
+from graft.server.storage.content import whole_key
 
 PREFIX = "incoming/"
 MAX_PARTS = 1000
@@ -108,6 +111,33 @@ async def complete(hub: Hub, upload: Upload) -> None:
         StorageFullError, StorageError: nothing is lost; ask again.
     """
     await _once(upload.key, lambda: _complete(hub, upload))
+
+
+def take_in(hub: Hub, repository_id: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Makes objects of those that clients have sent straight to S3 without asking whether they
+    arrived; answers the sizes of those that did. Blocks; to be called in a worker thread.
+
+    Raises: as `complete`.
+    """
+    arrived = {}
+    for sha256, size in sizes.items():
+        upload = Upload(repository_id, sha256, size)
+        if hub.content.blobs.size_of(upload.part_key(1)) == size:
+            from_thread.run(complete, hub, upload)
+            arrived[sha256] = size
+    return arrived
+
+
+def whole_address(hub: Hub, sha256: str) -> str | None:
+    """Where in S3 an object can be fetched; None where it lies there in chunks, as all do but
+    those from before, or where it goes through the Hub."""
+    if not hub.settings.direct_transfer:
+        return None
+    with hub.database.reading() as session:
+        row = session.get(ObjectRow, sha256)
+        if row is None or row.xet_hash is not None:
+            return None
+    return hub.content.blobs.address(whole_key(sha256), "GET", VALID_SECONDS)
 
 
 async def _complete(hub: Hub, upload: Upload) -> None:

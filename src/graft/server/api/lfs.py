@@ -122,7 +122,8 @@ class _Answer:
         if operation == "download":
             if size is None:
                 raise NotFoundError(f"{self.repository.full_name} has no object {wanted.oid}.")
-            return {"download": self._action("download", wanted)}
+            action = self._action("download", wanted)
+            return {"download": action | _href(uploads.whole_address(self.hub, wanted.oid))}
         if size is not None:
             return {}
         large.check_size(self.hub, wanted.oid, wanted.size)
