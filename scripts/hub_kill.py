@@ -27,6 +27,7 @@ from typing import Any
 import httpx
 
 from graft.server import accounts
+from graft.server.git.repository import locked
 from graft.server.hub import Hub
 from graft.server.running import RunningHub
 from graft.server.serving import listen
@@ -221,7 +222,9 @@ class Witness:
                 "fsck",
                 "--no-dangling",
             ]
-            done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+            command += options
+            with locked(folder):  # it takes what comes about meanwhile for missing
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 wrong.append(f"git fsck: {folder.name}: {done.stdout} {done.stderr}")
         return wrong
