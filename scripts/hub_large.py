@@ -211,9 +211,11 @@ def main() -> None:
     arguments = parser.parse_args()
     worst = 0.0
     for sent in arguments.ways:  # a Hub each, so that the disk need not hold all of them at once
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            with serve(Path(name)) as server:
-                peak = transfer(server, Path(name), arguments.megabytes, sent, arguments.ways)
+        with (
+            tempfile.TemporaryDirectory(dir=arguments.folder) as name,
+            serve(Path(name)) as server,
+        ):
+            peak = transfer(server, Path(name), arguments.megabytes, sent, arguments.ways)
         worst = max(worst, peak)
     print(f"the hub's memory: at most {worst:.0f} MB, {MEMORY_LIMIT_MB} MB allowed")
     if worst > MEMORY_LIMIT_MB:
