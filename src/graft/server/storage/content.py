@@ -92,7 +92,7 @@ class ContentStore:
                         await under_way
                     # Both let go of the interpreter: two cores work, and the next block comes.
                     under_way = asyncio.gather(
-                        loop.run_in_executor(self._workers, digest.update, block),
+                        loop.run_in_executor(self._workers, _hash, digest, block),
                         loop.run_in_executor(self._workers, cutter.feed, block),
                     )
             finally:
@@ -308,18 +308,23 @@ async def _announced(chunks: AsyncIterator[bytes], sha256: str, size: int) -> As
         )
 
 
-async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in blocks that are worth a thread's while."""
-    gathered: list[bytes] = []
+async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The same bytes, as many at a time as are worth a thread's while."""
+    block: list[bytes] = []
     size = 0
     async for chunk in chunks:
-        gathered.append(chunk)
+        block.append(chunk)
         size += len(chunk)
         if size >= BLOCK_BYTES:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    if gathered:
-        yield b"".join(gathered)
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _hash(digest: "hashlib._Hash", block: list[bytes]) -> None:
+    for chunk in block:
+        digest.update(chunk)
 
 
 def _check_hash(found: str, announced: str) -> None:

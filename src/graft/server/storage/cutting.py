@@ -102,13 +102,13 @@ class Cutter:
             name.cancel() or name.exception()  # waits: what is being written needs its file
         self._closing.close()
 
-    def feed(self, data: bytes) -> None:
-        """The file's next bytes.
+    def feed(self, pieces: list[bytes]) -> None:
+        """The file's next bytes, in pieces.
 
         Raises:
             StorageFullError, StorageError.
         """
-        self._take(self._rest + data if self._rest else data, final=False)
+        self._take(b"".join([self._rest, *pieces]), final=False)
 
     def finish(self) -> Cut:
         """Ends the file; when this returns, storage holds all its chunks.
