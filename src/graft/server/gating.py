@@ -77,11 +77,11 @@ def ask(
         NotLoggedInError: nobody is asking.
         NotAllowedError: a token that may only read.
     """
-    gate = _check_gated(repository)
     if user is None:
         raise NotLoggedInError(f"Asking for {repository.full_name} needs an account: log in first.")
     if not user.may_write:
         raise NotAllowedError(f"The token {user.token_name!r} may not ask for access: log in.")
+    gate = _check_gated(repository)
     text = json.dumps(dict(fields)) if fields else None
     if text is not None and len(text) > MAX_FIELDS_CHARACTERS:
         raise BadRequestError(

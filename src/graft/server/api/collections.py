@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from graft.server import accounts
 from graft.server.api.repository import next_link
 from graft.server.api.wire import moment
-from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
 from graft.server.community import collecting, collections, trending
 from graft.server.community.collecting import Collection, Item
 from graft.server.community.collections import CollectionExistsError
@@ -105,14 +105,12 @@ def list_collections(
 
 
 @router.post(LIST)
-def create(request: Request, body: NewCollection, hub: CurrentHub, user: CurrentUser) -> Any:
+def create(request: Request, body: NewCollection, hub: CurrentHub, user: LoggedInUser) -> Any:
     """Makes a collection; one of that title is answered 409, with its slug."""
     if body.resource_group is not None:
         raise BadRequestError("This Hub has no resource groups.")
-    if body.namespace is None and user is not None:
-        owner = user.account
-    else:
-        owner = accounts.find_account(hub, body.namespace or "")
+    named = body.namespace
+    owner = user.account if named is None else accounts.find_account(hub, named)
     try:
         made = collections.create(
             hub, owner, body.title, user, description=body.description, private=body.private
