@@ -62,7 +62,7 @@ def gc(
         typer.Option(
             "--unused-days", min=0, help="What nobody sent or asked for since so many days may go."
         ),
-    ] = 7.0,
+    ] = 28.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
     git: Annotated[bool, typer.Option(help="Pack git repositories, too.")] = True,
     json: Json = False,
@@ -70,13 +70,14 @@ def gc(
     """Delete what nothing leads to any more: large files that no commit names, parts of uploads
     that broke off, deleted repositories, old objects of git.
 
-    The hub may serve meanwhile. Less than a day is for hubs that nobody uploads to just now.
+    The hub may serve meanwhile. Xet clients remember for three weeks what they sent, and refer to it
+    without asking: fewer days are for hubs that nobody uploads to by Xet.
 
     Examples:
 
     [bold]graft hub gc --dry-run[/]
 
-    [bold]graft hub gc --unused-days 30 --data /srv/graft[/]
+    [bold]graft hub gc --unused-days 90 --data /srv/graft[/]
     """
     hub = open_hub(data)
     from graft.server.upkeep.garbage import collect

@@ -31,7 +31,8 @@ from graft.server.records import Repository
 from graft.server.rows import to_record
 from graft.server.storage.xorbs import key_of
 
-DEFAULT_DAYS = 7.0
+# Stock Xet clients remember for three weeks what they sent, and refer to it without asking.
+DEFAULT_DAYS = 28.0
 # A repository is packed anew where it has so many loose objects, or packs.
 LOOSE_OBJECTS = 200
 PACKS = 10
