@@ -24,7 +24,7 @@ def test_every_answer_has_a_request_id(anyone: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/api/spaces", 404),
+        ("GET", "/api/buckets", 404),
         ("GET", "/api/spaces/a/b", 404),
         ("GET", "/api/models/a/b", 404),
         ("GET", "/api/nothing/here/at/all", 404),

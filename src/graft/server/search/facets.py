@@ -36,7 +36,7 @@ def facets(session: Session, chosen: Chosen, most: int = MAX_VALUES) -> Facets:
 
 
 def _ids(session: Session, chosen: Chosen) -> Select[Any]:
-    matching = select(RepositoryRow.id).where(*chosen.conditions)
+    matching = select(RepositoryRow.id).where(*chosen.all_conditions)
     if chosen.ids is None:
         return matching
     ids = chosen.ids

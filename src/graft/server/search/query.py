@@ -2,13 +2,15 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from graft.server.db.tables import RepositoryRow
 from graft.server.errors import BadRequestError
@@ -18,18 +20,20 @@ from graft.server.search import text
 from graft.server.search.selectors import FEW, Bits, CommonSets, selectors_of, within
 
 MAX_LIMIT = 1000
+_R = RepositoryRow.__table__.c
 WALK_ROWS = 500
 """How many rows of an order are looked at at once, at least, for those that were chosen."""
+SLACK = 8
 
-_COLUMNS: dict[Sort, InstrumentedAttribute[Any]] = {
-    "updated": RepositoryRow.updated_at,
-    "created": RepositoryRow.created_at,
-    "downloads": RepositoryRow.downloads,
-    "likes": RepositoryRow.likes,
-    "trending": RepositoryRow.trending_score,
-    "name": RepositoryRow.key,
-    "parameters": RepositoryRow.parameters,
-    "size": RepositoryRow.size,
+_COLUMNS: dict[Sort, KeyedColumnElement[Any]] = {
+    "updated": _R.updated_at,
+    "created": _R.created_at,
+    "downloads": _R.downloads,
+    "likes": _R.likes,
+    "trending": _R.trending_score,
+    "name": _R.key,
+    "parameters": _R.parameters,
+    "size": _R.size,
 }
 
 
@@ -40,6 +44,12 @@ class Chosen:
 
     ids: list[int] | Bits | None
     conditions: tuple[ColumnElement[bool], ...]
+    visible: ColumnElement[bool]
+
+    @property
+    def all_conditions(self) -> tuple[ColumnElement[bool], ...]:
+        """All that is looked at row by row."""
+        return (*self.conditions, self.visible)
 
 
 def choose(
@@ -47,7 +57,7 @@ def choose(
 ) -> Chosen:
     """What matches and may be seen."""
     ids = sets.choose(session, selectors_of(query))
-    return Chosen(ids, (*within(query), visible))
+    return Chosen(ids, tuple(within(query)), visible)
 
 
 def find(session: Session, query: Query, chosen: Chosen) -> tuple[list[Row[Any]], str | None]:
@@ -71,7 +81,7 @@ def count(session: Session, chosen: Chosen, most: int = FEW) -> int:
     ids = chosen.ids
     if isinstance(ids, np.ndarray):
         return most + 1
-    matching = select(RepositoryRow.id).where(*chosen.conditions)
+    matching = select(RepositoryRow.id).where(*chosen.all_conditions)
     if ids is not None:
         matching = matching.where(RepositoryRow.id.in_(text.among(session, ids)))
     limited = matching.limit(most + 1).subquery()
@@ -83,7 +93,8 @@ def _page(session: Session, query: Query, chosen: Chosen, limit: int) -> list[Ro
     if chosen.ids == []:
         _after(query)  # a cursor that makes no sense is told of all the same
         return []
-    page = _ordered(query, repositories(brief=query.brief)).where(*chosen.conditions).limit(limit)
+    wanted = repositories(brief=query.brief).where(*chosen.all_conditions)
+    page = _ordered(query, wanted).limit(limit)
     if isinstance(chosen.ids, list):
         page = page.where(RepositoryRow.id.in_(text.among(session, chosen.ids)))
     return list(session.execute(page))
@@ -91,29 +102,56 @@ def _page(session: Session, query: Query, chosen: Chosen, limit: int) -> list[Ro
 
 def _walk(session: Session, query: Query, chosen: Chosen, bits: Bits, limit: int) -> list[Row[Any]]:
     """Rows in order, of many: the order is walked through until enough of it was chosen."""
+    rows: list[Row[Any]] = []
+    waiting: list[int] = []
+    for ids in _in_order(session, query, chosen, bits, limit):
+        waiting += ids
+        while len(rows) < limit and len(waiting) > limit - len(rows):
+            # Some more than needed: few of them are private.
+            part = waiting[: limit - len(rows) + SLACK]
+            del waiting[: len(part)]
+            rows += _visible(session, query, chosen, part)
+        if len(rows) >= limit:
+            return rows[:limit]
+    return (rows + _visible(session, query, chosen, waiting))[:limit]
+
+
+def _in_order(
+    session: Session, query: Query, chosen: Chosen, bits: Bits, limit: int
+) -> Iterator[list[int]]:
+    """The ids that were chosen, in the query's order, some at a time.
+
+    Only what an index holds is looked at here, so that ten thousand rows take a few milliseconds;
+    whether each may be seen is asked of those that would be shown.
+    """
     share = max(float(bits.mean()), 0.001)
     step = max(WALK_ROWS, int(limit / share * 1.5))
-    column = _COLUMNS[query.sort]
-    found: list[int] = []
-    asked = select(RepositoryRow.id, column).where(*chosen.conditions)
+    asked = select(_R.id).where(*chosen.conditions)
     after = _after(query)
     while True:
         page = _order(query, asked).limit(step)
-        rows = session.execute(page if after is None else page.where(after)).all()
-        ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-        ids = ids[ids < len(bits)]
-        found += ids[bits[ids]].tolist()
-        if len(found) >= limit or len(rows) < step:
-            break
-        after = _past(query, rows[-1][1], rows[-1][0])
+        ids = text.ids_of(session, page if after is None else page.where(after))
+        known = ids[ids < len(bits)]
+        yield known[bits[known]].tolist()
+        if len(ids) < step:
+            return
+        last = int(ids[-1])
+        value = session.scalar(select(_COLUMNS[query.sort]).where(_R.id == last))
+        if value is None:  # deleted just now, where the database does not hold still
+            return
+        after = _past(query, value, last)
         step *= 2
-    if not found:
+
+
+def _visible(session: Session, query: Query, chosen: Chosen, ids: list[int]) -> list[Row[Any]]:
+    """The rows of ids that may be seen, in the order of the ids."""
+    if not ids:
         return []
     wanted = repositories(brief=query.brief).where(
-        RepositoryRow.id.in_(text.among(session, found[:limit]))
+        _R.id.in_(text.among(session, ids)), chosen.visible
     )
     by_id = {row.id: row for row in session.execute(wanted)}
-    return [by_id[i] for i in found[:limit] if i in by_id]
+    return [by_id[i] for i in ids if i in by_id]
 
 
 def _ordered(query: Query, wanted: Select[Any]) -> Select[Any]:
@@ -143,13 +181,13 @@ def _past(query: Query, value: Any, row_id: int) -> ColumnElement[bool]:
     return and_(column >= value, or_(column > value, RepositoryRow.id > row_id))
 
 
-def _cursor(row: Row[Any], column: InstrumentedAttribute[Any]) -> str:
+def _cursor(row: Row[Any], column: KeyedColumnElement[Any]) -> str:
     value = getattr(row, column.key)
     value = value.isoformat() if isinstance(value, datetime) else value
     return base64.urlsafe_b64encode(json.dumps([value, row.id]).encode()).decode()
 
 
-def _read_cursor(cursor: str, column: InstrumentedAttribute[Any]) -> tuple[Any, int]:
+def _read_cursor(cursor: str, column: KeyedColumnElement[Any]) -> tuple[Any, int]:
     try:
         value, row_id = json.loads(base64.urlsafe_b64decode(cursor))
         if column.key.endswith("_at"):

@@ -28,6 +28,7 @@ KEPT_SETS = 200
 Bits = npt.NDArray[np.bool_]
 """For each id whether it is among those chosen: `bits[id]`."""
 
+_R = RepositoryRow.__table__.c
 _NAME_CHARACTERS = re.compile(r"[a-z0-9._/-]+")
 
 
@@ -66,9 +67,9 @@ class CommonSets:
         kept = self._kept.get(selector.key)
         if kept is not None:
             return kept
-        found = session.execute(selector.ids(session).limit(FEW + 1)).scalars().all()
+        found = text.ids_of(session, selector.ids(session).limit(FEW + 1))
         if len(found) <= FEW:
-            return set(found)
+            return set(found.tolist())
         return self._kept.get_or_make(
             selector.key, lambda: _all(session, selector), keep=lambda _: True
         )
@@ -131,7 +132,7 @@ def _gated(kind: Kind) -> Selector:
 
 
 def _all(session: Session, selector: Selector) -> Bits:
-    ids = np.fromiter(session.execute(selector.ids(session)).scalars(), dtype=np.int64)
+    ids = text.ids_of(session, selector.ids(session))
     size = int(session.scalar(select(func.max(RepositoryRow.id))) or 0) + 1
     bits = np.zeros(max(size, int(ids.max(initial=0)) + 1), dtype=np.bool_)
     bits[ids] = True
@@ -145,13 +146,13 @@ def _both(one: Bits, other: Bits) -> Bits:
 
 def within(query: Query) -> list[ColumnElement[bool]]:
     """The conditions that are looked at row by row."""
-    conditions: list[ColumnElement[bool]] = [RepositoryRow.kind == query.kind.value]
+    conditions: list[ColumnElement[bool]] = [_R.kind == query.kind.value]
     if query.gated is False:
-        conditions.append(RepositoryRow.gated.is_(None))
+        conditions.append(_R.gated.is_(None))
     if query.min_parameters is not None:
-        conditions.append(RepositoryRow.parameters >= query.min_parameters)
+        conditions.append(_R.parameters >= query.min_parameters)
     if query.max_parameters is not None:
-        conditions.append(RepositoryRow.parameters <= query.max_parameters)
+        conditions.append(_R.parameters <= query.max_parameters)
     if query.sort == "parameters":
-        conditions.append(RepositoryRow.parameters.is_not(None))
+        conditions.append(_R.parameters.is_not(None))
     return conditions

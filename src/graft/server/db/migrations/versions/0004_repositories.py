@@ -174,7 +174,7 @@ def _rebuild_search() -> None:
     if bind.dialect.name == "sqlite":
         op.execute(
             "CREATE VIRTUAL TABLE repository_search USING fts5("
-            "words, tokenize = 'ascii', detail = none, prefix = '2 3')"
+            "words, tokenize = 'ascii', detail = none, prefix = '2 3 4 5')"
         )
         words = ":words"
     else:
