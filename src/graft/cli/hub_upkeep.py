@@ -70,8 +70,8 @@ def gc(
     """Delete what nothing leads to any more: large files that no commit names, parts of uploads
     that broke off, deleted repositories, old objects of git.
 
-    The hub may serve meanwhile. Xet clients remember for three weeks what they sent, and refer to it
-    without asking: fewer days are for hubs that nobody uploads to by Xet.
+    The hub may serve meanwhile. Xet clients remember for three weeks what they sent, and refer to
+    it without asking: fewer days are for hubs that nobody uploads to by Xet.
 
     Examples:
 
