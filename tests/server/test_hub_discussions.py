@@ -312,7 +312,8 @@ def test_script_in_a_comment_is_not_run(api: Api, ada: Person, repo: str) -> Non
     said = api(ada).get_discussion_details(repo, 1).events[0]
     assert isinstance(said, DiscussionComment)
     assert "<strong>x</strong>" in said.rendered
-    assert "script" not in said.rendered
+    assert "<script" not in said.rendered
+    assert "href" not in said.rendered
 
 
 def test_deleting_the_repository_deletes_them(api: Api, ada: Person, repo: str) -> None:

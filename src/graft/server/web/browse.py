@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from graft.server import accounts, catalogue
+from graft.server.community import collecting, follows
 from graft.server.records import FacetValue, Kind, Repository, Sort
 from graft.server.records import Query as ListQuery
 from graft.server.search.selectors import FEW
@@ -149,12 +150,16 @@ def profile(visit: CurrentVisit, owner: str) -> Response:
     """Everything an account owns that the reader may see."""
     account = accounts.find_account(visit.hub, owner)
     listed = ListQuery(Kind.MODEL, author=account.name, limit=100)
-    found = {kind: catalogue.search(visit.hub, replace(listed, kind=kind), visit.user) for kind in Kind}
+    found = {
+        kind: catalogue.search(visit.hub, replace(listed, kind=kind), visit.user) for kind in Kind
+    }
     return visit.page(
         "profile.html",
         account=account,
         models=found[Kind.MODEL],
         datasets=found[Kind.DATASET],
         headline=_headline,
+        collections=collecting.of_owner(visit.hub, account, visit.user),
+        followed=follows.is_following(visit.hub, account, visit.user),
         json=with_query("/api/models", author=account.name),
     )

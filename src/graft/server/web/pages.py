@@ -11,13 +11,16 @@ from graft.server.errors import NotFoundError
 from graft.server.web import (
     account,
     browse,
+    collections,
     commits,
     device,
     discussions,
     files,
     gating,
+    liking,
     organizations,
     repository,
+    webhooks,
 )
 from graft.server.web.rendering import STATIC_FOLDER, render
 from graft.server.web.routing import page_router
@@ -55,11 +58,14 @@ for part in (
     account,
     device,
     organizations,
+    webhooks,
+    collections,
     browse,
     repository,
     files,
     commits,
     discussions,
+    liking,
     gating,
 ):
     router.include_router(part.router)

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from graft.server import access, gating, repos
+from graft.server.community import likes
 from graft.server.errors import RefusedError
 from graft.server.inference.api import CurrentInference
 from graft.server.inference.questions import Question, Questions, check_text
@@ -103,6 +104,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         empty=empty,
         may_write=repos.may_write(repository, visit.user),
         gate=gating.gate_of(hub, repository, visit.user),
+        liked=likes.is_liked(hub, repository, visit.user),
         evaluations=evaluations(card.metadata),
         tags=[tag for tag in repository.tags if not tag.startswith(SHOWN_AS_LINEAGE)],
         lineage=_lineage(visit, repository, card.metadata),

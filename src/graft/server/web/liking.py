@@ -1,0 +1,48 @@
+"""The buttons that like a repository and follow somebody; each leads back to where it stands."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Form
+from fastapi.responses import RedirectResponse, Response
+
+from graft.server import accounts
+from graft.server.community import follows, likes
+from graft.server.web.rendering import with_query
+from graft.server.web.routing import page_router
+from graft.server.web.visit import CurrentRepository, CurrentVisit
+
+router = page_router()
+
+Choice = Annotated[str, Form()]
+
+
+@router.post("/{owner}/{name}/like")
+@router.post("/datasets/{owner}/{name}/like")
+def like(visit: CurrentVisit, repository: CurrentRepository, like: Choice = "yes") -> Response:
+    """Likes a repository, or no longer."""
+    if visit.user is None:
+        return _to_login(repository.path)
+    if like == "yes":
+        likes.like(visit.hub, repository, visit.user)
+    else:
+        likes.unlike(visit.hub, repository, visit.user)
+    return RedirectResponse(quote(repository.path), status_code=303)
+
+
+@router.post("/{owner}/-/follow")
+def follow(visit: CurrentVisit, owner: str, follow: Choice = "yes") -> Response:
+    """Follows a person or organization, or no longer."""
+    account = accounts.find_account(visit.hub, owner)
+    page = f"/{quote(account.name)}"
+    if visit.user is None:
+        return _to_login(page)
+    if follow == "yes":
+        follows.follow(visit.hub, account, visit.user)
+    else:
+        follows.unfollow(visit.hub, account, visit.user)
+    return RedirectResponse(page, status_code=303)
+
+
+def _to_login(page: str) -> Response:
+    return RedirectResponse(with_query("/login", next_page=page), status_code=303)
