@@ -40,6 +40,7 @@ from graft.server.mirror.mirroring import Mirror
 from graft.server.records import Kind
 from graft.server.requests import RequestMiddleware
 from graft.server.responses import add_error_handlers
+from graft.server.schema import describe_errors
 from graft.server.settings import Settings
 from graft.server.shortcuts import Shortcuts
 from graft.server.traffic import Traffic
@@ -122,5 +123,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     app.router.routes.insert(0, Shortcuts(list(app.router.routes)))
     add_error_handlers(app)
+    describe_errors(app)
     app.add_middleware(RequestMiddleware, traffic=app.state.traffic)
     return app
