@@ -3,12 +3,15 @@
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from graft.server import access
 from graft.server.db.database import Database
-from graft.server.db.tables import ObjectRow, RepositoryObjectRow, RepositoryRow
+from graft.server.db.tables import Moment, ObjectRow, RepositoryObjectRow, RepositoryRow
+from graft.server.errors import ConflictError
 from graft.server.records import User
 
 # Of one query's values: databases allow only so many.
@@ -16,7 +19,6 @@ MOST_AT_ONCE = 500
 
 # Writing the time at every use would make reading cost a write.
 LINK_PRECISION = timedelta(hours=1)
-BATCH = 500
 
 
 def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
@@ -31,7 +33,7 @@ def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
 def sizes_in(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, int]:
     """The sizes of those objects that the repository holds."""
     found: dict[str, int] = {}
-    for some in batched(hashes, MOST_AT_ONCE):
+    for some in batched(hashes):
         query = (
             select(ObjectRow.sha256, ObjectRow.size)
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
@@ -44,7 +46,7 @@ def sizes_in(session: Session, repository_id: int, hashes: Collection[str]) -> d
 def xet_hashes(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, str]:
     """The Xet hashes, by SHA-256, of those objects that the repository holds and that have one."""
     found: dict[str, str] = {}
-    for some in batched(hashes, MOST_AT_ONCE):
+    for some in batched(hashes):
         query = (
             select(ObjectRow.sha256, ObjectRow.xet_hash)
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
@@ -70,22 +72,55 @@ def size_for(session: Session, user: User, sha256: str) -> int | None:
 
 
 def link(session: Session, repository_id: int, sha256: str) -> None:
-    """Lets the repository use an object that is stored, and keeps what collects garbage from it
-    until a commit had time to name it."""
+    """Lets the repository use an object that is stored, as `link_all`."""
+    link_all(session, repository_id, [sha256])
+
+
+def link_all(session: Session, repository_id: int, hashes: Collection[str]) -> None:
+    """Lets the repository use objects that are stored, and keeps what collects garbage from them
+    until a commit had time to name them.
+
+    Raises:
+        ConflictError: one of them, or the repository, was deleted just now.
+    """
     now = datetime.now(UTC)
-    row = session.get(RepositoryObjectRow, (repository_id, sha256))
-    if row is None:
-        session.add(RepositoryObjectRow(repository_id=repository_id, sha256=sha256, linked_at=now))
-        session.flush()
-    elif now - row.linked_at > LINK_PRECISION:
-        row.linked_at = now
-        session.flush()
+    mine = RepositoryObjectRow.repository_id == repository_id
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    insert = postgresql.insert if on_postgresql else sqlite.insert
+    try:
+        for some in batched(hashes):
+            stored = (
+                select(literal(repository_id), ObjectRow.sha256, literal(now, Moment()))
+                .where(ObjectRow.sha256.in_(some))
+                .order_by(ObjectRow.sha256)
+            )
+            session.execute(
+                insert(RepositoryObjectRow)
+                .from_select(["repository_id", "sha256", "linked_at"], stored)
+                .on_conflict_do_update(
+                    index_elements=["repository_id", "sha256"],
+                    set_={"linked_at": now},
+                    where=RepositoryObjectRow.linked_at < now - LINK_PRECISION,
+                )
+            )
+            listed = RepositoryObjectRow.sha256.in_(some)
+            count = select(func.count()).select_from(RepositoryObjectRow).where(mine, listed)
+            if session.scalar(count) != len(some):
+                raise _gone()
+    except IntegrityError as error:
+        raise _gone() from error
+
+
+def _gone() -> ConflictError:
+    return ConflictError(
+        "A large file was deleted before the commit was made; upload it again, then commit."
+    )
 
 
 def sizes_for(session: Session, user: User, hashes: Collection[str]) -> dict[str, int]:
     """The sizes of those objects that lie in any repository whose files `user` may read."""
     found: dict[str, int] = {}
-    for some in _in_batches(hashes):
+    for some in batched(hashes):
         rows = session.execute(
             select(ObjectRow.sha256, ObjectRow.size)
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
@@ -105,7 +140,7 @@ def give(database: Database, repository_id: int, hashes: Collection[str]) -> Non
     with database.reading() as session:
         fresh = {
             sha256
-            for some in _in_batches(hashes)
+            for some in batched(hashes)
             for sha256 in session.scalars(
                 select(RepositoryObjectRow.sha256).where(
                     RepositoryObjectRow.repository_id == repository_id,
@@ -116,15 +151,7 @@ def give(database: Database, repository_id: int, hashes: Collection[str]) -> Non
         }
     if len(fresh) < len(set(hashes)):
         with database.writing() as session:
-            for sha256 in sorted(set(hashes) - fresh):
-                link(session, repository_id, sha256)
-
-
-def _in_batches(hashes: Collection[str]) -> Iterator[list[str]]:
-    """Parts that fit into one statement, sorted, each hash once."""
-    ordered = sorted(set(hashes))
-    for start in range(0, len(ordered), BATCH):
-        yield ordered[start : start + BATCH]
+            link_all(session, repository_id, set(hashes) - fresh)
 
 
 def forget_orphans(session: Session) -> list[str]:
@@ -133,8 +160,8 @@ def forget_orphans(session: Session) -> list[str]:
     return list(session.scalars(delete(ObjectRow).where(~used).returning(ObjectRow.sha256)))
 
 
-def batched(values: Collection[str], size: int) -> Iterator[list[str]]:
-    """The values in lists of at most `size`."""
-    ordered = list(values)
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]
+def batched(values: Collection[str]) -> Iterator[list[str]]:
+    """The values, each once and in order, in lists that fit into one statement."""
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), MOST_AT_ONCE):
+        yield ordered[start : start + MOST_AT_ONCE]

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import access, large, links, uploads
-from graft.server.api.git_http import find_for_git
+from graft.server import large, links, uploads
+from graft.server.api.git_http import find_for_git, find_for_upload
 from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import BadContentError, ConflictError, NotFoundError, RefusedError
 from graft.server.hub import Hub
@@ -48,10 +48,10 @@ def routes(kind: Kind) -> APIRouter:
     def batch(
         request: Request, owner: str, name: str, body: Batch, hub: CurrentHub, user: CurrentUser
     ) -> JSONResponse:
-        writes = body.operation == "upload"
-        repository = find_for_git(hub, kind, owner, name, user, writes=writes)
-        if not writes:
-            access.check_files(hub, repository, user)
+        if body.operation == "upload":
+            repository = find_for_upload(hub, kind, owner, name, user)
+        else:
+            repository = find_for_git(hub, kind, owner, name, user, writes=False)
         if body.hash_algo != "sha256":
             raise ConflictError(f"This Hub knows objects by SHA-256, not by {body.hash_algo!r}.")
         address = f"{base_url(request)}{repository.path}.git/info/lfs/objects"
@@ -92,15 +92,10 @@ class _Answer:
             here = links.sizes_in(session, self.repository.id, hashes)
             if not sends or self.user is None:
                 return here
-            found = {
-                sha256: size
-                for sha256 in hashes - here.keys()
-                if (size := links.size_for(session, self.user, sha256)) is not None
-            }
+            found = links.sizes_for(session, self.user, hashes - here.keys())
         if here or found:
             with self.hub.database.writing() as session:
-                for sha256 in here.keys() | found.keys():
-                    links.link(session, self.repository.id, sha256)
+                links.link_all(session, self.repository.id, here.keys() | found.keys())
         return here | found
 
     def _object(self, operation: str, wanted: LfsObject, size: int | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sqlalchemy import Table, select
 from graft import __version__
 from graft.errors import HubError
 from graft.files import atomic_file
+from graft.server.community import attachments
 from graft.server.db.database import newest_version
 from graft.server.db.dump import Keys, write_tables
 from graft.server.db.tables import Base, RepositoryRow
@@ -42,7 +43,7 @@ CONTENT_TABLES = frozenset(
 )
 """The tables that say what large files there are, and who may use them."""
 
-CONTENT_FOLDERS = ("xorbs", "sha256")
+CONTENT_FOLDERS = ("xorbs", "sha256", attachments.FOLDER)
 """Where in storage their bytes lie."""
 
 COPY_BYTES = 8 * 1024**2

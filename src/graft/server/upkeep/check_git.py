@@ -104,7 +104,7 @@ def _check_pointers(
 
 def _stored_sizes(session: Session, hashes: set[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for some in links.batched(hashes, links.MOST_AT_ONCE):
+    for some in links.batched(hashes):
         query = select(ObjectRow.sha256, ObjectRow.size).where(ObjectRow.sha256.in_(some))
         found.update((sha256, size) for sha256, size in session.execute(query))
     return found

@@ -156,7 +156,7 @@ def _unlink(hub: Hub, repository: Repository, before: datetime) -> None:
     with suppress(RepoNotFoundError), refchanges.locked(hub, repository):
         unnamed = _unnamed(hub, repository, before, Freed())
         with hub.database.writing() as session:
-            for some in links.batched(unnamed, links.MOST_AT_ONCE):
+            for some in links.batched(unnamed):
                 session.execute(_those(repository.id, some, before))
 
 
@@ -185,7 +185,7 @@ def _count_orphans(hub: Hub, unnamed: dict[int, set[str]], before: datetime, fre
     """Does in the database what collecting would, counts, and undoes it."""
     with hub.database.writing() as session:
         for repository_id, hashes in unnamed.items():
-            for some in links.batched(hashes, links.MOST_AT_ONCE):
+            for some in links.batched(hashes):
                 session.execute(_those(repository_id, some, before))
         freed.objects = len(links.forget_orphans(session))
         unused = ~exists().where(ObjectXorbRow.xorb == XorbRow.hash)
@@ -235,6 +235,8 @@ def _delete_uploads(hub: Hub, freed: Freed, *, dry_run: bool) -> None:
 def _delete_folders(hub: Hub, before: datetime, freed: Freed, *, dry_run: bool) -> None:
     """Deletes the folders of repositories that are no more, or never came into being."""
     root = hub.settings.repositories_folder
+    # One that is being created has a folder before it has a row.
+    before = min(before, datetime.now(UTC) - timedelta(hours=1))
     old = [path for path in root.glob("*/*.git") if path.stat().st_mtime < before.timestamp()]
     with hub.database.reading() as session:
         known = set(session.scalars(select(RepositoryRow.folder)))
