@@ -6,6 +6,9 @@ import httpx
 import pytest
 from person import Person, file, large
 
+from graft.server.downloads import DownloadCounter
+from graft.server.running import RunningHub
+
 DATA = bytes(range(256)) * 40
 
 
@@ -162,3 +165,13 @@ def test_downloads_are_counted_once_for_many_files(
     assert count() == 1
     bob.http.get(f"/{repo}/resolve/main/a.txt")
     assert count() == 2
+
+
+def test_processes_of_one_hub_count_a_download_once(hub: RunningHub, ada: Person) -> None:
+    repo = ada.create("shared-count")
+    ada.commit(repo, file("a.txt", "a"))
+    ada.read(repo, "a.txt")
+    assert ada.http.get(f"/api/models/{repo}").json()["downloads"] == 1
+    hub.hub.downloads = DownloadCounter()  # as another process has it
+    ada.read(repo, "a.txt")
+    assert ada.http.get(f"/api/models/{repo}").json()["downloads"] == 1

@@ -119,6 +119,8 @@ def count_download(hub: Hub, repository: Repository, who: str) -> None:
         return
     try:
         with hub.database.writing() as session:
+            if not hub.downloads.note(session, repository.id, who):
+                return
             session.execute(
                 update(RepositoryRow)
                 .where(RepositoryRow.id == repository.id)
