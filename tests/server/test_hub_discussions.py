@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -363,3 +364,85 @@ def test_answers_of_another_site_are_refused(ada: Person, repo: str, anyone: htt
         f"/api/models/{repo}/discussions", json={"title": "Not mine"}, headers=headers
     )
     assert answer.status_code == 403
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
+
+
+def test_a_picture_goes_with_what_is_said(
+    hub: RunningHub, api: Api, ada: Person, repo: str, tmp_path: Path
+) -> None:
+    picture = tmp_path / "before.png"
+    picture.write_bytes(PICTURE)
+    address = api(ada).upload_attachment(picture)
+    assert api(ada).upload_attachment(picture) == address
+    shown = httpx.get(address)
+    assert shown.content == PICTURE
+    assert shown.headers["Content-Type"] == "image/png"
+    assert "sandbox" in shown.headers["Content-Security-Policy"]
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    api(ada).create_discussion(repo, "With a picture", description=f"![before]({address})")
+    assert httpx.get(f"{hub.url}/uploads/{'0' * 64}.png").status_code == 404
+    assert httpx.get(f"{hub.url}/uploads/..%2f..%2fhub.sqlite3").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        ("image/png", b"<html>", 422),
+        ("image/svg+xml", b"<svg/>", 422),
+        ("text/html", PICTURE, 422),
+        ("image/png", PICTURE + bytes(10 * 1024**2), 413),
+        ("", PICTURE, 422),
+        ("image/png", b"", 422),
+    ],
+)
+def test_what_cannot_be_attached(ada: Person, kind: str, content: bytes, status: int) -> None:
+    answer = ada.http.post("/uploads", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status, answer.text
+
+
+def test_who_may_attach(hub: RunningHub, ada: Person, anyone: httpx.Client) -> None:
+    headers = {"Content-Type": "image/png"}
+    assert anyone.post("/uploads", content=PICTURE, headers=headers).status_code == 401
+    reads = hub.add_user(f"{ada.name}-reads", role="read")
+    headers |= {"Authorization": f"Bearer {reads}"}
+    assert anyone.post("/uploads", content=PICTURE, headers=headers).status_code == 403
+
+
+def test_many_open_at_once_and_each_has_its_number(
+    api: Api, ada: Person, bob: Person, repo: str
+) -> None:
+    def open_some(person: Person, pull_request: bool) -> list[int]:
+        return [
+            api(person).create_discussion(repo, f"Number {n}", pull_request=pull_request).num
+            for n in range(4)
+        ]
+
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [
+            pool.submit(open_some, person, kind)
+            for person in (ada, bob, ada)
+            for kind in (True, False)
+        ]
+        numbers = [number for job in jobs for number in job.result()]
+    assert sorted(numbers) == list(range(1, 25))
+    refs = api(ada).list_repo_refs(repo, include_pull_requests=True).pull_requests or []
+    found = {d.num for d in api(ada).get_repo_discussions(repo, discussion_type="pull_request")}
+    assert {int(ref.ref.rpartition("/")[2]) for ref in refs} == found
+    assert len(found) == 12
+
+
+def test_it_is_merged_once_however_many_ask(api: Api, ada: Person, repo: str) -> None:
+    api(ada).create_commit(repo, [add("once.txt", "x")], commit_message="Add once", create_pr=True)
+
+    def try_to_merge(_: int) -> int:
+        return ada.http.post(f"/api/models/{repo}/discussions/1/merge").status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = sorted(pool.map(try_to_merge, range(4)))
+    assert statuses == [200, 409, 409, 409]
+    merges = [c for c in api(ada).list_repo_commits(repo) if c.title.endswith("(#1)")]
+    assert len(merges) == 1
+    events = api(ada).get_discussion_details(repo, 1).events
+    assert [e.type for e in events].count("status-change") == 1

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from graft.server import background, health, recovery
 from graft.server.api import (
     account,
+    attachments,
     cas,
     collections,
     device,
@@ -49,6 +50,7 @@ from graft.server.web import pages
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.
 _API = (
     account,
+    attachments,
     device,
     webhooks,
     collections,

@@ -14,9 +14,9 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
 # First parts of the Hub's own addresses: an account of that name would have no page.
 _OWN_ADDRESSES = """
-about admin api assets avatars blog chat collections datasets device docs favicon.ico graft health
-help infer join login logout metrics models new notifications oauth organizations resolve robots.txt
-search settings spaces static v1 v2
+about admin api assets avatars blog chat collections datasets device docs favicon.ico graft
+graft-hub health help infer join login logout metrics models new notifications oauth organizations
+resolve robots.txt search settings spaces static uploads v1 v2
 """
 RESERVED = frozenset(_OWN_ADDRESSES.split())
 
@@ -77,7 +77,7 @@ def check_file_path(path: str) -> str:
         BadPathError: an absolute path, one that leaves the repository, or one git cannot hold.
     """
     parts = path.split("/")
-    bad = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
+    bad = any(part in ("", ".", "..") or _is_git_folder(part) for part in parts)
     if bad or "\\" in path or any(_is_no_text(c) for c in path):
         raise BadPathError(
             f"The file path {path!r} is not one a repository can hold: use forward slashes, "
@@ -86,6 +86,19 @@ def check_file_path(path: str) -> str:
     if len(path.encode()) > 1024:
         raise BadPathError(f"The file path {path[:60]!r}... is longer than 1024 bytes.")
     return path
+
+
+def _is_git_folder(part: str) -> bool:
+    """Whether some file system takes the name for `.git`: Windows leaves out dots and spaces at
+    its end, what follows a colon, and knows it by a short name; macOS leaves out characters that
+    show nothing. Whoever clones such a tree there would have their hooks written for them."""
+    seen = part.translate(_INVISIBLE).lower()
+    return seen.partition(":")[0].rstrip(" .") in (".git", "git~1")
+
+
+_INVISIBLE = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
 
 
 def _is_no_text(character: str) -> bool:
