@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from graft.server.community.deliveries import Courier
+from graft.server.conversion import work as conversion
 from graft.server.hub import Hub
 from graft.server.scan import scans
 
@@ -50,4 +51,7 @@ class Worker:
 
 def workers(hub: Hub) -> list[Worker]:
     """The workers of one process, not started yet."""
-    return [Worker("scan", hub, scans.work), Worker("webhooks", hub, Courier().work)]
+    found = [Worker("scan", hub, scans.work), Worker("webhooks", hub, Courier().work)]
+    if hub.settings.convert_weights:
+        found.append(Worker("convert", hub, conversion.work))
+    return found

@@ -174,6 +174,17 @@ class Settings:
         100 * 1024**2, "With less space than this in the data folder, `/readyz` says not ready."
     )
 
+    convert_weights: bool = setting(
+        True,
+        "Whether a model whose weights are pickles only gets a pull request from the Hub itself, "
+        "with the same weights as safetensors.",
+    )
+    convert_max_bytes: int = setting(
+        10 * 1024**3,
+        "The largest weights that are converted; twice as much is needed on the disk meanwhile.",
+    )
+    convert_seconds: int = setting(900, "How long the conversion of one model may take.")
+
     def __post_init__(self) -> None:
         # Git runs in other folders than this process does.
         object.__setattr__(self, "data_folder", self.data_folder.absolute())

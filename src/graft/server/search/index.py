@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from graft.server.conversion import candidates
 from graft.server.db.tables import (
     BaseModelRow,
     ContentsRow,
@@ -14,6 +15,7 @@ from graft.server.db.tables import (
     RepositoryRow,
     TagRow,
 )
+from graft.server.records import Kind
 from graft.server.scan import scans
 from graft.server.search import text
 from graft.server.search.describe import MAX_COUNT, Description
@@ -39,6 +41,8 @@ def write(session: Session, row: RepositoryRow, description: Description) -> Non
     _replace(session, ContentsRow, row.id, [_contents(description)])
     looked_at = (f for f in description.files if scans.is_looked_at(f[0]) and f[1] > 0)
     scans.enqueue(session, row.id, (f[3] or f[2] for f in looked_at))
+    if row.kind == Kind.MODEL.value:
+        candidates.enqueue(session, row.id, {f[0]: f[3] or f[2] for f in description.files})
     name = f"{row.owner.name}/{row.name}"
     text.write(session, row.id, name, (" ".join(description.tags), description.body))
     session.expire(row, ["tags"])

@@ -177,14 +177,15 @@ class ScanRow(Base):
 
 
 class ConversionRow(Base):
-    """A try to make safetensors of a model's pickled weights: one for each head of `main`."""
+    """A try to make safetensors of a model's pickled weights: one for the same weights."""
 
     __tablename__ = "conversions"
 
     repository_id: Mapped[int] = mapped_column(
         ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True
     )
-    head: Mapped[str] = mapped_column(String(64))
+    weights: Mapped[str] = mapped_column(String(64))
+    """The SHA-256 of the files' names and blobs: what was tried."""
     status: Mapped[str] = mapped_column(String(12), index=True)
     """queued, running, done or failed."""
     detail: Mapped[str] = mapped_column(Text, default="")

@@ -150,7 +150,7 @@ def _create_findings() -> None:
     op.create_table(
         "conversions",
         _repository_id(primary_key=True),
-        sa.Column("head", sa.String(64), nullable=False),
+        sa.Column("weights", sa.String(64), nullable=False),
         sa.Column("status", sa.String(12), nullable=False, index=True),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("claimed_at", sa.DateTime(timezone=True)),
