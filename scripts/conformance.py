@@ -3,6 +3,7 @@
     python scripts/conformance.py                     # all that are in scope
     python scripts/conformance.py --only 'test_hf_api.py::TestSquashHistory*'
     python scripts/conformance.py --failed            # again, those that failed the last time
+    python scripts/conformance.py --without-xet       # with HF_HUB_DISABLE_XET=1
 
 The source distribution of the pinned `huggingface_hub` is fetched from the package index into a
 scratch folder, where its constants (addresses, accounts, tokens) are changed to those of a Hub
@@ -135,8 +136,11 @@ def read_reasons(path: Path) -> dict[str, str]:
     return {pattern.strip(): reason.strip() for pattern, _, reason in parted}
 
 
-def run(scratch: Path, constants: Constants, jobs: int, chosen: list[str] | None) -> Results:
+def run(
+    scratch: Path, constants: Constants, jobs: int, chosen: list[str] | None, *, xet: bool
+) -> Results:
     """Runs the tests in `jobs` processes; answers what became of each."""
+    excluded = [*read_reasons(OUT_OF_SCOPE), *([] if xet else ["@xet"])]
     outputs = [scratch / f"results-{number}.jsonl" for number in range(jobs)]
     running = []
     for number, output in enumerate(outputs):
@@ -144,7 +148,8 @@ def run(scratch: Path, constants: Constants, jobs: int, chosen: list[str] | None
         shard = f"{number}/{jobs}"
         variables = environment(scratch, constants, shard) | {
             "GRAFT_CONFORMANCE_RESULTS": str(output),
-            "GRAFT_CONFORMANCE_EXCLUDED": json.dumps(list(read_reasons(OUT_OF_SCOPE))),
+            "GRAFT_CONFORMANCE_EXCLUDED": json.dumps(excluded),
+            "HF_HUB_DISABLE_XET": "0" if xet else "1",
             "GRAFT_CONFORMANCE_CHOSEN": json.dumps(chosen),
         }
         log = (scratch / f"log-{number}.txt").open("w")
@@ -212,13 +217,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="how many processes run tests")
     parser.add_argument("--only", help="only tests whose names match: 'test_hf_api.py::*tag*'")
     parser.add_argument("--failed", action="store_true", help="only those that failed before")
+    parser.add_argument("--without-xet", action="store_true", help="large files by LFS")
     arguments = parser.parse_args()
     version = pinned_version()
     scratch: Path = (
         arguments.scratch or Path(tempfile.gettempdir()) / f"graft-conformance-{version}"
     )
     scratch.mkdir(parents=True, exist_ok=True)
-    kept = scratch / "results.json"
+    kept = scratch / ("results-lfs.json" if arguments.without_xet else "results.json")
     last: Results = json.loads(kept.read_text()) if kept.exists() else {}
     chosen = choose(arguments, last)
     original = fetch(scratch, version)
@@ -228,7 +234,7 @@ def main() -> None:
     ):
         constants = seed(hub)
         prepare(scratch, original, constants)
-        results = run(scratch, constants, arguments.jobs, chosen)
+        results = run(scratch, constants, arguments.jobs, chosen, xet=not arguments.without_xet)
     everything = results if chosen is None else last | results
     kept.write_text(json.dumps(everything, indent=1))
     sys.exit(0 if report(everything) else 1)

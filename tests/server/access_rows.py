@@ -131,7 +131,7 @@ def _git_rows(prefix: str) -> list[Row]:
         Row("GET", root + "/info/refs", "files", query="service=git-upload-pack", git=True),
         Row("POST", root + "/git-upload-pack", "files", content=b"0000", git=True),
         Row("POST", root + "/git-receive-pack", "write", content=b"0000", git=True),
-        Row("POST", lfs + "/objects/batch", "write", json=nothing, git=True),
+        Row("POST", lfs + "/objects/batch", "discuss", json=nothing, git=True),
         Row("POST", lfs + "/locks", "write", json={"path": "/"}, git=True),
         Row("GET", lfs + "/locks", "see", git=True),
         Row("POST", lfs + "/locks/verify", "write", json={}, git=True),

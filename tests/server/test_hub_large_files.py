@@ -164,11 +164,16 @@ def test_an_upload_to_a_repository_deleted_meanwhile(hub: RunningHub, ada: Perso
     assert kept(hub, sha256) == []
 
 
-def test_only_the_owner_may_upload(ada: Person, bob: Person, anyone: httpx.Client) -> None:
+def test_who_may_propose_changes_may_upload(ada: Person, bob: Person, anyone: httpx.Client) -> None:
     repo = ada.create("mine")
     body = {"operation": "upload", "objects": [{"oid": "0" * 64, "size": 1}]}
     address = f"/{repo}.git/info/lfs/objects/batch"
+    assert "actions" in bob.http.post(address, json=body).json()["objects"][0]
+    settings = f"/api/models/{repo}/settings"
+    assert ada.http.put(settings, json={"gated": "manual"}).status_code == 200
     assert bob.http.post(address, json=body).status_code == 403
+    assert ada.http.put(settings, json={"private": True}).status_code == 200
+    assert bob.http.post(address, json=body).status_code == 404
     unknown = anyone.post(address, json=body)
     assert unknown.status_code == 401
     assert "Basic" in unknown.headers["WWW-Authenticate"]

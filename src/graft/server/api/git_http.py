@@ -61,6 +61,23 @@ def find_for_git(
     return repository
 
 
+def find_for_upload(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repository:
+    """The repository, if the user may send large files to it: to commit them, or to propose them in
+    a pull request, which clients open only when the files are there.
+
+    Raises:
+        NotLoggedInError, RepoNotFoundError, NotAllowedError: they may do neither.
+        GatedRepoError: they may discuss it, and were not let in to its files.
+    """
+    try:
+        return find_for_git(hub, kind, owner, name, user, writes=True)
+    except NotAllowedError:
+        repository = repos.find(hub, kind, owner, name.removesuffix(".git"), user)
+        access.check(user, repository, "discuss")
+        access.check_files(hub, repository, user)  # else it could be asked what files there are
+        return repository
+
+
 def find_for_push(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repository:
     """The repository, if the user may push something to it: all, or to pull requests of their own.
 
