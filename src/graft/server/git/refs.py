@@ -93,7 +93,7 @@ def check_name(what: str, ref: str) -> None:
         raise BadRequestError(
             f"Invalid reference for a {what}: {name!r} would be taken for something else."
         )
-    if not pygit2.reference_is_valid_name(ref):
+    if name.startswith("-") or not pygit2.reference_is_valid_name(ref):
         raise BadRequestError(
             f"Invalid reference for a {what}: {name!r} is not a name that one can have in git."
         )
