@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import locks, repos
+from graft.server import access, locks, repos
 from graft.server.api.git_http import find_for_git
 from graft.server.api.lfs import MEDIA_TYPE
 from graft.server.api.wire import moment
@@ -96,7 +96,7 @@ def routes(kind: Kind) -> APIRouter:
     ) -> JSONResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
         who = repos.check_may_write(repository, user)
-        may_force = who.name == repository.owner
+        may_force = access.allows(who, repository, "admin")
         lock = locks.release(hub, repository, who, lock_id, force=body.force, may_force=may_force)
         return _answer({"lock": _lock(lock)})
 
