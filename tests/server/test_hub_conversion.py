@@ -87,10 +87,19 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.dtype == other.dtype and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_pull_request_brings_the_same_weights(hub: RunningHub, ada: Person, zipped: bool) -> None:
+def test_files_of_old_and_new_forms_are_read(tmp_path: Path) -> None:
+    for zipped in (True, False):
+        data = saved(state(), _use_new_zipfile_serialization=zipped)
+        (tmp_path / "pytorch_model.bin").write_bytes(data)
+        convert(tmp_path / "pytorch_model.bin", tmp_path / "model.safetensors")
+        made = load_safetensors((tmp_path / "model.safetensors").read_bytes())
+        assert made.keys() == state().keys()
+        assert all(same(made[name], tensor) for name, tensor in state().items())
+
+
+def test_a_pull_request_brings_the_same_weights(hub: RunningHub, ada: Person) -> None:
     repo = ada.create("pickled-only", private=True)
-    data = saved(state(), _use_new_zipfile_serialization=zipped)
+    data = saved(state())
     push(ada, repo, {"pytorch_model.bin": data, "training_args.bin": pickle.dumps({})})
     assert outcome(hub, repo) == ("done", "pull request 1")
     (request,) = pull_requests(ada, repo)
