@@ -82,11 +82,15 @@ def count(hub: RunningHub, part: str) -> int:
     return sum(part in route for route in requests(hub))
 
 
-def test_what_is_not_here_comes_from_there(ann: Person, ben: Person, model: str) -> None:
+def test_what_is_not_here_comes_from_there(
+    origin: RunningHub, ann: Person, ben: Person, model: str
+) -> None:
     there, here = (who.http.get(f"/api/models/{model}").json() for who in (ann, ben))
     assert here["sha"] == there["sha"]
     assert here["siblings"] == there["siblings"]
     assert here["pipeline_tag"] == "text-classification"
+    assert here["mirroredFrom"] == f"{origin.url}/{model}"
+    assert "mirroredFrom" not in there
     tree = f"/api/models/{model}/tree/main"
     oids = [[(e["path"], e["oid"]) for e in who.http.get(tree).json()] for who in (ann, ben)]
     assert oids[0] == oids[1]
@@ -247,11 +251,19 @@ def test_stock_clients(mirror: RunningHub, ben: Person, model: str, tmp_path: Pa
         api.model_info("ann/none")
 
 
-def test_git_clones_a_mirrored_repository(mirror: RunningHub, model: str, tmp_path: Path) -> None:
+def test_git_clones_a_mirrored_repository(
+    mirror: RunningHub, ben: Person, model: str, tmp_path: Path
+) -> None:
     command = ["git", "clone", "--quiet", f"{mirror.url}/{model}", str(tmp_path / "clone")]
     environment = os.environ | {"GIT_LFS_SKIP_SMUDGE": "1"}
     subprocess.run(command, check=True, env=environment)
     assert (tmp_path / "clone" / "README.md").read_text() == CARD
+    sha256 = hashlib.sha256(WEIGHTS).hexdigest()
+    for _ in range(2):  # while it comes from there, and once it is here
+        action = ben.lfs(model, "download", sha256, len(WEIGHTS))["actions"]["download"]
+        assert httpx.get(action["href"]).content == WEIGHTS
+    wrong = ben.lfs(model, "download", "0" * 64, 5)["actions"]["download"]
+    assert httpx.get(wrong["href"]).status_code == 503
 
 
 def test_hubs_that_mirror_each_other_stop_asking(tmp_path: Path) -> None:

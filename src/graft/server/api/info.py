@@ -58,6 +58,8 @@ def _info(
     found = fields.render(subject, names, keep_empty=expand is not None)
     if expand is None:
         found["disabled"] = False
+        if hub.mirror is not None and hub.mirror.is_mirrored(repository.id):
+            found["mirroredFrom"] = f"{hub.mirror.url}{repository.path}"
     files = subject.contents.files if subject.contents else ()
     if _is_on(asked.get("securityStatus")):
         scans = catalogue.security(hub, files)

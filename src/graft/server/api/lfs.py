@@ -14,7 +14,7 @@ from graft.server.api.git_http import find_for_git, find_for_upload
 from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import BadContentError, ConflictError, NotFoundError, RefusedError
 from graft.server.hub import Hub
-from graft.server.records import Kind, Repository, User
+from graft.server.records import Kind, Lfs, Repository, User
 from graft.server.signing import VALID_SECONDS
 from graft.server.uploads import Upload
 
@@ -115,7 +115,7 @@ class _Answer:
                 f"The object {wanted.oid} has {size} bytes, not the {wanted.size} announced."
             )
         if operation == "download":
-            if size is None:
+            if size is None and not self._can_be_fetched(wanted):
                 raise NotFoundError(f"{self.repository.full_name} has no object {wanted.oid}.")
             action = self._action("download", wanted)
             return {"download": action | _href(uploads.whole_address(self.hub, wanted.oid))}
@@ -123,6 +123,12 @@ class _Answer:
             return {}
         large.check_size(self.hub, wanted.oid, wanted.size)
         return {"upload": self._upload(wanted), "verify": self._action("verify", wanted, "/verify")}
+
+    def _can_be_fetched(self, wanted: LfsObject) -> bool:
+        """Whether the other hub may have it, of which this repository is a mirror."""
+        mirror = self.hub.mirror
+        lfs = Lfs(wanted.oid, wanted.size, pointer_size=0)
+        return mirror is not None and mirror.lacks(self.repository.id, lfs)
 
     def _upload(self, wanted: LfsObject) -> dict[str, Any]:
         repository_id = self.repository.id

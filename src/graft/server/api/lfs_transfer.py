@@ -15,7 +15,7 @@ from graft.server.api.streams import BytesResponse
 from graft.server.auth import CurrentHub
 from graft.server.errors import BadContentError, BadRequestError, NotFoundError, RefusedError
 from graft.server.hub import Hub
-from graft.server.records import Kind
+from graft.server.records import Kind, Lfs
 from graft.server.uploads import MAX_PARTS, Upload
 
 
@@ -130,16 +130,20 @@ async def _receive(
 
 def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int) -> Response:
     """The object's bytes, or a range of them: `git lfs` goes on where a download broke off."""
+    lfs = Lfs(sha256, size, pointer_size=0)
+    is_mirrored = hub.mirror is not None and hub.mirror.lacks(repository_id, lfs)
     with hub.database.reading() as session:
-        if links.size_in(session, repository_id, sha256) != size:
+        if not is_mirrored and links.size_in(session, repository_id, sha256) != size:
             raise NotFoundError(f"The object {sha256} is no longer in this repository.")
     headers = {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
     start, end, status = parse_range(request, size, headers)
     headers["Content-Length"] = str(end - start)
     headers["Content-Type"] = "application/octet-stream"
-    return BytesResponse(
-        hub.content.stream(sha256, start, end), status_code=status, headers=headers
-    )
+    if hub.mirror is not None and is_mirrored:
+        content = hub.mirror.stream(repository_id, lfs, start, end)
+    else:
+        content = hub.content.stream(sha256, start, end)
+    return BytesResponse(content, status_code=status, headers=headers)
 
 
 async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> JSONResponse:
