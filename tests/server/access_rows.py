@@ -148,6 +148,7 @@ def _page_rows(prefix: str) -> list[Row]:
     root = f"/{prefix}{{owner}}/{{name}}"
     return [
         Row("GET", root, "see"),
+        Row("POST", root + "/like", "discuss", page=True),
         Row("GET", root + "/tree/{rest:path}", "see"),
         Row("GET", root + "/commits/{revision:path}", "see"),
         Row("GET", root + "/blob/{rest:path}", "files"),
@@ -256,6 +257,9 @@ def _public_rows() -> list[Row]:
         Row("GET", "/models", "public"),
         Row("GET", "/datasets", "public"),
         Row("GET", "/{owner}", "public"),
+        Row("POST", "/{owner}/-/follow", "account", page=True),
+        Row("POST", "/uploads", "account"),
+        Row("GET", "/uploads/{name}", "nothing"),
         Row("GET", "/v1/reconstructions/{name}", **hashed),  # type: ignore[arg-type]
         Row("GET", "/v1/chunks/default/{name}", **hashed),  # type: ignore[arg-type]
         Row("GET", "/v1/chunks/default-merkledb/{name}", **hashed),  # type: ignore[arg-type]
@@ -276,6 +280,20 @@ def _public_rows() -> list[Row]:
     ]
 
 
+def _collection_rows() -> list[Row]:
+    one = "/collections/{owner}/{name}"
+    return [
+        Row("GET", "/collections", "public"),
+        Row("POST", "/collections", "account", page=True, data={"title": ""}),
+        Row("GET", one, "public"),
+        Row("POST", one + "/settings", "token", page=True, data={"title": "Another"}),
+        Row("POST", one + "/delete", "token", page=True),
+        Row("POST", one + "/upvote", "account", page=True),
+        Row("POST", one + "/items", "token", page=True, data={"item": "a/b"}),
+        Row("POST", one + "/items/{key}", "token", page=True, data={"remove": "true"}),
+    ]
+
+
 def _login_rows() -> list[Row]:
     settings = "/settings"
     group = "/organizations/{organization}"
@@ -290,6 +308,11 @@ def _login_rows() -> list[Row]:
         Row("GET", settings + "/sessions", "login"),
         Row("POST", settings + "/sessions/{key}/end", "login"),
         Row("POST", settings + "/devices/{login_id}/end", "login"),
+        Row("GET", settings + "/webhooks", "login"),
+        Row("POST", settings + "/webhooks", "login", data={"url": "nowhere"}),
+        Row("GET", settings + "/webhooks/{key}", "login"),
+        Row("POST", settings + "/webhooks/{key}/state", "login", data={"state": "deleted"}),
+        Row("POST", settings + "/webhooks/{key}/deliveries/{delivery}", "login"),
         Row("GET", settings + "/organizations", "login"),
         Row("POST", settings + "/organizations", "login", data={"name": "minted"}),
         Row("GET", group, "nothing"),
@@ -313,5 +336,6 @@ ROWS = [
     Row("POST", "/infer/models/{owner}/{name}", "files", json={"inputs": 3}),
     *_account_rows(),
     *_public_rows(),
+    *_collection_rows(),
     *_login_rows(),
 ]

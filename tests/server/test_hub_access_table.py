@@ -93,7 +93,7 @@ def expected(row: Row, role: str, visibility: str) -> frozenset[int]:
         return _of_repository(row, role, visibility)
     if needs == "public" or role in _MAY[needs]:
         return ALLOWED
-    return frozenset({401 if role == "anonymous" else 403})
+    return frozenset({(303 if row.page else 401) if role == "anonymous" else 403})
 
 
 _MAY: dict[Needs, frozenset[str]] = {
