@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest
 from person import Person, file, large
+from sqlalchemy import func, select
 
 from graft.server import cas
+from graft.server.db.tables import XorbRow
 from graft.server.running import RunningHub
 from graft.server.xet import shard
 from graft.server.xet.chunking import cut
@@ -426,10 +428,10 @@ def test_a_signed_address_opens_its_own_bytes_only(hub: RunningHub, ada: Person)
 def test_equal_chunks_are_kept_once_over_repositories(
     hub: RunningHub, ada: Person, bob: Person
 ) -> None:
-    objects = hub.settings.data_folder / "objects" / "xorbs"
 
     def stored() -> int:
-        return sum(path.stat().st_size for path in objects.rglob("*") if path.is_file())
+        with hub.hub.database.reading() as session:
+            return session.scalar(select(func.sum(XorbRow.packed_bytes))) or 0
 
     data = noise(3_000_000)
     ada.upload(ada.create("first"), data)

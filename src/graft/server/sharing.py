@@ -19,7 +19,6 @@ from graft.server.hub import Hub
 from graft.server.records import User
 from graft.server.registering import usable_xorbs
 from graft.server.storage.blobs import BlobNotFoundError
-from graft.server.storage.layout import Layout
 from graft.server.xet import shard
 from graft.server.xet.hashes import from_text
 from graft.server.xet.xorb import XorbIndex
@@ -32,24 +31,23 @@ _CANDIDATES = 32
 _MOST_XORBS = 64
 
 
-def layout_in(hub: Hub, repository_id: int, xet_hash: str) -> Layout:
-    """What a file of the repository is made of.
+def find_file(hub: Hub, repository_id: int, xet_hash: str) -> tuple[str, int]:
+    """(SHA-256, size) of a file of the repository.
 
     Raises:
         EntryNotFoundError: the repository has no such file.
     """
     with hub.database.reading() as session:
-        sha256 = session.scalar(
-            select(ObjectRow.sha256)
+        found = session.execute(
+            select(ObjectRow.sha256, ObjectRow.size)
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
             .where(
                 ObjectRow.xet_hash == xet_hash, RepositoryObjectRow.repository_id == repository_id
             )
-        )
-    layout = hub.content.layout(sha256) if sha256 is not None else None
-    if not isinstance(layout, Layout):
+        ).first()
+    if found is None:
         raise EntryNotFoundError(f"The repository has no file with the Xet hash {xet_hash}.")
-    return layout
+    return found.sha256, found.size
 
 
 def note_upload(hub: Hub, user: User | None, xorb: str) -> None:

@@ -20,7 +20,7 @@ from graft.server.auth import CurrentHub, base_url
 from graft.server.errors import BadRequestError, NotFoundError, RefusedError, TooLargeError
 from graft.server.hub import Hub
 from graft.server.storage.blobs import Spool
-from graft.server.storage.reconstruction import Extent, reconstruct
+from graft.server.storage.reconstruction import Extent
 from graft.server.storage.xorbs import key_of
 from graft.server.xet.hashes import from_text
 from graft.server.xet.shard import MAX_SHARD_BYTES
@@ -87,15 +87,13 @@ def reconstruction(
     """What a file of the repository is made of, and where to fetch that."""
     asker = cas.admit(hub, authorization, writes=False)
     _check_hash(name)
-    layout = sharing.layout_in(hub, asker.repository.id, name)
-    start, end, _ = parse_range(request, layout.size, {"ETag": ""})
+    sha256, size = sharing.find_file(hub, asker.repository.id, name)
+    start, end, _ = parse_range(request, size, {"ETag": ""})
     if start == end:
         answer: dict[str, Any] = {"offset_into_first_range": 0, "terms": [], "fetch_info": {}}
     else:
-        address = base_url(request)
-        answer = reconstruct(
-            hub.content.xorbs, layout, start, end, lambda extent: _address(hub, address, extent)
-        )
+        root = base_url(request)
+        answer = hub.content.reconstruct(sha256, start, end, lambda e: _address(hub, root, e))
     return Response(json.dumps(answer), media_type="application/json")
 
 

@@ -9,12 +9,13 @@ import asyncio
 import hashlib
 import mmap
 import os
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, undefer
@@ -22,12 +23,13 @@ from sqlalchemy.orm import Session, undefer
 from graft.server.db.database import Database
 from graft.server.db.tables import ObjectRow, ObjectXorbRow, SharedChunkRow
 from graft.server.errors import BadContentError, ConflictError, EntryNotFoundError, StorageError
-from graft.server.storage import reading
+from graft.server.storage import reading, reconstruction
 from graft.server.storage.blobs import BlobNotFoundError, Spool
 from graft.server.storage.cutting import Cut, Cutter
 from graft.server.storage.layout import Layout, Term, decode
 from graft.server.storage.open import open_blobs
 from graft.server.storage.recent import Recent
+from graft.server.storage.reconstruction import Extent
 from graft.server.storage.xorbs import Xorbs
 from graft.server.xet.hashes import to_text
 from graft.server.xet.xorb import XorbError, scan
@@ -51,6 +53,13 @@ class Received:
     xet_hash: str
     terms: tuple[Term, ...]
     first_chunk: bytes | None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An object that lies in storage as one file, as all did before there were xorbs."""
+
+    size: int
 
 
 class ContentStore:
@@ -200,7 +209,7 @@ class ContentStore:
             raise XorbError(f"The xorb's hash is {to_text(root)}, not {name}.")
         return self.xorbs.store(spool, root, index)
 
-    def layout(self, sha256: str) -> "Layout | Whole":
+    def layout(self, sha256: str) -> Layout | Whole:
         """What an object is made of.
 
         Raises:
@@ -212,6 +221,29 @@ class ContentStore:
             self._layouts.keep(sha256, found)
         return found
 
+    def reconstruct(
+        self, sha256: str, start: int, end: int, address: Callable[[Extent], str]
+    ) -> dict[str, Any]:
+        """How a client puts the bytes from `start` up to `end` together itself.
+
+        Args:
+            address: where the frames of an extent can be fetched.
+
+        Raises:
+            EntryNotFoundError: no such object, or one that lies in storage as one file.
+            StorageError: storage does not answer, or is damaged.
+        """
+        for _ in range(2):
+            layout = self.layout(sha256)
+            if isinstance(layout, Whole):
+                raise EntryNotFoundError(f"The object {sha256} was never cut into chunks.")
+            try:
+                return reconstruction.reconstruct(self.xorbs, layout, start, end, address)
+            except BlobNotFoundError as error:
+                missing = error
+                self._layouts.forget(sha256)
+        raise _lost(sha256, missing) from missing
+
     def delete(self, sha256: str) -> None:
         """Forgets an object whose row is gone; the xorbs it was made of go when nobody uses them
         (`xorbs.delete_unused`)."""
@@ -219,33 +251,30 @@ class ContentStore:
         self.blobs.remove(whole_key(sha256))
 
     def _pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
-        layout = self.layout(sha256)
-        if isinstance(layout, Whole):
-            yield from self._pieces_of_whole(sha256, start, end)
-            return
         done = start
-        try:
-            for piece in reading.plan(self.xorbs, layout, start, end):
-                data = reading.read(self.xorbs, piece)
-                done += len(data)
-                yield data
-        except BlobNotFoundError as error:
-            # The object was deleted and sent again since its layout was remembered, or is damaged.
-            self._layouts.forget(sha256)
-            fresh = self.layout(sha256)
-            if isinstance(fresh, Whole) or fresh.terms == layout.terms:
-                raise StorageError(
-                    f"The Hub's storage has lost parts of the object {sha256} ({error})."
-                ) from error
-            yield from self._pieces(sha256, done, end)
+        for _ in range(2):
+            try:
+                for piece in self._read(sha256, self.layout(sha256), done, end):
+                    done += len(piece)
+                    yield piece
+            except BlobNotFoundError as error:
+                missing = error
+                self._layouts.forget(sha256)  # it may be of before a deletion and another upload
+                continue
+            return
+        raise _lost(sha256, missing) from missing
 
-    def _pieces_of_whole(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+    def _read(self, sha256: str, layout: Layout | Whole, start: int, end: int) -> Iterator[bytes]:
+        if isinstance(layout, Layout):
+            for piece in reading.plan(self.xorbs, layout, start, end):
+                yield reading.read(self.xorbs, piece)
+            return
         while start < end:
             length = min(reading.PIECE_BYTES, end - start)
             yield self.blobs.read(whole_key(sha256), start, length)
             start += length
 
-    def _load(self, sha256: str) -> "Layout | Whole":
+    def _load(self, sha256: str) -> Layout | Whole:
         with self._database.reading() as session:
             row = session.get(ObjectRow, sha256, options=[undefer(ObjectRow.terms)])
             if row is None:
@@ -275,16 +304,16 @@ class ContentStore:
             session.flush()
 
 
-@dataclass(frozen=True)
-class Whole:
-    """An object that lies in storage as one file, as all did before there were xorbs."""
-
-    size: int
-
-
 def whole_key(sha256: str) -> str:
     """Where an object lies that is one file."""
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def _lost(sha256: str, missing: Exception) -> StorageError:
+    return StorageError(
+        f"The Hub's storage has lost parts of the object {sha256} ({missing}). Whoever runs the "
+        "Hub can find out with `graft hub fsck` which files that concerns."
+    )
 
 
 def _weight(layout: Layout | Whole) -> int:
