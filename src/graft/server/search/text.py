@@ -81,7 +81,8 @@ def with_words(session: Session, words: Sequence[str]) -> Select[int]:
         condition = "repository_search MATCH :pattern"
         begins, either, both = '"{}"*', " OR ", " AND "
     else:
-        condition = "words @@ to_tsquery('simple', :pattern)"
+        # As it is: `to_tsquery` would take the marks away.
+        condition = "words @@ CAST(:pattern AS tsquery)"
         begins, either, both = "'{}':*", " | ", " & "
     pattern = both.join(begins.format(word) for word in words)
     if len(joined) > 1:
