@@ -95,7 +95,7 @@ def build(hub: RunningHub) -> World:
             _make(world, people["contributor"], kind, world.lab, theirs, visibility)
             _make(world, people["owner"], kind, world.owner_name, visibility, visibility)
         _make(world, admin, kind, world.lab, "other", "private")
-    world.clients["anonymous"] = httpx.Client(base_url=hub.url)
+    world.clients["anonymous"] = httpx.Client(base_url=hub.url, timeout=60)
     world.clients["creator"] = _client(hub, people["contributor"].token)
     world.names["creator"] = people["contributor"].name
     _add_tokens(hub, world, accounts.find_account(hub.hub, admin.name))

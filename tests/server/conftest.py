@@ -15,7 +15,7 @@ _numbers = itertools.count()
 @pytest.fixture
 def anyone(hub: RunningHub) -> Iterator[httpx.Client]:
     """Somebody whom the Hub does not know."""
-    with httpx.Client(base_url=hub.url) as client:
+    with httpx.Client(base_url=hub.url, timeout=30) as client:
         yield client
 
 

@@ -23,7 +23,7 @@ def browser(hub: RunningHub, ada: Person) -> Iterator[httpx.Client]:
     """Ada's browser, logged in."""
     account = accounts.find_account(hub.hub, ada.name)
     accounts.set_password(hub.hub, account, PASSWORD)
-    with httpx.Client(base_url=hub.url) as client:
+    with httpx.Client(base_url=hub.url, timeout=60) as client:
         sent = client.post("/login", data={"name": ada.name, "password": PASSWORD})
         assert sent.status_code == 303
         yield client
@@ -233,7 +233,7 @@ def test_programs_and_browsers_are_listed_and_logged_out(
     assert "(this one)" in page
     (number,) = re.findall(r"/settings/devices/(\d+)/end", page)
     assert "login of" not in browser.get("/settings/tokens").text
-    with httpx.Client(base_url=hub.url) as other:
+    with httpx.Client(base_url=hub.url, timeout=60) as other:
         other.post("/login", data={"name": ada.name, "password": PASSWORD})
         keys = re.findall(r"/settings/sessions/(\w+)/end", other.get("/settings/sessions").text)
         assert len(keys) == 2
@@ -253,7 +253,7 @@ def test_nobody_ends_anothers_logins(
     (number,) = re.findall(r"/settings/devices/(\d+)/end", page)
     (key,) = re.findall(r"/settings/sessions/(\w+)/end", page)
     accounts.set_password(hub.hub, accounts.find_account(hub.hub, bob.name), PASSWORD)
-    with httpx.Client(base_url=hub.url) as other:
+    with httpx.Client(base_url=hub.url, timeout=60) as other:
         other.post("/login", data={"name": bob.name, "password": PASSWORD})
         assert other.post(f"/settings/devices/{number}/end").status_code == 404
         assert other.post(f"/settings/sessions/{key}/end").status_code == 404
@@ -275,7 +275,7 @@ def test_a_new_password_ends_all_logins(
 def test_wrong_passwords_have_to_wait(hub: RunningHub, ada: Person) -> None:
     account = accounts.find_account(hub.hub, ada.name)
     accounts.set_password(hub.hub, account, PASSWORD)
-    with httpx.Client(base_url=hub.url) as visitor:
+    with httpx.Client(base_url=hub.url, timeout=60) as visitor:
         wrong = {"name": ada.name, "password": "not it at all"}
         for _ in range(attempts.WRONG_BY_PAIR):
             assert visitor.post("/login", data=wrong).status_code == 401

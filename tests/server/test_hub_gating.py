@@ -231,7 +231,7 @@ def test_the_pages_ask_and_decide(hub: RunningHub, ada: Person, bob: Person) -> 
     for person in (ada, bob):
         account = accounts.find_account(hub.hub, person.name)
         accounts.set_password(hub.hub, account, "long enough")
-    with httpx.Client(base_url=hub.url) as visitor:
+    with httpx.Client(base_url=hub.url, timeout=60) as visitor:
         asked = visitor.get(f"/{repo}/ask-access")
         assert asked.headers["Location"].startswith("/login?next_page=")
         visitor.post("/login", data={"name": bob.name, "password": "long enough"})
@@ -246,7 +246,7 @@ def test_the_pages_ask_and_decide(hub: RunningHub, ada: Person, bob: Person) -> 
         assert sent.status_code == 303
         assert "have not answered" in visitor.get(f"/{repo}").text
         assert visitor.get(f"/{repo}/access-requests").status_code == 403
-    with httpx.Client(base_url=hub.url) as owner:
+    with httpx.Client(base_url=hub.url, timeout=60) as owner:
         owner.post("/login", data={"name": ada.name, "password": "long enough"})
         page = owner.get(f"/{repo}/access-requests").text
         assert "B &lt;b&gt;&amp; Sons" in page

@@ -209,7 +209,9 @@ def handle(
         else AccessRequestRow.id == request_id
     )
     with hub.database.writing() as session:
-        row = session.scalar(select(AccessRequestRow).where(mine, which).with_for_update())
+        request = select(AccessRequestRow).where(mine, which)
+        # Of this table alone: PostgreSQL cannot lock the account that is joined to it.
+        row = session.scalar(request.with_for_update(of=AccessRequestRow))
         if row is None:
             raise NotFoundError(f"There is no such request for access to {repository.full_name}.")
         if row.status == status:
