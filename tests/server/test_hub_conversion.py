@@ -103,7 +103,7 @@ def test_a_pull_request_brings_the_same_weights(hub: RunningHub, ada: Person) ->
     push(ada, repo, {"pytorch_model.bin": data, "training_args.bin": pickle.dumps({})})
     assert outcome(hub, repo) == ("done", "pull request 1")
     (request,) = pull_requests(ada, repo)
-    assert request["author"]["name"] == "graft-hub"
+    assert request["author"]["name"] == "SFconvertbot"
     assert ada.files(repo) == {"pytorch_model.bin", "training_args.bin"}
     made = load_safetensors(ada.read(repo, "model.safetensors", "refs%2Fpr%2F1"))
     assert made.keys() == state().keys()

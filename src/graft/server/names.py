@@ -18,7 +18,9 @@ about admin api assets avatars blog chat collections datasets device docs favico
 graft-hub health help infer join login logout metrics models new notifications oauth organizations
 resolve robots.txt search settings spaces static uploads v1 v2
 """
-RESERVED = frozenset(_OWN_ADDRESSES.split())
+# Whom the Hub's own pull requests are by: `graft.server.conversion`.
+_OWN_ACCOUNTS = {"sfconvertbot"}
+RESERVED = frozenset(_OWN_ADDRESSES.split()) | _OWN_ACCOUNTS
 
 
 def check_account_name(name: str) -> str:

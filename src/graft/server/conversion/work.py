@@ -32,12 +32,14 @@ from graft.server.records import Account, Entry, Repository, User
 from graft.server.rows import repositories, to_record
 from graft.server.search.values import Read
 
-ACCOUNT = "graft-hub"
-"""Whom the pull requests are by; nobody can log in as it."""
+# `transformers` looks for a pull request by this account, under this title, whose commit lies on
+# top of `main`. Where it finds none, it offers the repository outside, token included.
+ACCOUNT = "SFconvertbot"
+"""Whom the pull requests are by; nobody can log in as it, or be called so."""
+TITLE = "Adding `safetensors` variant of this model"
 PIECE_BYTES = 8 * 1024**2
 CLAIM = timedelta(hours=2)
 """How long one worker has before another one takes a repository up."""
-TITLE = "Add the same weights as safetensors"
 DESCRIPTION = """\
 The weights of this model are pickles only, and loading a pickle can run any program. The Hub made
 these safetensors files of them: the same tensors under the same names, compared byte for byte.
@@ -218,7 +220,7 @@ def _account(hub: Hub) -> Account:
         row = _find_account(session)
         if row is None:
             row = AccountRow(
-                key=ACCOUNT,
+                key=ACCOUNT.lower(),
                 name=ACCOUNT,
                 full_name=hub.settings.name,
                 password_hash=None,
@@ -230,4 +232,4 @@ def _account(hub: Hub) -> Account:
 
 
 def _find_account(session: Session) -> AccountRow | None:
-    return session.scalar(select(AccountRow).where(AccountRow.key == ACCOUNT))
+    return session.scalar(select(AccountRow).where(AccountRow.key == ACCOUNT.lower()))
