@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,16 @@ def start_writers(folder: Path, url: str, token: str, seed: int) -> list[subproc
     return children
 
 
+@contextmanager
+def held(children: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Stops processes for a while."""
+    for child in children:
+        child.send_signal(signal.SIGSTOP)
+    yield
+    for child in children:
+        child.send_signal(signal.SIGCONT)
+
+
 def run(options: argparse.Namespace, folder: Path) -> int:
     """All rounds; answers how many things went wrong."""
     rng = random.Random(options.seed)
@@ -282,8 +294,9 @@ def run(options: argparse.Namespace, folder: Path) -> int:
             time.sleep(rng.uniform(0.3, options.seconds))
             server.kill()
             slowest = max(slowest, server.start())
-            journal.read()
-            wrong = witness.look(journal, repos, rng)
+            with held(writers):  # or there would be ever more to look at
+                journal.read()
+                wrong = witness.look(journal, repos, rng)
             print(
                 f"round {number}: {len(journal.commits)} commits acknowledged, "
                 f"{sum(map(len, witness.seen.values()))} found whole, "

@@ -11,8 +11,6 @@ from typing import IO
 import pygit2
 from sqlalchemy import exists, select
 
-from graft.errors import CardError
-from graft.hub.header import parse_card
 from graft.server import access, branches, identity, links, refchanges, repos
 from graft.server.community import pull_requests
 from graft.server.db.tables.community import DiscussionRow
@@ -26,6 +24,9 @@ from graft.server.git.repository import commit_of_object
 from graft.server.hub import Hub
 from graft.server.names import CARD_FILE
 from graft.server.records import Repository, User
+from graft.server.scan import scans
+from graft.server.scan.secrets import warning
+from graft.server.search.card_rules import Report, check_card
 from graft.server.storage.full import is_full, storage_full
 
 logger = logging.getLogger("graft.server")
@@ -63,9 +64,10 @@ def receive(
     """Takes in a push; `body` stands where the pack begins. Answers the report to the client,
     refusals included."""
     results: dict[str, str | None] = {command.ref: None for command in request.commands}
-    unpacked, messages = "ok", []
+    unpacked = "ok"
+    messages: list[str] = []
     try:
-        results |= _receive(hub, repository, user, request, body)
+        results |= _receive(hub, repository, user, request, body, messages)
     except _Refusal as refusal:
         shown = refusal.problems[:MAX_PROBLEMS_SHOWN]
         messages = [f"graft: {problem}" for problem in shown]
@@ -74,6 +76,11 @@ def receive(
         results = dict.fromkeys(results, _DECLINED)
     except BadContentError as error:
         unpacked, messages = str(error), [f"graft: {error}"]
+        if request.is_shallow:
+            messages.append(
+                "graft: The clone is shallow, and what it lacks may be missing here too: run "
+                "`git fetch --unshallow` first."
+            )
         results = dict.fromkeys(results, "unpacker error")
     except RefusedError as error:
         results, messages = dict.fromkeys(results, str(error)), [f"graft: {error}"]
@@ -88,15 +95,22 @@ def receive(
 
 
 def _receive(
-    hub: Hub, repository: Repository, user: User, request: PushRequest, body: IO[bytes]
+    hub: Hub,
+    repository: Repository,
+    user: User,
+    request: PushRequest,
+    body: IO[bytes],
+    messages: list[str],
 ) -> dict[str, str | None]:
+    """What becomes of each ref; what else people are to be told goes to `messages`."""
     path = repos.repository_path(hub, repository)
     with Quarantine(path, hub.settings.git_seconds) as quarantine:
         if any(command.new is not None for command in request.commands):
             quarantine.unpack(body)
         opened = repos.open_git(hub, repository)
         opened.odb.add_disk_alternate(str(quarantine.folder))
-        objects = _check_content(hub, opened, quarantine, user, request)
+        found, warnings = _check_content(hub, repository, opened, quarantine, user, request)
+        objects = {pointer.sha256 for _, pointer in found.pointers}
         with refchanges.locked(hub, repository) as current:
             current.odb.add_disk_alternate(str(quarantine.folder))
             patterns = branches.protected_branches(hub, repository)
@@ -114,13 +128,23 @@ def _receive(
             quarantine.accept()
             if updates:
                 refchanges.move(hub, repository, current, updates, objects=objects)
+    if updates:
+        messages += [f"graft: {line}" for text in warnings for line in text.split("\n")]
+        if found.secrets:
+            with hub.database.writing() as session:
+                scans.mark_secrets(session, repository.id, found.secrets)
     return results
 
 
 def _check_content(
-    hub: Hub, opened: pygit2.Repository, quarantine: Quarantine, user: User, request: PushRequest
-) -> set[str]:
-    """The large objects that the push needs, and that the user may use.
+    hub: Hub,
+    repository: Repository,
+    opened: pygit2.Repository,
+    quarantine: Quarantine,
+    user: User,
+    request: PushRequest,
+) -> tuple[PushedObjects, list[str]]:
+    """What the push brings, with large objects that the user may use; and what to warn of.
 
     Raises:
         _Refusal: naming all that is wrong.
@@ -137,11 +161,16 @@ def _check_content(
     found = PushedObjects(opened, hub.settings.max_inline_bytes)
     found.look(quarantine, sorted({command.new for command in named if command.new}))
     problems = [*found.problems, *_missing_objects(hub, user, found)]
+    warnings = []
     for command in named:
-        problems += _card_problems(opened, command)
+        report = _check_card(repository, opened, command)
+        branch = command.ref.removeprefix(refs.BRANCHES)
+        problems += [f"{branch}: {text}" for text in report.errors]
+        warnings += [f"Warning: {branch}: {text}" for text in report.warnings]
     if problems:
         raise _Refusal(problems)
-    return {pointer.sha256 for _, pointer in found.pointers}
+    secrets = [secret for found_in in found.secrets.values() for secret in found_in]
+    return found, [*warnings, *filter(None, [warning(secrets)])]
 
 
 def _missing_objects(hub: Hub, user: User, found: PushedObjects) -> list[str]:
@@ -167,18 +196,15 @@ def _missing_objects(hub: Hub, user: User, found: PushedObjects) -> list[str]:
     return problems
 
 
-def _card_problems(opened: pygit2.Repository, command: Command) -> list[str]:
+def _check_card(repository: Repository, opened: pygit2.Repository, command: Command) -> Report:
+    """What is wrong with the card of a branch's new commit."""
     commit = commit_of_object(opened, command.new or "")
     if commit is None or command.ref.startswith(refs.TAGS) or CARD_FILE not in commit.tree:
-        return []
+        return Report()
     card = commit.tree[CARD_FILE]
     if not isinstance(card, pygit2.Blob):  # a folder of that name is no card
-        return []
-    try:
-        parse_card(card.data, CARD_FILE)
-    except CardError as error:
-        return [f"{command.ref.removeprefix(refs.BRANCHES)}: {error}"]
-    return []
+        return Report()
+    return check_card(repository.kind, card.data)
 
 
 def _refusal(

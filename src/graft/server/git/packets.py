@@ -35,6 +35,8 @@ class PushRequest:
 
     commands: tuple[Command, ...]
     capabilities: frozenset[str]
+    is_shallow: bool = False
+    """Whether the client itself does not have the whole history."""
 
     @property
     def is_atomic(self) -> bool:
@@ -60,16 +62,18 @@ def read_push(body: IO[bytes]) -> PushRequest:
     """
     commands: list[Command] = []
     capabilities: frozenset[str] = frozenset()
+    is_shallow = False
     for number, line in enumerate(_packets(body)):
         words, _, features = line.rstrip(b"\n").partition(b"\0")
         if number == 0 or features:
             capabilities |= frozenset(features.decode("ascii", "replace").split())
-        if words.startswith((b"shallow ", b"push-cert")):
-            continue  # a shallow clone names its edge: what is missing behind it is found later
+        if words.startswith(b"shallow "):  # the edge: what is missing behind it is found later
+            is_shallow = True
+            continue
         if len(commands) == MAX_COMMANDS:
             raise BadRequestError(f"The push changes more than {MAX_COMMANDS} refs: push fewer.")
         commands.append(_command(words))
-    return PushRequest(tuple(commands), capabilities)
+    return PushRequest(tuple(commands), capabilities, is_shallow)
 
 
 def _command(line: bytes) -> Command:
