@@ -12,9 +12,12 @@ from graft.server.git.quarantine import Quarantine
 from graft.server.git.trees import parse_tree
 from graft.server.names import check_file_path
 from graft.server.records import Lfs
+from graft.server.scan.secrets import MAX_BYTES, Secret, find_secrets
 
 MAX_PROBLEMS = 100
 MAX_LINK_BYTES = 4096
+MAX_SEARCHED_BYTES = 1024**3
+"""How much of one push is searched for secrets; pointers are looked for in all of it."""
 
 
 class PushedObjects:
@@ -27,6 +30,9 @@ class PushedObjects:
         self._max_file_bytes = max_file_bytes
         self.problems: list[str] = []
         self.pointers: list[tuple[str, Lfs]] = []
+        self.secrets: dict[str, list[Secret]] = {}
+        """What looks like a secret, by blob."""
+        self._left = MAX_SEARCHED_BYTES
 
     def look(self, quarantine: Quarantine, commits: list[str]) -> None:
         """Looks at each object that `commits` bring.
@@ -48,10 +54,14 @@ class PushedObjects:
                 f"{path}: {size} bytes are too many for git (at most {self._max_file_bytes}); "
                 "track the file with `git lfs track` and commit it again"
             )
-        elif size <= MAX_POINTER_BYTES:
-            pointer = parse_pointer(self._repository.odb.read(oid)[1])
+        elif size <= MAX_POINTER_BYTES or size <= min(MAX_BYTES, self._left):
+            self._left -= size
+            content = self._repository.odb.read(oid)[1]
+            pointer = parse_pointer(content) if size <= MAX_POINTER_BYTES else None
             if pointer is not None:
                 self.pointers.append((path, pointer))
+            elif found := find_secrets(path, content):
+                self.secrets[str(oid)] = found
 
     def _in_tree(self, oid: pygit2.Oid, raw_folder: bytes) -> Iterator[str]:
         folder = raw_folder.decode("utf-8", "replace")
