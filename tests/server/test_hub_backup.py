@@ -11,10 +11,11 @@ import pytest
 from person import CARD, Person, file, large
 
 from graft.errors import HubError
+from graft.server.db.tables import Base
 from graft.server.hub import Hub
 from graft.server.running import RunningHub
 from graft.server.settings import Settings
-from graft.server.upkeep.backup import back_up
+from graft.server.upkeep.backup import CONTENT_TABLES, back_up
 from graft.server.upkeep.restore import Restored, restore
 
 PASSWORD = "correct horse battery"
@@ -129,6 +130,39 @@ def test_a_backup_taken_while_people_commit_fits_together(
     assert refill(tmp_path / "other", tmp_path / "backup").report.problems == []
 
 
+def test_what_changes_between_the_tables_and_git(
+    source: RunningHub, eve: Person, tmp_path: Path
+) -> None:
+    files = fill(eve)
+    data = os.urandom(120_000)
+
+    def change(text: str) -> None:
+        if "git repositories" not in text:
+            return
+        gone = {"name": "rows", "type": "dataset"}
+        assert eve.http.request("DELETE", "/api/repos/delete", json=gone).status_code == 200
+        late = eve.upload("eve/thing", data)
+        eve.commit("eve/thing", large("late.bin", late, len(data)))
+        asked = {"title": "Late", "description": "", "pullRequest": True}
+        opened = eve.http.post("/api/models/eve/thing/discussions", json=asked)
+        assert opened.status_code == 200
+        eve.create("late-model")
+
+    copied = back_up(source.hub, tmp_path / "backup", change)
+    assert len(copied.manifest.gone) == 1
+    assert refill(tmp_path / "other", tmp_path / "backup").report.problems == []
+    with (
+        RunningHub(tmp_path / "other") as other,
+        httpx.Client(base_url=other.url, headers=dict(eve.http.headers), timeout=30) as http,
+    ):
+        again = Person("eve", eve.token, http)
+        assert again.files("eve/thing") == {"README.md", "late.bin", *files}
+        assert again.read("eve/thing", "late.bin") == data
+        assert http.get("/api/datasets/eve/rows").status_code == 404
+        asked = {"title": "Early", "description": "", "pullRequest": True}
+        assert http.post("/api/models/eve/thing/discussions", json=asked).status_code == 200
+
+
 def test_a_backup_that_breaks_off_leaves_the_one_before(
     source: RunningHub, eve: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,3 +227,10 @@ def test_what_is_no_backup_or_of_another_version_is_told(
     manifest.write_text(json.dumps({**value, "tables": "9999"}))
     with pytest.raises(HubError, match="9999"):
         refill(tmp_path / "other", tmp_path / "backup")
+
+
+def test_tables_of_large_files_are_written_after_git() -> None:
+    """Whatever refers to one of them has to be written with them: it may name what is new."""
+    for table in Base.metadata.sorted_tables:
+        named = {key.column.table.name for key in table.foreign_keys}
+        assert table.name in CONTENT_TABLES or not named & CONTENT_TABLES, table.name

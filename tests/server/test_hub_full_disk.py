@@ -1,6 +1,7 @@
 """A full disk: a clear answer, and nothing half-written."""
 
 import errno
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -64,6 +65,24 @@ def test_an_upload_that_does_not_fit(cramped: tuple[RunningHub, Person]) -> None
     sha256 = ada.upload(repo, small)
     assert ada.commit(repo, large("w.bin", sha256, len(small))).status_code == 200
     assert ada.read(repo, "w.bin") == small
+
+
+def test_a_part_that_does_not_fit(cramped: tuple[RunningHub, Person]) -> None:
+    hub, ada = cramped
+    repo = ada.create("model")
+    data = os.urandom(80_000_000)  # more than one part
+    wanted = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    body = {"operation": "upload", "objects": [wanted], "transfers": ["basic", "multipart"]}
+    answer = ada.http.post(f"/{repo}.git/info/lfs/objects/batch", json=body).json()
+    upload = answer["objects"][0]["actions"]["upload"]
+    before = used(hub.settings.data_folder)
+    refused = httpx.put(upload["header"]["00001"], content=data[: 64 * 1024**2], timeout=30)
+    assert refused.status_code == 507
+    assert "no space left" in refused.json()["message"]
+    assert used(hub.settings.data_folder) - before < 500_000
+    parts = [{"partNumber": 1, "etag": "a"}, {"partNumber": 2, "etag": "b"}]
+    early = httpx.post(upload["href"], json={"oid": wanted["oid"], "parts": parts})
+    assert early.status_code == 404
 
 
 def test_a_commit_that_does_not_fit(cramped: tuple[RunningHub, Person]) -> None:

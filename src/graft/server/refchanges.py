@@ -97,7 +97,7 @@ def move(
     except BaseException:
         for update in reversed(moved):
             refs.move_ref(opened, update.ref, update.new, update.old)
-        _remove_lost_pull_requests(hub, repository, opened)
+        remove_lost_pull_requests(hub, repository, opened)
         note.unlink()
         raise
     note.unlink()
@@ -144,7 +144,9 @@ def _describe_new(
         if update.ref == MAIN and update.new is not None:
             found = Snapshot(opened, opened[update.new].peel(pygit2.Commit))
             read = large.reader(hub, repository.id, found, objects)
-            return describe(repository.kind, found, read)
+            with hub.database.reading() as session:
+                known = index.known_facts(session, repository.id)
+            return describe(repository.kind, found, read, known)
     return None
 
 
@@ -165,7 +167,7 @@ def _finish(hub: Hub, repository: Repository, opened: pygit2.Repository) -> None
     note = _note(hub, repository.id)
     updates = [RefUpdate(*fields) for fields in json.loads(note.read_text(encoding="utf-8"))]
     git_locks.remove_stale(Path(opened.path))
-    _remove_lost_pull_requests(hub, repository, opened)
+    remove_lost_pull_requests(hub, repository, opened)
     happened = [
         update
         for update in updates
@@ -183,7 +185,7 @@ def _finish(hub: Hub, repository: Repository, opened: pygit2.Repository) -> None
     note.unlink()
 
 
-def _remove_lost_pull_requests(hub: Hub, repository: Repository, opened: pygit2.Repository) -> None:
+def remove_lost_pull_requests(hub: Hub, repository: Repository, opened: pygit2.Repository) -> None:
     """Removes refs of pull requests whose discussion did not come about: those have no number."""
     mine = DiscussionRow.repository_id == repository.id
     with hub.database.reading() as session:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Table, select
+from sqlalchemy.orm import Session
 
 from graft import __version__
 from graft.errors import HubError
@@ -87,10 +88,13 @@ def back_up(hub: Hub, path: Path, notify: Notify = lambda _: None) -> Copied:
         rows, repositories = _write_first(hub, dump, keys)
         notify(f"Copying {len(repositories)} git repositories ...")
         known = folder.refs(folder.path / last.dump) if last else {}
-        refs, gone = _copy_repositories(hub, folder, repositories, known)
-        folder.write_refs(dump, refs)
+        refs = _copy_repositories(hub, folder, repositories, known)
         with hub.database.reading() as session:
+            gone = _deleted(session, repositories)
+            refs = {name: found for name, found in refs.items() if repositories[name] not in gone}
+            keys["repositories"] -= set(gone)
             rows |= write_tables(session, _tables(content=True), dump, keys)
+        folder.write_refs(dump, refs)
         notify("Copying large files ...")
         blobs, new = _copy_blobs(hub, folder)
         folder.write_blobs(dump, blobs)
@@ -158,31 +162,28 @@ def _write_first(hub: Hub, dump: Path, keys: Keys) -> tuple[dict[str, int], dict
 
 def _copy_repositories(
     hub: Hub, folder: BackupFolder, repositories: dict[str, int], known: dict[str, RefsOf]
-) -> tuple[dict[str, RefsOf], list[int]]:
-    """Copies each; answers what their refs name, and which were deleted meanwhile."""
+) -> dict[str, RefsOf]:
+    """Copies each that was not deleted meanwhile; answers what their refs name, by folder."""
 
     def copy(name: str) -> RefsOf | None:
         source = hub.settings.repositories_folder / name
         try:
             return git_copies.copy(source, folder.repositories / name, known.get(name))
         except HubError:
-            if _is_deleted(hub, repositories[name]):
-                return None
+            with hub.database.reading() as session:
+                if _deleted(session, {name: repositories[name]}):
+                    return None
             raise
 
-    refs, gone = {}, []
     with ThreadPoolExecutor(WORKERS) as pool:
-        for name, found in zip(repositories, pool.map(copy, repositories), strict=True):
-            if found is None:
-                gone.append(repositories[name])
-            else:
-                refs[name] = found
-    return refs, gone
+        copied = zip(repositories, pool.map(copy, repositories), strict=True)
+        return {name: found for name, found in copied if found is not None}
 
 
-def _is_deleted(hub: Hub, repository_id: int) -> bool:
-    with hub.database.reading() as session:
-        return session.get(RepositoryRow, repository_id) is None
+def _deleted(session: Session, repositories: dict[str, int]) -> list[int]:
+    """The numbers of those that are no more; another may have the number since: folders tell."""
+    there = set(session.scalars(select(RepositoryRow.folder)))
+    return [number for folder, number in repositories.items() if folder not in there]
 
 
 def _copy_blobs(hub: Hub, folder: BackupFolder) -> tuple[list[Blob], list[Blob]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import delete, func, select
 
 from graft.errors import HubError
-from graft.server import repos
+from graft.server import refchanges, repos
 from graft.server.db.database import newest_version
 from graft.server.db.dump import read_tables
 from graft.server.db.tables import AccountRow, Base, RepositoryRow
@@ -62,6 +62,8 @@ def restore(
     notify("Restoring the tables ...")
     _restore_tables(hub, dump, manifest)
     for repository in repositories(hub):
+        with refchanges.locked(hub, repository) as opened:  # git was copied after the discussions
+            refchanges.remove_lost_pull_requests(hub, repository, opened)
         repos.reindex(hub, repository)
     notify("Checking what was restored ...")
     return Restored(manifest, check(hub, deep=deep, repair=True))
