@@ -1,5 +1,6 @@
 """Discussions and pull requests with the stock client, and what it never sends."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -211,6 +212,39 @@ def test_a_pull_request_is_committed_to_and_merged(api: Api, ada: Person, repo: 
     with pytest.raises(HfHubHTTPError) as refused:
         api(ada).merge_pull_request(repo, opened.num)
     assert status_of(refused) == 409
+
+
+@pytest.mark.parametrize("how", ["xet", "lfs"])
+def test_a_stranger_proposes_a_large_file(
+    api: Api, ada: Person, bob: Person, repo: str, tmp_path: Path, how: str
+) -> None:
+    content = b"\0" + repo.encode() + how.encode() * 50_000
+    path = tmp_path / "weights.bin"
+    path.write_bytes(content)
+    opened = api(bob).upload_file(
+        # What is no file on disk goes by LFS, whatever the client has.
+        path_or_fileobj=path if how == "xet" else io.BytesIO(content),
+        path_in_repo="weights.bin",
+        repo_id=repo,
+        create_pr=True,
+    )
+    assert bob.read(repo, "weights.bin", opened.pr_revision or "") == content
+    more = api(bob).upload_file(
+        path_or_fileobj=io.BytesIO(content[::-1]),
+        path_in_repo="more.bin",
+        repo_id=repo,
+        revision=opened.pr_revision,
+    )
+    with pytest.raises(HfHubHTTPError) as refused:
+        api(bob).upload_file(path_or_fileobj=path, path_in_repo="weights.bin", repo_id=repo)
+    assert status_of(refused) == 403
+    assert "weights.bin" not in ada.files(repo)
+    api(ada).merge_pull_request(repo, opened.pr_num or 0)
+    assert ada.read(repo, "weights.bin") == content
+    assert ada.read(repo, "more.bin") == content[::-1]
+    commits = api(ada).get_discussion_details(repo, opened.pr_num or 0).events
+    oids = [e.oid for e in commits if isinstance(e, DiscussionCommit)]
+    assert oids == [opened.oid, more.oid]
 
 
 def test_a_conflict_is_told_and_merges_nothing(api: Api, ada: Person, repo: str) -> None:

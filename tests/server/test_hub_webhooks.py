@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import WebhookWatchedItem
 from person import Person, file
 
-from graft.server.community import deliveries
+from graft.server.community import deliveries, sending
 from graft.server.community.deliveries import PAUSES, Courier
 from graft.server.community.sending import is_public
 from graft.server.hub import Hub
@@ -315,6 +316,17 @@ def test_two_couriers_send_it_once(still: Hub, listener: Listener) -> None:
         courier.join()
     Courier().work(still)
     assert len(listener.received) == 1
+
+
+def test_one_that_never_answers_is_given_up(still: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        _prepare(still, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        assert Courier().work(still)
+    with still.database.reading() as session:
+        row = session.scalars(deliveries.select(deliveries.DeliveryRow)).one()
+        assert (row.status, row.attempts) == ("waiting", 1)
+        assert "did not answer" in row.error
 
 
 @pytest.mark.parametrize(

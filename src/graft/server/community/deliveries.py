@@ -24,7 +24,7 @@ from graft.server.db.tables.community import DeliveryRow, EventRow, WatchRow, We
 from graft.server.hub import Hub
 
 EVENTS_AT_A_TIME = 100
-MESSAGES_AT_A_TIME = 16
+MESSAGES_AT_A_TIME = 64
 LEASE = timedelta(seconds=60)
 """How long a message is left alone that somebody has taken up; longer than sending may take."""
 
