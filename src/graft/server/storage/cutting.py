@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from graft.server.storage.blobs import Blobs, Spool
+from graft.server.storage.blobs import BlobNotFoundError, Blobs, Spool
 from graft.server.storage.layout import Term, join
 from graft.server.storage.xorbs import Xorbs
 from graft.server.xet.chunking import cut
@@ -178,7 +178,10 @@ class Cutter:
             if name in self._looked_into:
                 continue
             self._looked_into.add(name)
-            index = self._xorbs.index(name)
+            try:
+                index = self._xorbs.index(name)
+            except BlobNotFoundError:  # deleted just now
+                continue
             for number in range(len(index)):
                 self._known.setdefault(index.hash_of(number), (name, number))
 

@@ -24,7 +24,7 @@ REMEMBERED_CHUNKS = 400_000
 _END_BYTES = 64 * 1024
 
 # A store and the deletion of the same xorb may meet so often before we give up.
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 # Rows that one statement names: SQLite takes no more than so many values.
 BATCH = 400
@@ -73,8 +73,10 @@ class Xorbs:
                 spool.write([index.footer(value)])
                 # Never in the place of another: it may be packed otherwise, and be read just now.
                 self._blobs.keep(key_of(name), spool, replace=False)
-            kept = self.index(name)
-            stored = self._register(name, kept)
+            try:
+                stored = self._register(name, self.index(name))
+            except BlobNotFoundError:
+                stored = None
             if stored is not None:
                 return stored
             self._indexes.forget(name)
