@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -241,7 +241,7 @@ def delete_token(
     results().print(f"Deleted token {number} of {account}.", markup=False)
 
 
-def _settings(data: Path | None, **given: int | str | None) -> "Settings":
+def _settings(data: Path | None, **given: Any) -> "Settings":
     try:
         import graft.server.hub  # noqa: F401  (asks whether the extra is installed)
         from graft.server.settings import Settings
