@@ -1,8 +1,8 @@
 """Tables as files of JSON lines, which SQLite and PostgreSQL both can be filled from.
 
 A table is `NAME.jsonl.gz`: a line with the names of its columns, then a line with each row's
-values, by primary key. Times are `{"time": "2026-11-21T01:14:16+00:00"}`, bytes `{"bytes": "base64"}`;
-all else is as in JSON.
+values, by primary key. Times are `{"time": "2026-11-21T01:14:16+00:00"}`, bytes are
+`{"bytes": "base64"}`; all else is as in JSON.
 """
 
 import base64
