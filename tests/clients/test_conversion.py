@@ -57,3 +57,24 @@ def test_pickles_are_not_offered_outside(
     eve.api.merge_pull_request(repo, opened[0].num)
     assert eve.api.file_exists(repo, "model.safetensors")
     assert len(list(eve.api.get_repo_discussions(repo, discussion_status="all"))) == 1
+
+
+def test_the_offer_follows_the_repository(
+    eve: Customer, python: Callable[..., str], tmp_path: Path
+) -> None:
+    repo = f"{eve.name}/pickled-and-changed"
+    variables = {"REPO": repo, "HF_TOKEN": eve.token, "HF_HUB_DISABLE_XET": "0"}
+    python(PUSH, FOLDER=str(tmp_path), PRIVATE="0", **variables)
+    give_up = time.monotonic() + 60
+    while not list(eve.api.get_repo_discussions(repo)):
+        assert time.monotonic() < give_up, "the Hub opened no pull request"
+        time.sleep(0.2)
+    made = eve.api.upload_file(
+        path_or_fileobj=b"---\nlicense: mit\n---\n# A model\n",
+        path_in_repo="README.md",
+        repo_id=repo,
+    )
+    while eve.api.list_repo_commits(repo, revision="refs/pr/1")[1].commit_id != made.oid:
+        assert time.monotonic() < give_up, "the pull request was not put on top"
+        time.sleep(0.2)
+    assert python(LOAD, **variables).strip() == "same"

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from graft.server.conversion.names import INDEX, is_weights
@@ -22,7 +22,8 @@ def weights_of(files: Iterable[str]) -> list[str]:
 
 
 def enqueue(session: Session, repository_id: int, files: Mapping[str, Any]) -> None:
-    """Has a repository's weights converted, where that was not tried with the same ones.
+    """Has a repository's weights converted, where that was not tried with the same ones; a pull
+    request that was opened for them is put on top of what has just been committed.
 
     Args:
         files: path -> blob of all files.
@@ -39,3 +40,9 @@ def enqueue(session: Session, repository_id: int, files: Mapping[str, Any]) -> N
         session.execute(delete(ConversionRow).where(ConversionRow.repository_id == repository_id))
         row = {"repository_id": repository_id, "weights": weights}
         session.execute(insert(ConversionRow), [{**row, "status": "queued", "detail": ""}])
+        return
+    session.execute(
+        update(ConversionRow)
+        .where(ConversionRow.repository_id == repository_id, ConversionRow.status == "done")
+        .values(status="queued")
+    )

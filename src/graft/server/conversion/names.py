@@ -6,6 +6,12 @@ INDEX = "pytorch_model.bin.index.json"
 REFUSED = 3
 """The exit status that says: these weights cannot be converted, and why stands in the output."""
 
+# `transformers` looks for a pull request by this account, under this title, whose commit lies on
+# top of `main`. Where it finds none, it offers the repository outside, token included.
+ACCOUNT = "SFconvertbot"
+"""Whom the pull requests are by; nobody can log in as it, or be called so."""
+TITLE = "Adding `safetensors` variant of this model"
+
 _WEIGHTS = re.compile(r"(pytorch_model|adapter_model|model)(-\d{5}-of-\d{5})?\.bin")
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +23,10 @@ from graft.errors import HubError
 from graft.server import accounts, large, refchanges, repos
 from graft.server.community import discussions
 from graft.server.conversion.candidates import weights_of
-from graft.server.conversion.names import REFUSED
+from graft.server.conversion.names import ACCOUNT, REFUSED, TITLE
+from graft.server.conversion.renewal import put_on_top
 from graft.server.db.tables import AccountRow, ConversionRow, RepositoryRow
+from graft.server.errors import NotFoundError, RepoNotFoundError
 from graft.server.git.build import CommitBuilder
 from graft.server.git.repository import find_commit
 from graft.server.git.writing import ObjectWriter
@@ -32,12 +35,8 @@ from graft.server.records import Account, Entry, Repository, User
 from graft.server.rows import repositories, to_record
 from graft.server.search.values import Read
 
-# `transformers` looks for a pull request by this account, under this title, whose commit lies on
-# top of `main`. Where it finds none, it offers the repository outside, token included.
-ACCOUNT = "SFconvertbot"
-"""Whom the pull requests are by; nobody can log in as it, or be called so."""
-TITLE = "Adding `safetensors` variant of this model"
 PIECE_BYTES = 8 * 1024**2
+_DONE = "pull request "
 CLAIM = timedelta(hours=2)
 """How long one worker has before another one takes a repository up."""
 DESCRIPTION = """\
@@ -69,9 +68,10 @@ def work(hub: Hub) -> bool:
     repository = _claim(hub)
     if repository is None:
         return False
+    number = _opened_before(hub, repository)
     try:
-        number = _convert(hub, repository)
-        status, detail = "done", f"pull request {number}"
+        number = number or _convert(hub, repository)
+        status, detail = "done", f"{_DONE}{number}"
     except HubError as error:  # deleted meanwhile, cut off, no tensors: told, and not tried again
         status, detail = "failed", str(error)
     with hub.database.writing() as session:
@@ -80,7 +80,19 @@ def work(hub: Hub) -> bool:
             .where(ConversionRow.repository_id == repository.id)
             .values(status=status, detail=detail[:2000], claimed_at=None)
         )
+    if number is not None:  # after the row: a commit that comes now has it looked at again
+        with suppress(NotFoundError, RepoNotFoundError):  # deleted meanwhile
+            put_on_top(hub, repository, number)
     return True
+
+
+def _opened_before(hub: Hub, repository: Repository) -> int | None:
+    """The pull request that was opened for the same weights."""
+    with hub.database.reading() as session:
+        detail = session.scalar(
+            select(ConversionRow.detail).where(ConversionRow.repository_id == repository.id)
+        )
+    return int(detail.removeprefix(_DONE)) if detail and detail.startswith(_DONE) else None
 
 
 def _claim(hub: Hub) -> Repository | None:
