@@ -141,6 +141,7 @@ def ask(
         "name": name or standing,
         "rest": "main/a.txt",
         "revision": "main",
+        "revisions": "main..main",
         "branch": "main",
         "tag": "none",
         "number": "1",

@@ -12,6 +12,7 @@ from graft.server.api import (
     account,
     attachments,
     cas,
+    changes,
     collections,
     device,
     discussions,
@@ -51,6 +52,7 @@ from graft.server.web import pages
 _API = (
     account,
     attachments,
+    changes,
     device,
     webhooks,
     collections,

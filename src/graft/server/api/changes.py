@@ -1,0 +1,106 @@
+"""What changed: between two revisions, in one commit, and line by line of a file."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pygit2
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+
+from graft.server import access, repos
+from graft.server.api import wire
+from graft.server.api.repository import REPOSITORY, PathRepository
+from graft.server.auth import CurrentHub, CurrentUser
+from graft.server.errors import BadRequestError
+from graft.server.git import diffs, merging
+from graft.server.git import repository as git
+from graft.server.git.blame import blame as blame_file
+from graft.server.git.history import to_commit
+from graft.server.hub import Hub
+from graft.server.records import Repository
+
+router = APIRouter()
+
+
+@router.get(f"{REPOSITORY}/compare/{{revisions:path}}", response_model=None)
+def compare(
+    revisions: str,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+    raw: bool = False,
+) -> Response | dict[str, Any]:
+    """What the second of two revisions has and the first has not: `main..v2` from one to the other,
+    `main...v2` since they parted. With `raw`, as `git diff` prints it."""
+    access.check_files(hub, repository, user)
+    opened = repos.open_git(hub, repository)
+    old, new = _ends(opened, revisions)
+    if raw:
+        return PlainTextResponse(diffs.unified_diff(opened, old, new))
+    return {
+        "base": old,
+        "head": new,
+        "commits": [
+            wire.commit(to_commit(commit))
+            for commit in (merging.commits_between(opened, old, new) if old else [])
+        ],
+        "files": [_file(change) for change in diffs.changed_files(opened, old, new)],
+    }
+
+
+@router.get(f"{REPOSITORY}/commit/{{revision:path}}", response_model=None)
+def commit(
+    revision: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
+) -> Response | dict[str, Any]:
+    """One commit: who made it and what it changed. `.diff` after its id asks for the text alone."""
+    access.check_files(hub, repository, user)
+    opened = repos.open_git(hub, repository)
+    found = git.find_commit(opened, revision.removesuffix(".diff"))
+    parent = str(found.parents[0].id) if found.parents else None
+    if revision.endswith(".diff"):
+        return PlainTextResponse(diffs.unified_diff(opened, parent, str(found.id)))
+    changes = diffs.changed_files(opened, parent, str(found.id))
+    return wire.commit(to_commit(found)) | {
+        "parents": [str(one.id) for one in found.parents],
+        "files": [_file(change) for change in changes],
+    }
+
+
+@router.get(f"{REPOSITORY}/blame/{{rest:path}}")
+def blame(
+    rest: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
+) -> dict[str, Any]:
+    """The lines of a text file, each part with the commit that brought it; `rest` is the revision
+    and the file's path."""
+    access.check_files(hub, repository, user)
+    return _blame(hub, repository, rest)
+
+
+def _blame(hub: Hub, repository: Repository, rest: str) -> dict[str, Any]:
+    opened = repos.open_git(hub, repository)
+    found, path = git.split_revision(opened, rest)
+    parts = blame_file(opened, found, path)
+    return {
+        "path": path,
+        "sha": str(found.id),
+        "parts": [
+            {"start": part.start, "lines": list(part.lines), "commit": wire.commit(part.commit)}
+            for part in parts
+        ],
+    }
+
+
+def _ends(opened: pygit2.Repository, revisions: str) -> tuple[str | None, str]:
+    """The two commits that `a..b` or `a...b` names."""
+    since_parted = "..." in revisions
+    first, dots, second = revisions.partition("..." if since_parted else "..")
+    if not dots or not first or not second:
+        raise BadRequestError(f"{revisions!r} must name two revisions: `main..v2` or `main...v2`.")
+    old, new = (str(git.find_commit(opened, name).id) for name in (first, second))
+    return (merging.merge_base(opened, old, new) if since_parted else old), new
+
+
+def _file(change: diffs.FileChange) -> dict[str, Any]:
+    fields = asdict(change)
+    fields["oldPath"] = fields.pop("old_path")
+    return fields
