@@ -247,6 +247,48 @@ def test_a_stranger_proposes_a_large_file(
     assert oids == [opened.oid, more.oid]
 
 
+def test_a_pull_request_is_pushed_to_by_git(
+    hub: RunningHub,
+    api: Api,
+    ada: Person,
+    bob: Person,
+    repo: str,
+    tmp_path: Path,
+    new_person: Callable[[], Person],
+) -> None:
+    def git(person: Person, *words: str) -> subprocess.CompletedProcess[str]:
+        address = f"{hub.url.replace('//', f'//{person.name}:{person.token}@')}/{repo}"
+        who = ("-c", "user.name=Robert", "-c", "user.email=robert@example.com")
+        command = ["git", *who, *(word.replace("HUB", address) for word in words)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    carol = new_person()
+    opened = api(bob).create_pull_request(repo, "From a clone")
+    assert git(bob, "clone", "-q", "HUB", "clone").returncode == 0
+    (tmp_path / "clone" / "pushed.txt").write_text("pushed\n")
+    for words in (("add", "."), ("commit", "-q", "-m", "Write pushed.txt")):
+        assert git(bob, "-C", "clone", *words).returncode == 0
+    target = f"HEAD:refs/pr/{opened.num}"
+    refused = git(carol, "-C", "clone", "push", "HUB", target)
+    assert refused.returncode != 0
+    assert "403" in refused.stderr or "may not" in refused.stderr
+    assert git(bob, "-C", "clone", "push", "HUB", "HEAD:main").returncode != 0
+    assert git(bob, "-C", "clone", "push", "HUB", "HEAD:refs/pr/99").returncode != 0
+    pushed = git(bob, "-C", "clone", "push", "HUB", target)
+    assert pushed.returncode == 0, pushed.stderr
+    thread = api(bob).get_discussion_details(repo, opened.num)
+    [commit] = [e for e in thread.events if isinstance(e, DiscussionCommit)]
+    assert (commit.summary, commit.author) == ("Write pushed.txt", "Robert")
+    assert "+pushed" in (thread.diff or "")
+    api(bob).change_discussion_status(repo, opened.num, "open")
+    api(ada).merge_pull_request(repo, opened.num)
+    assert ada.read(repo, "pushed.txt") == b"pushed\n"
+    (tmp_path / "clone" / "late.txt").write_text("late\n")
+    for words in (("add", "."), ("commit", "-q", "-m", "Too late")):
+        git(bob, "-C", "clone", *words)
+    assert git(bob, "-C", "clone", "push", "HUB", target).returncode != 0
+
+
 def test_a_conflict_is_told_and_merges_nothing(api: Api, ada: Person, repo: str) -> None:
     api(ada).create_pull_request(repo, "My second line")
     api(ada).create_commit(
@@ -410,7 +452,7 @@ def test_a_picture_goes_with_what_is_said(
     picture.write_bytes(PICTURE)
     address = api(ada).upload_attachment(picture)
     assert api(ada).upload_attachment(picture) == address
-    shown = httpx.get(address)
+    shown = httpx.get(address, timeout=30)
     assert shown.content == PICTURE
     assert shown.headers["Content-Type"] == "image/png"
     assert "sandbox" in shown.headers["Content-Security-Policy"]
