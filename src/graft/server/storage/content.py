@@ -9,9 +9,8 @@ import asyncio
 import hashlib
 import mmap
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +37,9 @@ BLOCK_BYTES = 2 * 1024**2
 """How many bytes of an upload are hashed and cut at once."""
 
 REMEMBERED_TERMS = 100_000
+
+_WORKERS = 32
+_WRITERS = 4
 
 # How many files that have a chunk in common with a new one are looked into for more.
 _ALIKE = 3
@@ -75,9 +77,10 @@ class ContentStore:
         self.xorbs = Xorbs(self.blobs, database)
         self._database = database
         self._layouts: Recent[str, Layout | Whole] = Recent(REMEMBERED_TERMS, _weight)
-        # Of its own, so that no upload waits for the threads that other requests have.
-        self._workers = ThreadPoolExecutor(2 + 2 * (os.cpu_count() or 1), "graft-content")
-        self._writers = ThreadPoolExecutor(4, "graft-xorbs")
+        # Of its own, so that no upload waits for the threads that other requests have. Most of them
+        # wait for a disk or a bucket at any time.
+        self._workers = ThreadPoolExecutor(_WORKERS, "graft-content")
+        self._writers = ThreadPoolExecutor(_WRITERS, "graft-xorbs")
 
     def close(self) -> None:
         """Ends the threads."""
@@ -92,26 +95,38 @@ class ContentStore:
             StorageFullError, StorageError: it cannot be kept.
         """
         loop = asyncio.get_running_loop()
-        digest = hashlib.sha256()
-        under_way: Awaitable[object] | None = None
-        with Cutter(self.blobs, self.xorbs, self._alike, self._writers) as cutter:
-            try:
-                async for block in _blocks(_announced(chunks, sha256, size)):
-                    if under_way is not None:
-                        await under_way
-                    # Both let go of the interpreter: two cores work, and the next block comes.
-                    under_way = asyncio.gather(
-                        loop.run_in_executor(self._workers, _hash, digest, block),
-                        loop.run_in_executor(self._workers, cutter.feed, block),
-                    )
-            finally:
-                if under_way is not None:
-                    await _settled(under_way)
-            if under_way is not None:
-                await under_way
-            _check_hash(digest.hexdigest(), sha256)
-            cut = await _shielded(loop.run_in_executor(self._workers, cutter.finish))
+        cutter = Cutter(self.blobs, self.xorbs, self._alike, self._writers)
+        try:
+            cut = await self._cut(loop, cutter, _announced(chunks, sha256, size), sha256)
+        finally:
+            await _settled([loop.run_in_executor(self._workers, cutter.close)])
         return Received(sha256, size, cut.xet_hash, tuple(cut.terms), cut.first_chunk)
+
+    async def _cut(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        cutter: Cutter,
+        chunks: AsyncIterator[bytes],
+        sha256: str,
+    ) -> Cut:
+        digest = hashlib.sha256()
+        under_way: list[asyncio.Future[Any]] = []
+        try:
+            async for block in _blocks(chunks):
+                await _done(under_way)
+                # Both let go of the interpreter: two cores work, and the next block comes.
+                under_way = [
+                    loop.run_in_executor(self._workers, _hash, digest, block),
+                    loop.run_in_executor(self._workers, cutter.feed, block),
+                ]
+            await _done(under_way)
+            _check_hash(digest.hexdigest(), sha256)
+            finishing = loop.run_in_executor(self._workers, cutter.finish)
+            under_way = [finishing]
+            await _done(under_way)
+            return finishing.result()
+        finally:
+            await _settled(under_way)
 
     def publish(self, session: Session, received: Received) -> None:
         """Makes what was received an object, when the transaction commits.
@@ -168,11 +183,11 @@ class ContentStore:
 
         coming = ahead()
         try:
-            while (piece := await coming) is not None:
+            while (piece := await asyncio.shield(coming)) is not None:
                 coming = ahead()  # is read while the one before goes out
                 yield piece
         finally:
-            await _settled(coming)
+            await _settled([coming])
 
     def pieces_of(self, layout: Layout) -> Iterator[bytes]:
         """The bytes that a layout makes, which need not be an object yet; the next piece is read
@@ -364,15 +379,27 @@ def _check_hash(found: str, announced: str) -> None:
         )
 
 
-async def _settled(work: Awaitable[object]) -> None:
-    """Waits until the work has ended, however; threads use what is about to be let go of."""
-    with suppress(Exception):
-        await work
+async def _done(work: "list[asyncio.Future[Any]]") -> None:
+    """Waits until all of it is done, without ending it where who waits is ended.
+
+    Raises: what any of it raised.
+    """
+    if work:
+        await asyncio.wait(work)
+    for each in work:
+        each.result()
 
 
-async def _shielded(work: "asyncio.Future[Cut]") -> Cut:
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await _settled(work)
-        raise
+async def _settled(work: "list[asyncio.Future[Any]]") -> None:
+    """Waits until all has ended, however: threads use what is about to be let go of."""
+    ended = False
+    while any(not each.done() for each in work):
+        try:
+            await asyncio.wait(work)
+        except asyncio.CancelledError:
+            ended = True
+    for each in work:
+        if not each.cancelled():
+            each.exception()  # seen: whoever wanted to know has been told
+    if ended:
+        raise asyncio.CancelledError

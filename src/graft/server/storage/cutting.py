@@ -74,8 +74,7 @@ class Cut:
 
 
 class Cutter:
-    """Takes a file's bytes, in order; one thread at a time. Leaving the block lets go of what was
-    not finished."""
+    """Takes a file's bytes, in order; one thread at a time. To be closed in the end, however."""
 
     def __init__(self, blobs: Blobs, xorbs: Xorbs, lookup: Lookup, executor: Executor) -> None:
         """`executor` is where finished xorbs are written to storage while more bytes come."""
@@ -94,12 +93,11 @@ class Cutter:
         self._closing = ExitStack()
         self._names: list[Future[str]] = []
 
-    def __enter__(self) -> "Cutter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Lets go of what was not finished; blocks until what is being written is."""
         for name in self._names:
-            name.cancel() or name.exception()  # waits: what is being written needs its file
+            if not name.cancel():
+                name.exception()  # waits: the file that is being read must not go
         self._closing.close()
 
     def feed(self, pieces: list[bytes]) -> None:

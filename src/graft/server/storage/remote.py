@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import IO, Any
 
 import obstore
@@ -30,6 +31,7 @@ RETRY_SECONDS = 60
 # S3 takes objects longer than this in parts, several at a time.
 PART_BYTES = 16 * 1024**2
 PARTS_AT_ONCE = 2
+FILES_AT_ONCE = 3
 
 
 class RemoteBlobs(Blobs):
@@ -48,6 +50,7 @@ class RemoteBlobs(Blobs):
                 "retry_timeout": timedelta(seconds=RETRY_SECONDS),
             },
         }
+        self._turns = BoundedSemaphore(FILES_AT_ONCE)
         try:
             self._store = from_url(url, **options)
         except (ValueError, obstore.exceptions.BaseError) as error:
@@ -55,7 +58,8 @@ class RemoteBlobs(Blobs):
 
     def keep(self, name: str, spool: Spool, *, replace: bool = True) -> bool:
         try:
-            with _explained(name), spool.path.open("rb") as file:
+            # Few at once: an xorb that goes out in one piece is in memory as long as that takes.
+            with self._turns, _explained(name), spool.path.open("rb") as file:
                 self._put(name, file, spool.path.stat().st_size, replace)
         except _ExistsError:
             return False
