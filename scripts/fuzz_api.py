@@ -1,8 +1,8 @@
 """Requests made up from the Hub's own OpenAPI: none may end in a fault of the Hub.
 
-Each operation gets values that fit its description and values that do not, as nobody and as somebody
-who owns what is asked for. Every answer must have a status that the description knows, and none
-may be 500. Ends with the count of what was tried.
+Each operation gets values that fit its description and values that do not, as nobody and as
+somebody who owns what is asked for. Every answer must have a status that the description knows, and
+none may be 500. Ends with the count of what was tried.
 """
 
 import argparse
