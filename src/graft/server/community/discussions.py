@@ -113,7 +113,8 @@ def open_pull_request_in(
             made.append(to_discussion(row, repository))
 
         update = events.RefUpdate(merging.pull_request_ref(number), None, target)
-        _forget_leftover(opened, update.ref)
+        if update.ref in opened.references:  # without its pull request: left by an old fault
+            opened.references.delete(update.ref)
         try:
             refchanges.move(hub, repository, opened, [update], objects=objects, also=insert)
         except _NumberTakenError:
@@ -123,12 +124,6 @@ def open_pull_request_in(
 
 class _NumberTakenError(Exception):
     """Somebody has just opened another discussion under this number."""
-
-
-def _forget_leftover(opened: pygit2.Repository, ref: str) -> None:
-    """Removes a ref that is there without its pull request: what an old fault may have left."""
-    if ref in opened.references:
-        opened.references.delete(ref)
 
 
 def _next_number(session: Session, repository: Repository) -> int:
