@@ -2,6 +2,7 @@
 history."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -194,6 +195,31 @@ def test_a_history_with_holes_is_refused(
     said = shallow.refused("push", eve.address(hub, target), "HEAD:refs/heads/holes")
     assert "git fetch --unshallow" in said
     assert [ref.name for ref in eve.api.list_repo_refs(target).branches] == ["main"]
+
+
+def test_times_that_no_calendar_has(
+    hub: RunningHub, eve: Customer, clone: Callable[..., Git]
+) -> None:
+    repo = publish(eve)
+    git = clone(eve.address(hub, repo))
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
+        cwd=git.folder,
+        env=git.environment,
+        input=_with_time(git("cat-file", "commit", "HEAD"), 99_999_999_999_999),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    git("reset", "--quiet", "--hard", made.stdout.strip())
+    git.commit(later__txt=b"x")
+    git("push", "--quiet", "--force")
+    assert [c.created_at.year for c in eve.api.list_repo_commits(repo)][1] == 9999
+
+
+def _with_time(commit: str, seconds: int) -> str:
+    """A commit's text with another time of author and committer."""
+    return re.sub(r"> \d+ ", f"> {seconds} ", commit)
 
 
 def test_tags_that_say_something_and_deleting_them(
