@@ -199,6 +199,17 @@ def test_a_lost_answer_can_be_asked_for_again(anyone: httpx.Client, browser: htt
     assert whoami(anyone, again.json()["access_token"]).status_code == 200
 
 
+def test_a_refresh_token_used_again_after_its_answer_arrived_ends_the_login(
+    anyone: httpx.Client, browser: httpx.Client
+) -> None:
+    first = logged_in(anyone, browser)
+    second = refresh(anyone, first["refresh_token"]).json()
+    assert whoami(anyone, second["access_token"]).status_code == 200
+    stolen = refresh(anyone, first["refresh_token"])
+    assert stolen.json()["error"] == "invalid_grant"
+    assert whoami(anyone, second["access_token"]).status_code == 401
+
+
 def test_a_refresh_token_used_late_a_second_time_ends_the_login(
     hub: RunningHub, anyone: httpx.Client, browser: httpx.Client
 ) -> None:

@@ -226,6 +226,20 @@ def test_a_fine_grained_token_needs_leave_for_gated_files(
         assert answer.status_code == status, answer.text
 
 
+def test_an_owners_token_without_leave_is_told_so(
+    hub: RunningHub, ada: Person, anyone: httpx.Client
+) -> None:
+    repo = gated(ada, "own-fine")
+    account = accounts.find_account(hub.hub, ada.name)
+    _, token = accounts.create_token(
+        hub.hub, account, name="nothing", role="fine-grained", scopes=Scopes()
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+    refused = anyone.get(f"/{repo}/resolve/main/a.txt", headers=headers)
+    assert refused.status_code == 403
+    assert "the token 'nothing' has no permission" in refused.json()["error"]
+
+
 def test_the_pages_ask_and_decide(hub: RunningHub, ada: Person, bob: Person) -> None:
     repo = gated(ada, "paged")
     for person in (ada, bob):

@@ -113,6 +113,8 @@ def check_files(hub: Hub, repository: Repository, user: User | None) -> None:
     """
     if repository.gated is None or _skips_the_gate(user, repository):
         return
+    if user is not None and _is_insider(user, repository.owner_id):
+        raise GatedRepoError(_why_not_by_token(user, repository))
     place = f"Ask for access at {hub.settings.public_url}{repository.path}/ask-access."
     if user is None:
         raise GatedRepoError(
@@ -129,10 +131,7 @@ def check_files(hub: Hub, repository: Repository, user: User | None) -> None:
     if status != "accepted":
         raise GatedRepoError(_why_gated(status, repository, place))
     if user.role == "fine-grained" and not _token_passes_the_gate(user, repository):
-        raise GatedRepoError(
-            f"{user.name} may read {repository.full_name}, but the token {user.token_name!r} has "
-            "no permission for gated repositories: give it that on the page /settings/tokens."
-        )
+        raise GatedRepoError(_why_not_by_token(user, repository))
 
 
 def files_readable_by(user: User | None) -> ColumnElement[bool]:
@@ -158,6 +157,13 @@ def _skips_the_gate(user: User | None, repository: Repository) -> bool:
 
 def _token_passes_the_gate(user: User, repository: Repository) -> bool:
     return user.scopes.gated or _granted(user, repository, _PERMISSIONS["read"])
+
+
+def _why_not_by_token(user: User, repository: Repository) -> str:
+    return (
+        f"{user.name} may read {repository.full_name}, but the token {user.token_name!r} has no "
+        "permission for gated repositories: give it that on the page /settings/tokens."
+    )
 
 
 def _why_gated(status: str | None, repository: Repository, place: str) -> str:

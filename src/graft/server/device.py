@@ -3,7 +3,8 @@
 The program gets two codes: one that it polls with and keeps, and a short one that a person who has
 logged in types in on the Hub's page `/device`. Once they agree, the program gets a token that lives
 for a week, and a refresh token that gets it another; each refresh token works once (RFC 9700,
-section 4.14), but for a minute in which an answer that was lost on the way can be asked for again.
+section 4.14), but for a minute in which an answer that was lost on the way can be asked for again:
+until somebody uses the token that was in it.
 """
 
 import secrets
@@ -29,7 +30,7 @@ TOKEN_SECONDS = 7 * 24 * 3600
 REFRESH_SECONDS = 90 * 24 * 3600
 """After so long without a refresh the person has to agree again."""
 GRACE_SECONDS = 60
-MAX_CODES_BY_ADDRESS = 50
+MAX_CODES_BY_ADDRESS = 200
 MAX_TOKENS_OF_LOGIN = 5
 
 # Consonants that nobody takes for one another: no word comes out, and no digit is confused.
@@ -176,7 +177,8 @@ def redeem(hub: Hub, device_code: str) -> Issued | GrantError:
 def refresh(hub: Hub, refresh_token: str) -> Issued | GrantError:
     """A fresh token for a program that was let in.
 
-    A refresh token that was used before, and not just now, is in two hands: the login is ended.
+    A refresh token that was used before is in two hands, unless the answer to it was lost: the
+    login is ended.
     """
     now, key = datetime.now(UTC), digest(refresh_token)
     with hub.database.writing() as session:
@@ -188,8 +190,7 @@ def refresh(hub: Hub, refresh_token: str) -> Issued | GrantError:
         if row is None:
             return "invalid_grant"
         repeated = row.refresh_digest != key
-        late = now - row.refreshed_at > timedelta(seconds=GRACE_SECONDS)
-        if row.expires_at <= now or (repeated and late):
+        if row.expires_at <= now or (repeated and _arrived(session, row, now)):
             end_device_logins(session, DeviceLoginRow.id == row.id)
             return "invalid_grant"
         secret = new_secret()
@@ -268,6 +269,20 @@ def _keep_waiting(row: DeviceCodeRow, now: datetime) -> GrantError:
         return "authorization_pending"
     row.interval = min(row.interval + INTERVAL_SECONDS, MAX_INTERVAL_SECONDS)
     return "slow_down"
+
+
+def _arrived(session: Session, login: DeviceLoginRow, now: datetime) -> bool:
+    """Whether the answer to the last refresh reached the program: its token was used since, or so
+    much time has passed that the program would have asked again."""
+    if now - login.refreshed_at > timedelta(seconds=GRACE_SECONDS):
+        return True
+    newest = (
+        select(TokenRow.last_used_at)
+        .where(TokenRow.login_id == login.id)
+        .order_by(TokenRow.id.desc())
+        .limit(1)
+    )
+    return session.scalar(newest) is not None
 
 
 def _log_in(session: Session, row: DeviceCodeRow, account_id: int, now: datetime) -> Issued:
