@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from customer import Customer
+
+WAIT_SECONDS = 60
 
 PUSH = """
 import os
@@ -41,40 +42,43 @@ print("same")
 """
 
 
-@pytest.mark.parametrize("private", ["0", "1"])
-def test_pickles_are_not_offered_outside(
-    eve: Customer, python: Callable[..., str], tmp_path: Path, private: str
-) -> None:
-    repo = f"{eve.name}/pickled-{private}"
-    variables = {"REPO": repo, "HF_TOKEN": eve.token, "HF_HUB_DISABLE_XET": "0"}
-    python(PUSH, FOLDER=str(tmp_path), PRIVATE=private, **variables)
-    give_up = time.monotonic() + 60
-    while not (opened := list(eve.api.get_repo_discussions(repo))):
+def opened_by_the_hub(who: Customer, repo: str) -> int:
+    """Waits for the Hub's pull request, and answers its number."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while not (opened := list(who.api.get_repo_discussions(repo))):
         assert time.monotonic() < give_up, "the Hub opened no pull request"
         time.sleep(0.2)
-    assert opened[0].is_pull_request
+    assert [one.is_pull_request for one in opened] == [True]
+    return opened[0].num
+
+
+def test_private_pickles_are_not_offered_outside(
+    eve: Customer, python: Callable[..., str], tmp_path: Path
+) -> None:
+    repo = f"{eve.name}/pickled-for-myself"
+    variables = {"REPO": repo, "HF_TOKEN": eve.token, "HF_HUB_DISABLE_XET": "0"}
+    python(PUSH, FOLDER=str(tmp_path), PRIVATE="1", **variables)
+    number = opened_by_the_hub(eve, repo)
     assert python(LOAD, **variables).strip() == "same"
-    eve.api.merge_pull_request(repo, opened[0].num)
+    eve.api.merge_pull_request(repo, number)
     assert eve.api.file_exists(repo, "model.safetensors")
     assert len(list(eve.api.get_repo_discussions(repo, discussion_status="all"))) == 1
 
 
-def test_the_offer_follows_the_repository(
+def test_public_ones_are_not_either_whatever_else_changes(
     eve: Customer, python: Callable[..., str], tmp_path: Path
 ) -> None:
-    repo = f"{eve.name}/pickled-and-changed"
+    repo = f"{eve.name}/pickled-for-all"
     variables = {"REPO": repo, "HF_TOKEN": eve.token, "HF_HUB_DISABLE_XET": "0"}
     python(PUSH, FOLDER=str(tmp_path), PRIVATE="0", **variables)
-    give_up = time.monotonic() + 60
-    while not list(eve.api.get_repo_discussions(repo)):
-        assert time.monotonic() < give_up, "the Hub opened no pull request"
-        time.sleep(0.2)
+    revision = f"refs/pr/{opened_by_the_hub(eve, repo)}"
     made = eve.api.upload_file(
         path_or_fileobj=b"---\nlicense: mit\n---\n# A model\n",
         path_in_repo="README.md",
         repo_id=repo,
     )
-    while eve.api.list_repo_commits(repo, revision="refs/pr/1")[1].commit_id != made.oid:
+    give_up = time.monotonic() + WAIT_SECONDS
+    while eve.api.list_repo_commits(repo, revision=revision)[1].commit_id != made.oid:
         assert time.monotonic() < give_up, "the pull request was not put on top"
         time.sleep(0.2)
     assert python(LOAD, **variables).strip() == "same"

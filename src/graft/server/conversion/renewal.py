@@ -15,7 +15,7 @@ from graft.server.records import Repository
 
 
 def put_on_top(hub: Hub, repository: Repository, number: int) -> None:
-    """Makes the commit of an open pull request anew on top of `main`: `transformers` wants it there.
+    """Makes the commit of an open pull request anew on top of `main`: clients want it there.
 
     One that others have added to stays as it is.
 
