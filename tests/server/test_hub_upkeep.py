@@ -199,3 +199,17 @@ def test_figures_of_a_hub(own_hub: RunningHub, eve: Person, repo: str) -> None:
     assert found.git_bytes is not None
     assert found.git_bytes > 1000
     assert {each.stored for each in found.largest} == {len(WEIGHTS)}
+
+
+def test_folders_of_repositories_that_are_no_more(own_hub: RunningHub, repo: str) -> None:
+    folder = git_folder(own_hub)
+    for name in ("0" * 32 + ".git", ".deleted-" + "1" * 32 + ".git"):
+        shutil.copytree(folder, folder.with_name(name))
+        os.utime(folder.with_name(name), (0, 0))
+    report = fsck.check(own_hub.hub)
+    assert report.is_clean
+    assert "2 git repositories" in report.notes[0]
+    assert garbage.collect(own_hub.hub, dry_run=True).folders == 2
+    assert garbage.collect(own_hub.hub).folders == 2
+    assert list(own_hub.settings.repositories_folder.glob("*/*.git")) == [folder]
+    assert fsck.check(own_hub.hub).notes == []

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pygit2
 from sqlalchemy import select
@@ -20,7 +21,7 @@ from graft.server.hub import Hub
 from graft.server.records import Repository
 from graft.server.rows import to_record
 from graft.server.upkeep.findings import Problem, Report
-from graft.server.upkeep.garbage import repositories
+from graft.server.upkeep.garbage import repositories, stray_folders
 
 SHOWN_LINES = 5
 
@@ -39,6 +40,12 @@ def check_repositories(hub: Hub, report: Report, *, deep: bool, repair: bool) ->
         for problem in found:
             done = repair and _repair(hub, repository, problem)
             report.problems.append(replace(problem, repaired=done))
+    stray = stray_folders(hub, datetime.now(UTC) - timedelta(hours=1))
+    if stray:
+        report.notes.append(
+            f"{len(stray)} git repositories belong to none that the tables know ({stray[0]}); "
+            "`graft hub gc` deletes them when they are old enough."
+        )
 
 
 def _check_alone(hub: Hub, repository: Repository, *, deep: bool) -> list[Problem]:

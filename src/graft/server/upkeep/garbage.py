@@ -233,18 +233,26 @@ def _delete_uploads(hub: Hub, freed: Freed, *, dry_run: bool) -> None:
 
 
 def _delete_folders(hub: Hub, before: datetime, freed: Freed, *, dry_run: bool) -> None:
-    """Deletes the folders of repositories that are no more, or never came into being."""
-    root = hub.settings.repositories_folder
     # One that is being created has a folder before it has a row.
     before = min(before, datetime.now(UTC) - timedelta(hours=1))
-    old = [path for path in root.glob("*/*.git") if path.stat().st_mtime < before.timestamp()]
+    for path in stray_folders(hub, before):
+        freed.folders += 1
+        if not dry_run:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def stray_folders(hub: Hub, before: datetime) -> list[Path]:
+    """The folders of repositories that are no more, or never came into being: those that no row
+    tells of, from before that time."""
+    root = hub.settings.repositories_folder
+    old = []
+    for path in root.glob("*/*.git"):
+        with suppress(FileNotFoundError):  # deleted just now
+            if path.stat().st_mtime < before.timestamp():
+                old.append(path)
     with hub.database.reading() as session:
         known = set(session.scalars(select(RepositoryRow.folder)))
-    for path in old:
-        if str(path.relative_to(root)) not in known:
-            freed.folders += 1
-            if not dry_run:
-                shutil.rmtree(path, ignore_errors=True)
+    return [path for path in old if str(path.relative_to(root)) not in known]
 
 
 def _pack(path: Path, before: datetime, freed: Freed, *, dry_run: bool) -> None:
