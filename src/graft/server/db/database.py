@@ -83,7 +83,7 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """A transaction that commits when the block ends without error.
 
-        On SQLite it holds the one write lock. On PostgreSQL others write at the same time: where
+        On SQLite it holds the one write lock from its first statement on. On PostgreSQL others write at the same time: where
         what was read must still be so when it is written to, take a `lock`, or `run` it again.
         """
         with self._writer.begin() as session:
@@ -112,10 +112,11 @@ class Database:
     def lock(self, session: Session, name: str) -> None:
         """Waits until no other transaction holds `name`, and holds it until this one ends.
 
-        On SQLite nothing is to be done: whoever writes is alone.
+        On SQLite it begins the transaction, where that has not been done: whoever writes is alone.
         """
+        connection = session.connection()
         if self.dialect == "postgresql":
-            postgresql.lock(session.connection(), name)
+            postgresql.lock(connection, name)
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
