@@ -83,8 +83,9 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """A transaction that commits when the block ends without error.
 
-        On SQLite it holds the one write lock from its first statement on. On PostgreSQL others write at the same time: where
-        what was read must still be so when it is written to, take a `lock`, or `run` it again.
+        On SQLite it holds the one write lock from its first statement on. On PostgreSQL others
+        write at the same time: where what was read must still be so when it is written to, take a
+        `lock`, or `run` it again.
         """
         with self._writer.begin() as session:
             yield session
