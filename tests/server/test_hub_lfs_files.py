@@ -9,6 +9,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationCopy, HfApi
 from huggingface_hub.utils import EntryNotFoundError, HfHubHTTPError
 from person import Person, deleted, file, large
 
+from graft.server import links, repos
+from graft.server.errors import ConflictError
+from graft.server.records import Kind
 from graft.server.running import RunningHub
 from graft.server.upkeep import fsck
 
@@ -206,3 +209,14 @@ def test_what_is_not_ones_own_cannot_be_given_away(
     assert bob.commit(mine, large("w.bin", secret, 1)).status_code == 400
     with pytest.raises(HfHubHTTPError):
         list(api_of(hub, bob).list_lfs_files(vault))
+
+
+def test_an_object_that_is_gone_is_not_linked(hub: RunningHub, ada: Person) -> None:
+    repo = ada.create("late")
+    sha256 = ada.upload(repo, ada.name.encode() * 30)
+    found = repos.find(hub.hub, Kind.MODEL, *repo.split("/"), None)
+    with (
+        pytest.raises(ConflictError, match="upload it again"),
+        hub.hub.database.writing() as session,
+    ):
+        links.link_all(session, found.id, [sha256, "0" * 64])
