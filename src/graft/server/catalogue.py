@@ -20,6 +20,7 @@ from graft.server.hub import Hub
 from graft.server.records import Entry, Kind, Lfs, Page, Query, Repository, User
 from graft.server.rows import repositories, to_record
 from graft.server.scan.scans import Scan, blob_of, scans
+from graft.server.search import index
 from graft.server.search import query as search_query
 from graft.server.search.describe import Facts, describe
 from graft.server.search.facets import MAX_VALUES, Facets
@@ -142,11 +143,7 @@ def at_revision(hub: Hub, repository: Repository, revision: str) -> tuple[Reposi
 def known_facts(hub: Hub, repository_id: int) -> dict[str, Facts]:
     """What was read out of the files of a repository before, by blob."""
     with hub.database.reading() as session:
-        kept = session.scalar(
-            select(ContentsRow.facts).where(ContentsRow.repository_id == repository_id)
-        )
-    facts: dict[str, Facts] = json.loads(kept) if kept else {}
-    return facts
+        return index.known_facts(session, repository_id)
 
 
 def children_of(hub: Hub, wanted: Collection[Repository], user: User | None) -> dict[int, int]:

@@ -267,4 +267,6 @@ def reindex(hub: Hub, repository: Repository) -> None:
 
 def _describe(hub: Hub, repository: Repository) -> Description:
     found = snapshot(hub, repository)
-    return describe(repository.kind, found, large.reader(hub, repository.id, found))
+    with hub.database.reading() as session:
+        known = index.known_facts(session, repository.id)
+    return describe(repository.kind, found, large.reader(hub, repository.id, found), known)

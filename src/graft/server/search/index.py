@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from graft.server.conversion import candidates
@@ -18,7 +18,7 @@ from graft.server.db.tables import (
 from graft.server.records import Kind
 from graft.server.scan import scans
 from graft.server.search import text
-from graft.server.search.describe import MAX_COUNT, Description
+from graft.server.search.describe import MAX_COUNT, Description, Facts
 
 
 def write(session: Session, row: RepositoryRow, description: Description) -> None:
@@ -46,6 +46,16 @@ def write(session: Session, row: RepositoryRow, description: Description) -> Non
     name = f"{row.owner.name}/{row.name}"
     text.write(session, row.id, name, (" ".join(description.tags), description.body))
     session.expire(row, ["tags"])
+
+
+def known_facts(session: Session, repository_id: int) -> dict[str, Facts]:
+    """What was read out of the files of a repository before, by blob: `describe` takes it, and does
+    not read the same bytes again."""
+    kept = session.scalar(
+        select(ContentsRow.facts).where(ContentsRow.repository_id == repository_id)
+    )
+    facts: dict[str, Facts] = json.loads(kept) if kept else {}
+    return facts
 
 
 def remove(session: Session, repository_id: int) -> None:
