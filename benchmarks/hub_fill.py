@@ -11,7 +11,7 @@ import json
 import random
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,17 @@ class Filled:
     datasets: list[str]
     words: list[str]
 
+    @property
+    def public(self) -> list[str]:
+        """The models that anybody may see."""
+        return [name for number, name in enumerate(self.models) if not _is_private(number)]
+
 
 def fill(folder: Path, models: int, datasets: int, seed: int = 0) -> Filled:
-    """Makes a Hub in `folder` with so many repositories; the same each time, but for the ids."""
+    """Makes a Hub in `folder` with so many repositories, or takes the one that is there."""
+    kept = folder / "filled.json"
+    if kept.exists():
+        return Filled(**json.loads(kept.read_text()))
     chance = random.Random(seed)
     hub = Hub(Settings(data_folder=folder))
     words = _vocabulary(chance)
@@ -78,7 +86,9 @@ def fill(folder: Path, models: int, datasets: int, seed: int = 0) -> Filled:
     with hub.database.writing() as session:
         session.execute(text("ANALYZE"))
     hub.close()
-    return Filled(names[Kind.MODEL], names[Kind.DATASET], words)
+    filled = Filled(names[Kind.MODEL], names[Kind.DATASET], words)
+    kept.write_text(json.dumps(asdict(filled)))
+    return filled
 
 
 def _vocabulary(chance: random.Random) -> list[str]:
@@ -87,7 +97,11 @@ def _vocabulary(chance: random.Random) -> list[str]:
     return sorted(made)
 
 
-def _word(chance: random.Random, words: list[str]) -> str:
+def _is_private(number: int) -> bool:
+    return number % 50 == 49
+
+
+def pick(chance: random.Random, words: list[str]) -> str:
     """A word, the first of them far more often than the last (as words of a language are)."""
     return words[min(int(chance.paretovariate(0.35)) - 1, len(words) - 1)]
 
@@ -133,7 +147,7 @@ def _card(kind: Kind, chance: random.Random, words: list[str]) -> bytes:
     head = {
         "license": chance.choice(LICENSES),
         "language": chance.sample(LANGUAGES, chance.choice((1, 1, 1, 2, 4))),
-        "tags": [_word(chance, words) for _ in range(chance.randint(0, 3))],
+        "tags": [pick(chance, words) for _ in range(chance.randint(0, 3))],
     }
     if kind is Kind.MODEL:
         head["pipeline_tag"] = chance.choice(TASKS)
@@ -143,7 +157,7 @@ def _card(kind: Kind, chance: random.Random, words: list[str]) -> bytes:
     else:
         head["task_categories"] = [chance.choice(TASKS)]
         head["size_categories"] = chance.choice(("n<1K", "1K<n<10K", "10K<n<100K"))
-    body = " ".join(_word(chance, words) for _ in range(chance.randint(40, 150)))
+    body = " ".join(pick(chance, words) for _ in range(chance.randint(40, 150)))
     return f"---\n{json.dumps(head)}\n---\n# A {kind}\n\n{body}\n".encode()
 
 
@@ -185,13 +199,13 @@ def _repository(
     words: list[str],
 ) -> _Made:
     template = chance.choice(templates)
-    name = f"{chance.choice(FAMILIES)}-{chance.choice(SIZES)}-{_word(chance, words)}-{number}"
+    name = f"{chance.choice(FAMILIES)}-{chance.choice(SIZES)}-{pick(chance, words)}-{number}"
     unique = secrets.token_hex(16)
     folder = f"{unique[:2]}/{unique}.git"
     _make_git(hub.settings.repositories_folder, folder, template.head)
     created = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=chance.randrange(60_000_000))
     values = {
-        "private": number % 50 == 49,
+        "private": _is_private(number),
         "created_at": created,
         "updated_at": created + timedelta(seconds=chance.randrange(5_000_000)),
         "downloads": int(chance.paretovariate(0.7)) % 10**7,

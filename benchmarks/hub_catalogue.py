@@ -1,0 +1,211 @@
+"""Lists and searches of a large Hub: latencies under load, and what a hundred times more costs.
+
+A Hub with a hundred thousand models and twenty thousand data sets is filled (`hub_fill`, two
+minutes), served by `graft hub serve --workers 2`, and asked by 16 clients at once (`wrk`, or
+threads of Python for HEAD, which `wrk` cannot). The peer of each row is the same Hub with a
+thousand repositories in all. Bars, for the 95th percentile: 50 ms for words, filters and lists,
+20 ms for a model's information and for HEAD of a file; 3 s until the first answer after the start.
+
+The bars are for a machine that does nothing else: two processes, `wrk` and PostgreSQL's or SQLite's
+work share its cores.
+"""
+
+import http.client
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from common import Row, arguments, report
+from hub_fill import DATASETS, FAMILIES, LANGUAGES, LICENSES, TASKS, Filled, fill, pick
+
+CLIENTS = 16
+ADDRESSES = 4000
+SORTS = ("lastModified", "downloads", "likes", "trendingScore", "createdAt")
+BARS = {"search": 50, "filter": 50, "list": 50, "info": 20, "head": 20}
+"""Milliseconds."""
+START_BAR = 3.0
+SCRIPT = Path(__file__).parent / "hub_requests.lua"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of asking for some seconds: milliseconds, and requests a second."""
+
+    p50: float
+    p95: float
+    rate: float
+    errors: int
+
+
+def addresses(filled: Filled, seed: int) -> dict[str, list[str]]:
+    """What is asked for, by case: `METHOD PATH`."""
+    chance = random.Random(seed)
+    makers: dict[str, Callable[[], str]] = {
+        "search": lambda: f"GET {_models(search=_words(filled, chance))}",
+        "filter": lambda: f"GET {_models(filter=_tags(chance), sort=chance.choice(SORTS))}",
+        "list": lambda: f"GET {_models(sort=chance.choice(SORTS))}",
+        "info": lambda: f"GET /api/models/{chance.choice(filled.public)}",
+        "head": lambda: f"HEAD /{chance.choice(filled.public)}/resolve/main/config.json",
+    }
+    return {case: [make() for _ in range(ADDRESSES)] for case, make in makers.items()}
+
+
+def _models(**asked: object) -> str:
+    return f"/api/models?{urlencode({**asked, 'limit': 30}, doseq=True)}"
+
+
+def _words(filled: Filled, chance: random.Random) -> str:
+    """A word or two of the cards, a part of a name, or a number that one name has."""
+    kinds = (
+        lambda: pick(chance, filled.words),
+        lambda: f"{pick(chance, filled.words)} {pick(chance, filled.words)}",
+        lambda: f"{chance.choice(FAMILIES)}-base",
+        lambda: str(chance.randrange(len(filled.models))),
+    )
+    return chance.choice(kinds)()
+
+
+def _tags(chance: random.Random) -> list[str]:
+    tags = [chance.choice(TASKS)]
+    if chance.random() < 0.6:
+        tags.append(chance.choice(LANGUAGES))
+    if chance.random() < 0.3:
+        tags.append(f"license:{chance.choice(LICENSES)}")
+    if chance.random() < 0.2:
+        tags.append(f"dataset:{chance.choice(DATASETS)}")
+    return tags
+
+
+@contextmanager
+def served(folder: Path, workers: int) -> Iterator[tuple[int, float]]:
+    """A Hub over `folder`: its port, and the seconds from its start to its first answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).parent / "graft"), "hub", "serve", "--port", str(port)]
+    environment = os.environ | {"GRAFT_DATA_FOLDER": str(folder), "OMP_NUM_THREADS": "1"}
+    with (folder / "serve.log").open("wb") as log:
+        started = time.perf_counter()
+        hub = subprocess.Popen(
+            [*command, "--workers", str(workers)], env=environment, stdout=log, stderr=log
+        )
+        try:
+            seconds = _until_it_answers(port, started)
+            yield port, seconds
+        finally:
+            hub.terminate()
+            hub.wait(30)
+
+
+def _until_it_answers(port: int, started: float) -> float:
+    while time.perf_counter() - started < 60:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/api/models?limit=1")
+            if connection.getresponse().status == 200:
+                return time.perf_counter() - started
+        except OSError:
+            time.sleep(0.02)
+    sys.exit("The Hub does not answer.")
+
+
+def ask(port: int, case: str, wanted: list[str], seconds: int) -> Load:
+    """Asks with 16 clients at once for some seconds."""
+    if case == "head" or shutil.which("wrk") is None:
+        return _ask_by_threads(port, wanted, seconds)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(wanted) + "\n")
+        file.flush()
+        command = ["wrk", "-t2", f"-c{CLIENTS}", f"-d{seconds}", "-s", str(SCRIPT)]
+        done = subprocess.run(
+            [*command, f"http://127.0.0.1:{port}", "--", file.name, "1"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    rate = said["requests"] / said["seconds"]
+    return Load(said["p50"], said["p95"], rate, int(said["errors"]))
+
+
+def _ask_by_threads(port: int, wanted: list[str], seconds: int) -> Load:
+    end = time.monotonic() + seconds
+
+    def client(seed: int) -> tuple[list[float], int]:
+        chance = random.Random(seed)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        took, errors = [], 0
+        while time.monotonic() < end:
+            method, path = chance.choice(wanted).split(" ", 1)
+            started = time.perf_counter()
+            connection.request(method, path)
+            answer = connection.getresponse()
+            answer.read()
+            took.append(1000 * (time.perf_counter() - started))
+            errors += answer.status >= 400
+        return took, errors
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        results = list(pool.map(client, range(CLIENTS)))
+    took = sorted(value for times, _ in results for value in times)
+    rate = len(took) / seconds
+    errors = sum(count for _, count in results)
+    return Load(took[len(took) // 2], took[int(len(took) * 0.95)], rate, errors)
+
+
+def measure(folder: Path, filled: Filled, options: object) -> tuple[float, dict[str, Load]]:
+    """The seconds until the first answer, and what came of each case."""
+    seconds, workers = options.seconds, options.workers  # type: ignore[attr-defined]
+    asked = addresses(filled, seed=1)
+    with served(folder, workers) as (port, start):
+        for wanted in asked.values():  # each process reads what it needs once
+            _ask_by_threads(port, wanted[:200], 1)
+        return start, {case: ask(port, case, wanted, seconds) for case, wanted in asked.items()}
+
+
+def main() -> None:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--models", type=int, default=100_000)
+    parser.add_argument("--datasets", type=int, default=20_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=10, help="how long each case is asked")
+    parser.add_argument("--folder", type=Path, help="where the Hubs are kept for another run")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = options.folder or Path(scratch)
+        sizes = {"small": (850, 150), "large": (options.models, options.datasets)}
+        found = {}
+        for name, (models, datasets) in sizes.items():
+            folder = root / f"hub-{models}-{datasets}"
+            found[name] = measure(folder, fill(folder, models, datasets), options)
+    rows = []
+    (small_start, small), (large_start, large) = found["small"], found["large"]
+    for case, load in large.items():
+        peer = small[case]
+        rows.append(
+            Row(f"{case}: p95 (bar {BARS[case]} ms)", peer.p95, load.p95, peer.p95 / load.p95, "ms")
+        )
+        rows.append(
+            Row(f"{case}: requests a second", peer.rate, load.rate, load.rate / peer.rate, "1/s")
+        )
+        if load.errors or peer.errors:
+            sys.exit(f"{case}: {load.errors + peer.errors} requests failed.")
+    ratio = small_start / large_start
+    rows.append(Row(f"start to first answer (bar {START_BAR} s)", small_start, large_start, ratio))
+    report("hub_catalogue", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
