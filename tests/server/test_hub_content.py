@@ -65,8 +65,7 @@ class Store:
 
     def xorbs(self) -> dict[str, int]:
         with self.database.reading() as session:
-            rows = session.execute(select(XorbRow.hash, XorbRow.packed_bytes))
-            return dict(rows.tuples())
+            return {row.hash: row.packed_bytes for row in session.scalars(select(XorbRow))}
 
     def forget(self, sha256: str) -> None:
         with self.database.writing() as session:
@@ -167,7 +166,7 @@ def test_old_files_stay_readable_and_become_chunks_when_sent_again(store: Store)
     other = store.open()
     assert other.read(sha256) == data
     assert store.add(data) == sha256
-    path.unlink()
+    assert not path.exists()
     assert store.content.read(sha256) == data
     assert other.read(sha256) == data  # remembered it as one file
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session, undefer
 
 from graft.server.db.database import Database
@@ -149,6 +149,8 @@ class ContentStore:
             now = datetime.now(UTC)
             row = ObjectRow(sha256=received.sha256, size=received.size, created_at=now)
             session.add(row)
+        else:  # it was one file, for which there is no more use
+            event.listen(session, "after_commit", lambda _: self.delete(received.sha256), once=True)
         row.xet_hash = received.xet_hash
         row.terms = layout.encode()
         session.flush()
