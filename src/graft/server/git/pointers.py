@@ -22,7 +22,7 @@ def format_pointer(sha256: str, size: int) -> bytes:
 
 
 def is_pointer_size(size: int) -> bool:
-    """Whether a file of so many bytes could be a pointer: few others have to be read to find out."""
+    """Whether a file of so many bytes could be a pointer: few others need to be read to know."""
     return MIN_POINTER_BYTES <= size <= MAX_POINTER_BYTES
 
 
