@@ -23,8 +23,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from common import Row, arguments, report
-from graft.server import accounts
 from graft.server.hub import Hub
+from graft.server.people import accounts
 from graft.server.settings import Settings
 
 MB = 1e6

@@ -1,6 +1,6 @@
 """The accounts and repositories that the client's own tests expect to find on a hub."""
 
-from graft.server import accounts, organizations
+from graft.server.people import accounts, organizations
 from graft.server.records import Account
 from graft.server.running import RunningHub
 

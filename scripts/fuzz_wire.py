@@ -28,8 +28,8 @@ _INSTRUMENTED = "--within" in sys.argv
 with atheris.instrument_imports(include=["graft.server"]) if _INSTRUMENTED else nullcontext():
     from graft.server.errors import RefusedError
     from graft.server.git.pointers import format_pointer, parse_pointer
-    from graft.server.operations import parse as parse_lines
-    from graft.server.operations import read_header
+    from graft.server.repositories.operations import parse as parse_lines
+    from graft.server.repositories.operations import read_header
     from graft.server.xet import shard, xorb
     from graft.server.xet.chunking import cut
     from graft.server.xet.hashes import range_hash

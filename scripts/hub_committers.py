@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.running import RunningHub
 from hub_kill import Server
 

@@ -28,11 +28,11 @@ from typing import Any
 
 import httpx
 
-from graft.server import accounts
 from graft.server.git.repository import locked
 from graft.server.hub import Hub
+from graft.server.people import accounts
 from graft.server.running import RunningHub
-from graft.server.serving import listen
+from graft.server.runtime.serving import listen
 from graft.server.settings import Settings
 from graft.server.upkeep.fsck import check
 

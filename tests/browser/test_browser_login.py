@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.running import RunningHub
 
 pytestmark = pytest.mark.browser

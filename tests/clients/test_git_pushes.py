@@ -13,8 +13,8 @@ from customer import Customer
 from huggingface_hub import CommitOperationAdd
 from test_git import Git
 
-from graft.server import repos
 from graft.server.records import Kind
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 
 __all__ = ["clone"]

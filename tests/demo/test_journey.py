@@ -19,7 +19,7 @@ from graft.demo import base_model
 from graft.demo.check_questions import FOLDER, Question, find_repeats, read_questions
 from graft.demo.journey import SCRIPTS
 from graft.errors import ModelError
-from graft.server.serving import listen
+from graft.server.runtime.serving import listen
 
 SETTINGS = {
     "HF_ENDPOINT": "http://127.0.0.1:9",  # nobody answers there

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from person import Person, file, large
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.records import Account, Grant, Scopes
 from graft.server.running import RunningHub
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from person import Person, file, large
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.running import RunningHub
 
 BIG = b"\0 a large file of somebody's" * 5000

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from person import Person
 
-from graft.server import accounts, device, gating, identity, organizations, repos
-from graft.server.device import Issued
 from graft.server.errors import ConflictError
+from graft.server.people import accounts, device, gating, identity, organizations
+from graft.server.people.device import Issued
 from graft.server.records import Kind, User
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 
 THREADS = 6

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backends import dump
-from graft.server import accounts, auth
 from graft.server.errors import BadRequestError, ConflictError
+from graft.server.people import accounts, auth
 from graft.server.running import RunningHub
 
 

@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub.hf_api import ExpandDatasetProperty_T, ExpandModelProperty_T
 from person import Person, file
 
-from graft.server import catalogue
 from graft.server.records import Kind, Query
+from graft.server.repositories import catalogue
 from graft.server.running import RunningHub
 from graft.server.search import selectors, text
 

@@ -10,8 +10,8 @@ import pytest
 from person import Person
 from sqlalchemy import update
 
-from graft.server import accounts, attempts, device
 from graft.server.db.tables import DeviceCodeRow, DeviceLoginRow, TokenRow
+from graft.server.people import accounts, attempts, device
 from graft.server.running import RunningHub
 
 PASSWORD = "long enough"

@@ -13,7 +13,7 @@ from person import Person, large
 from sqlalchemy import update
 
 from backends import S3Server
-from graft.server import uploads
+from graft.server.content import uploads
 from graft.server.db.tables import ObjectRow, ObjectXorbRow
 from graft.server.running import RunningHub
 from graft.server.storage.content import whole_key

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from person import Person, file, large
 
-from graft.server.downloads import DownloadCounter
+from graft.server.repositories.downloads import DownloadCounter
 from graft.server.running import RunningHub
 
 DATA = bytes(range(256)) * 40

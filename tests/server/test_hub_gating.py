@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from person import Person, file, large
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.records import Grant, Scopes
 from graft.server.running import RunningHub
 

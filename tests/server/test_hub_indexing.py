@@ -7,10 +7,10 @@ import httpx
 import pytest
 from person import CARD, Person, file
 
-from graft.server import repos
 from graft.server.git import repository as git
 from graft.server.git.build import CommitBuilder
 from graft.server.records import Kind, Repository
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 
 DEEP = b"[" * 100_000

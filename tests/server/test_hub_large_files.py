@@ -10,10 +10,10 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from person import Person, large
 
-from graft.server import repos
 from graft.server.git import repository as git
 from graft.server.git.build import CommitBuilder
 from graft.server.records import Kind
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 
 

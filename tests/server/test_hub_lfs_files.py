@@ -9,9 +9,10 @@ from huggingface_hub import CommitOperationAdd, CommitOperationCopy, HfApi
 from huggingface_hub.utils import EntryNotFoundError, HfHubHTTPError
 from person import Person, deleted, file, large
 
-from graft.server import links, repos
+from graft.server.content import links
 from graft.server.errors import ConflictError
 from graft.server.records import Kind
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 from graft.server.upkeep import fsck
 

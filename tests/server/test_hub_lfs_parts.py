@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from person import Person, large
 
-from graft.server import uploads
+from graft.server.content import uploads
 from graft.server.running import RunningHub
 from graft.server.storage.blobs import Blob
 

@@ -14,8 +14,8 @@ import pytest
 from huggingface_hub.utils import parse_ratelimit_headers
 from person import Person, file
 
-from graft.server import logs
 from graft.server.running import RunningHub
+from graft.server.runtime import logs
 
 
 def test_it_lives_and_is_ready(anyone: httpx.Client) -> None:

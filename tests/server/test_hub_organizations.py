@@ -7,8 +7,8 @@ import pytest
 from huggingface_hub import HfApi
 from person import Person, file
 
-from graft.server import accounts, organizations
 from graft.server.errors import ConflictError
+from graft.server.people import accounts, organizations
 from graft.server.running import RunningHub
 
 ROLES = ("read", "contribute", "write", "admin")

@@ -9,8 +9,8 @@ import victim
 from person import Person, file, large
 from victim import HAPPENED, POINTS
 
-from graft.server import repos
 from graft.server.records import Kind, Repository
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 from graft.server.upkeep.fsck import check
 

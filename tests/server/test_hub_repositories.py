@@ -9,9 +9,9 @@ import httpx
 import pytest
 from person import CARD, Person, deleted, file, large
 
-from graft.server import repos
 from graft.server.db.tables import ObjectRow
 from graft.server.records import Kind
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 from graft.server.search import index
 from graft.server.upkeep.garbage import collect

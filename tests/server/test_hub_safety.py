@@ -16,9 +16,9 @@ from access_world import World
 from person import Person, file
 from test_hub_access_table import ask, routes_of
 
-from graft.server import accounts, organizations
 from graft.server.errors import BadRequestError
 from graft.server.names import check_file_path
+from graft.server.people import accounts, organizations
 from graft.server.running import RunningHub
 from graft.server.web.routing import PageRoute
 

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from person import Person, file
 
-from graft.server import catalogue
 from graft.server.errors import BadRequestError
 from graft.server.records import Kind, Query
+from graft.server.repositories import catalogue
 from graft.server.running import RunningHub
 
 CARDS = {

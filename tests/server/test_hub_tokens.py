@@ -7,8 +7,8 @@ import pytest
 from huggingface_hub import HfApi
 from person import Person, file
 
-from graft.server import accounts, organizations, tokens
 from graft.server.errors import BadRequestError, RefusedError
+from graft.server.people import accounts, organizations, tokens
 from graft.server.running import RunningHub
 
 PASSWORD = "long enough"

@@ -247,10 +247,11 @@ def still(tmp_path: Path) -> Iterator[Hub]:
 
 def _prepare(hub: Hub, url: str) -> None:
     """An account with a webhook for its own, and a repository: one message to send."""
-    from graft.server import accounts, lifecycle
     from graft.server.community import webhooks
     from graft.server.events import Event, emit
+    from graft.server.people import accounts
     from graft.server.records import Kind, User
+    from graft.server.repositories import lifecycle
 
     user = User(accounts.create_account(hub, "ada"), "write", "a test")
     watched = [webhooks.Watched("user", "ada")]
@@ -291,8 +292,8 @@ def test_a_change_that_fails_is_not_told(still: Hub, listener: Listener) -> None
     with still.database.reading() as session:
         row = session.scalars(deliveries.select(deliveries.DeliveryRow)).one()
         assert json.loads(row.body)["event"]["scope"] == "repo.config"
-    from graft.server import repos
     from graft.server.records import Kind
+    from graft.server.repositories import repos
 
     repository = repos.find(still, Kind.MODEL, "ada", "model", None)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from graft.server import accounts
 from graft.server.hub import Hub
+from graft.server.people import accounts
 from graft.server.settings import Settings
 
 START_SECONDS = 60.0

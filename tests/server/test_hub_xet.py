@@ -14,7 +14,7 @@ import pytest
 from person import Person, file, large
 from sqlalchemy import func, select
 
-from graft.server import cas
+from graft.server.content import cas
 from graft.server.db.tables import XorbRow
 from graft.server.running import RunningHub
 from graft.server.xet import shard

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from graft.server import branches, commits, identity, refchanges, repos
 from graft.server.git import refs
 from graft.server.hub import Hub
+from graft.server.people import identity
 from graft.server.records import Kind
+from graft.server.repositories import branches, commits, refchanges, repos
 from graft.server.settings import Settings
 
 POINTS = (

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from graft.server import repos
 from graft.server.errors import BadContentError
 from graft.server.hub import Hub
 from graft.server.inference.questions import Question, Questions
 from graft.server.inference.service import BusyError, InferenceService
 from graft.server.records import Kind, Repository
+from graft.server.repositories import repos
 from graft.server.settings import Settings
 from hub_samples import OWNER, Garden, contents
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.running import RunningHub
 
 PASSWORD = "a long enough password"

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from graft.server import accounts
+from graft.server.people import accounts
 from graft.server.records import Role
 from graft.server.running import RunningHub
 from hub_samples import OWNER, PASSWORD, Garden

@@ -67,7 +67,7 @@ def serve(
     [bold]graft hub serve --data /srv/graft --host 0.0.0.0 --port 8080[/]
     """
     settings = _settings(data, host=host, port=port, workers=workers)
-    from graft.server.serving import serve
+    from graft.server.runtime.serving import serve
 
     serve(settings, announce=lambda url, accounts: _announce(settings, url, accounts))
 
@@ -98,7 +98,7 @@ def add_user(
         else token_urlsafe(12)
     )
     hub = open_hub(data, create=True)
-    from graft.server import accounts
+    from graft.server.people import accounts
 
     account = accounts.create_account(hub, name, password=secret, full_name=full_name)
     _, token = accounts.create_token(hub, account, name="first token", role="write")
@@ -121,7 +121,7 @@ def list_users(data: Data = None, json: Json = False) -> None:
     [bold]graft hub user list[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts
+    from graft.server.people import accounts
 
     found = accounts.list_accounts(hub)
     hub.close()
@@ -166,7 +166,7 @@ def create_token(
     [bold]graft hub token create ada --allow "ada/model: repo.write, discussion.write"[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts, tokens
+    from graft.server.people import accounts, tokens
 
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=expires_in_days) if expires_in_days else None
@@ -196,7 +196,7 @@ def list_tokens(account: Name, data: Data = None, json: Json = False) -> None:
     [bold]graft hub token list ada[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts, tokens
+    from graft.server.people import accounts, tokens
 
     found = accounts.list_tokens(hub, accounts.find_account(hub, account))
     may = {t.id: tokens.describe(hub, t.scopes) if t.scopes else [] for t in found}
@@ -234,7 +234,7 @@ def delete_token(
     [bold]graft hub token delete ada 3[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts
+    from graft.server.people import accounts
 
     accounts.delete_token(hub, accounts.find_account(hub, account), number)
     hub.close()

@@ -45,7 +45,7 @@ def set_password(
         else token_urlsafe(12)
     )
     hub = open_hub(data)
-    from graft.server import accounts
+    from graft.server.people import accounts
 
     accounts.set_password(hub, accounts.find_account(hub, name), secret)
     hub.close()
@@ -72,7 +72,7 @@ def create(
     [bold]graft hub org create lab --admin ada --full-name "The Lab"[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts, organizations
+    from graft.server.people import accounts, organizations
 
     founder = accounts.find_person(hub, admin)
     made = organizations.create(hub, name, founder=founder, full_name=full_name)
@@ -92,7 +92,7 @@ def list_organizations(data: Data = None, json: Json = False) -> None:
     [bold]graft hub org list[/]
     """
     hub = open_hub(data)
-    from graft.server import organizations
+    from graft.server.people import organizations
 
     found = [(org, len(organizations.members(hub, org))) for org in organizations.list_all(hub)]
     hub.close()
@@ -116,7 +116,7 @@ def members(name: Organization, data: Data = None, json: Json = False) -> None:
     [bold]graft hub org members lab[/]
     """
     hub = open_hub(data)
-    from graft.server import organizations
+    from graft.server.people import organizations
 
     found = organizations.members(hub, organizations.find(hub, name))
     hub.close()
@@ -140,7 +140,7 @@ def add_member(
     [bold]graft hub org add lab bob --role contribute[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts, organizations
+    from graft.server.people import accounts, organizations
 
     organization = organizations.find(hub, name)
     member = organizations.put_member(hub, organization, accounts.find_person(hub, account), role)
@@ -157,7 +157,7 @@ def remove_member(name: Organization, account: Name, data: Data = None) -> None:
     [bold]graft hub org remove lab bob[/]
     """
     hub = open_hub(data)
-    from graft.server import accounts, organizations
+    from graft.server.people import accounts, organizations
 
     organization = organizations.find(hub, name)
     person = accounts.find_person(hub, account)
@@ -175,7 +175,7 @@ def delete(name: Organization, data: Data = None) -> None:
     [bold]graft hub org delete lab[/]
     """
     hub = open_hub(data)
-    from graft.server import organizations
+    from graft.server.people import organizations
 
     organizations.delete_empty(hub, organizations.find(hub, name))
     hub.close()

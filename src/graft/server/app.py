@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import background, health, recovery
 from graft.server.api import (
     account,
     attachments,
@@ -40,12 +39,14 @@ from graft.server.hub import Hub
 from graft.server.inference import api as inference
 from graft.server.mirror.mirroring import Mirror
 from graft.server.records import Kind
-from graft.server.requests import RequestMiddleware
-from graft.server.responses import add_error_handlers
-from graft.server.schema import describe_errors
+from graft.server.repositories import recovery
+from graft.server.runtime import background, health
+from graft.server.runtime.requests import RequestMiddleware
+from graft.server.runtime.responses import add_error_handlers
+from graft.server.runtime.schema import describe_errors
+from graft.server.runtime.shortcuts import Shortcuts
+from graft.server.runtime.traffic import Traffic
 from graft.server.settings import Settings
-from graft.server.shortcuts import Shortcuts
-from graft.server.traffic import Traffic
 from graft.server.web import pages
 
 # The narrow addresses first: `/api/{kind}` and `/{owner}/{name}` would take them all.

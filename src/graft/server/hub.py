@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from graft.server.attempts import Attempts
+from graft.server.content.signing import Signer, shared_key
 from graft.server.db.database import Database
-from graft.server.downloads import DownloadCounter
+from graft.server.people.attempts import Attempts
+from graft.server.repositories.downloads import DownloadCounter
+from graft.server.repositories.turns import Turns
 from graft.server.search.memory import ListMemory
 from graft.server.settings import Settings
-from graft.server.signing import Signer, shared_key
 from graft.server.storage.content import ContentStore
-from graft.server.turns import Turns
 
 if TYPE_CHECKING:
     from graft.server.mirror.mirroring import Mirror

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Row, Select, select
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.records import Gate, Kind, Repository
 
-# Columns of tables, not of mapped classes: almost every request reads some, and SQLAlchemy passes on
-# plain columns in half the time.
+# Columns of tables, not of mapped classes: almost every request reads some, and SQLAlchemy passes
+# plain ones on in half the time.
 _R = RepositoryRow.__table__.c
 _A = AccountRow.__table__.c
 BRIEF = (

@@ -9,12 +9,12 @@ from typing import Any
 import uvicorn
 
 from graft.errors import HubError
-from graft.server import accounts
 from graft.server.app import create_app
-from graft.server.connections import configuration
 from graft.server.hub import Hub
+from graft.server.people import accounts
 from graft.server.records import Role
-from graft.server.serving import listen
+from graft.server.runtime.connections import configuration
+from graft.server.runtime.serving import listen
 from graft.server.settings import Settings
 
 START_SECONDS = 30.0

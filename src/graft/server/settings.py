@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from graft.errors import HubError
-from graft.server import logs
+from graft.server.runtime import logs
 
 DEFAULT_DATA_FOLDER = "graft-hub"
 Value = TypeVar("Value")

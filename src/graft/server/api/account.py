@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from graft.server import tokens
 from graft.server.api import wire
 from graft.server.api.profiles import avatar_url
-from graft.server.auth import CurrentHub, LoggedInUser, base_url
 from graft.server.hub import Hub
+from graft.server.people import tokens
+from graft.server.people.auth import CurrentHub, LoggedInUser, base_url
 from graft.server.records import Membership, Role, User
 
 router = APIRouter()

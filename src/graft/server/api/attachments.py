@@ -5,9 +5,9 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from graft.server.api.bodies import drain
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.community import attachments
 from graft.server.errors import RefusedError
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 
 router = APIRouter()
 

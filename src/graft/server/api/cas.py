@@ -13,12 +13,12 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import cas, registering, sharing
 from graft.server.api.bodies import drain
 from graft.server.api.ranges import RangeError, parse_range
-from graft.server.auth import CurrentHub, base_url
+from graft.server.content import cas, registering, sharing
 from graft.server.errors import BadRequestError, NotFoundError, RefusedError, TooLargeError
 from graft.server.hub import Hub
+from graft.server.people.auth import CurrentHub, base_url
 from graft.server.storage.blobs import Spool
 from graft.server.storage.reconstruction import Extent
 from graft.server.storage.xorbs import key_of

@@ -7,17 +7,18 @@ import pygit2
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
-from graft.server import access, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.auth import CurrentHub, CurrentUser
 from graft.server.errors import BadRequestError
 from graft.server.git import diffs, merging
 from graft.server.git import repository as git
 from graft.server.git.blame import blame as blame_file
 from graft.server.git.history import to_commit
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Repository
+from graft.server.repositories import repos
 
 router = APIRouter()
 

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import accounts
 from graft.server.api.repository import next_link
 from graft.server.api.wire import moment
-from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
 from graft.server.community import collecting, collections, trending
 from graft.server.community.collecting import Collection, Item
 from graft.server.community.collections import CollectionExistsError
 from graft.server.errors import BadRequestError
+from graft.server.people import accounts
+from graft.server.people.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
 from graft.server.records import Kind, Repository
 
 router = APIRouter()

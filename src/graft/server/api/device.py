@@ -7,9 +7,9 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from graft.server import device
-from graft.server.auth import CurrentHub, base_url
-from graft.server.device import GrantError, Issued
+from graft.server.people import device
+from graft.server.people.auth import CurrentHub, base_url
+from graft.server.people.device import GrantError, Issued
 
 router = APIRouter(tags=["login"])
 

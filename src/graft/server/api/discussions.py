@@ -5,16 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
-from graft.server import access
 from graft.server.api import speech
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.community import discussions, pull_requests, threads
 from graft.server.community.records import Discussion, ThreadEvent
 from graft.server.errors import RefusedError, RevisionNotFoundError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import User
-from graft.server.refchanges import MAIN
+from graft.server.repositories.refchanges import MAIN
 
 router = APIRouter()
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graft.server.api import wire
-from graft.server.catalogue import Contents
 from graft.server.community import trending
 from graft.server.errors import BadRequestError
 from graft.server.records import Kind, Repository
+from graft.server.repositories.catalogue import Contents
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import access, accounts, gating
 from graft.server.api import wire
 from graft.server.api.profiles import avatar_url
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import BadRequestError, NotFoundError
-from graft.server.gating import AccessRequest, Status
+from graft.server.people import access, accounts, gating
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
+from graft.server.people.gating import AccessRequest, Status
 
 router = APIRouter()
 

@@ -8,9 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import access, pushes, repos
 from graft.server.api.bodies import spool
-from graft.server.auth import CurrentHub, CurrentUser
 from graft.server.errors import (
     GatedRepoError,
     NotAllowedError,
@@ -20,7 +18,10 @@ from graft.server.errors import (
 from graft.server.git import packets, process, refs
 from graft.server.git.packets import FLUSH, PushRequest, packet
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Kind, Repository, User
+from graft.server.repositories import pushes, repos
 
 Service = Literal["git-upload-pack", "git-receive-pack"]
 

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import catalogue, repos
 from graft.server.api import fields, wire
 from graft.server.api.answers import json_answer
 from graft.server.api.repository import REPOSITORY, find_kind
-from graft.server.auth import current_user, get_hub
 from graft.server.git.repository import DEFAULT_BRANCH
 from graft.server.hub import Hub
+from graft.server.people.auth import current_user, get_hub
 from graft.server.records import Kind, Repository, User
+from graft.server.repositories import catalogue, repos
 
 router = APIRouter()
 

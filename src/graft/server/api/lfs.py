@@ -9,14 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import large, links, uploads
 from graft.server.api.git_http import find_for_git, find_for_upload
-from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.content import large, links, uploads
+from graft.server.content.signing import VALID_SECONDS
+from graft.server.content.uploads import Upload
 from graft.server.errors import BadContentError, ConflictError, NotFoundError, RefusedError
 from graft.server.hub import Hub
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Kind, Lfs, Repository, User
-from graft.server.signing import VALID_SECONDS
-from graft.server.uploads import Upload
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 MAX_OBJECTS = 10_000

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import repos, stored_files
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.api.wire import moment
-from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser
+from graft.server.content import stored_files
+from graft.server.content.stored_files import StoredFile
+from graft.server.people.auth import CurrentHub, CurrentUser, LoggedInUser
 from graft.server.records import Kind
-from graft.server.stored_files import StoredFile
+from graft.server.repositories import repos
 
 router = APIRouter()
 

@@ -6,13 +6,15 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import access, locks, repos
 from graft.server.api.git_http import find_for_git
 from graft.server.api.lfs import MEDIA_TYPE
 from graft.server.api.wire import moment
-from graft.server.auth import CurrentHub, CurrentUser
-from graft.server.locks import FileLock
+from graft.server.content import locks
+from graft.server.content.locks import FileLock
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Kind
+from graft.server.repositories import repos
 
 
 class GitRef(BaseModel):

@@ -7,16 +7,16 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import large, links, uploads
 from graft.server.api.bodies import drain
 from graft.server.api.lfs import MEDIA_TYPE, LfsObject
 from graft.server.api.ranges import parse_range
 from graft.server.api.streams import BytesResponse
-from graft.server.auth import CurrentHub
+from graft.server.content import large, links, uploads
+from graft.server.content.uploads import MAX_PARTS, Upload
 from graft.server.errors import BadContentError, BadRequestError, NotFoundError, RefusedError
 from graft.server.hub import Hub
+from graft.server.people.auth import CurrentHub
 from graft.server.records import Kind, Lfs
-from graft.server.uploads import MAX_PARTS, Upload
 
 
 class Part(BaseModel):

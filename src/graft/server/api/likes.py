@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse
 from graft.server.api.profiles import PathOrganization, PathPerson, brief
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.api.wire import moment
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.community import follows, likes
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 
 router = APIRouter()
 

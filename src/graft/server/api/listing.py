@@ -8,14 +8,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import catalogue, records
+from graft.server import records
 from graft.server.api import fields
 from graft.server.api.answers import json_answer
 from graft.server.api.repository import find_kind, next_link
-from graft.server.auth import current_user, get_hub
 from graft.server.errors import BadRequestError
 from graft.server.hub import Hub
+from graft.server.people.auth import current_user, get_hub
 from graft.server.records import Kind, Repository, Sort, User
+from graft.server.repositories import catalogue
 
 router = APIRouter()
 

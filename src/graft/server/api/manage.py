@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import access, branches, gating, lifecycle, repos
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
 from graft.server.errors import ConflictError
+from graft.server.people import access, gating
+from graft.server.people.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
 from graft.server.records import Gate, Kind, User
+from graft.server.repositories import branches, lifecycle, repos
 
 router = APIRouter()
 

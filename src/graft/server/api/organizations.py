@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from graft.server import access, accounts, organizations
-from graft.server.accounts import MAX_DETAILS
 from graft.server.api.profiles import PathOrganization, brief
-from graft.server.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
+from graft.server.people import access, accounts, organizations
+from graft.server.people.accounts import MAX_DETAILS
+from graft.server.people.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
+from graft.server.people.scopes import WRITE_ORGANIZATION
 from graft.server.records import MemberRole
-from graft.server.scopes import WRITE_ORGANIZATION
 
 router = APIRouter()
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from graft.server import accounts, avatars, organizations, people
 from graft.server.api import wire
 from graft.server.api.repository import next_link
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.names import check_account_name
-from graft.server.people import Overview
+from graft.server.people import accounts, avatars, organizations, overviews
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
+from graft.server.people.overviews import Overview
 from graft.server.records import Account
 
 router = APIRouter()
@@ -58,7 +58,7 @@ def user_overview(
     request: Request, person: PathPerson, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, Any]:
     """A person and their figures, counting what the asker may see."""
-    found = people.overview(hub, person, user)
+    found = overviews.overview(hub, person, user)
     base = base_url(request)
     return _figures(base, found) | {
         "user": person.name,
@@ -77,7 +77,7 @@ def organization_overview(
     request: Request, found: PathOrganization, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, Any]:
     """An organization and its figures, counting what the asker may see."""
-    figures = people.overview(hub, found, user)
+    figures = overviews.overview(hub, found, user)
     return _figures(base_url(request), figures) | {
         "name": found.name,
         "type": "org",
@@ -115,7 +115,7 @@ def organization_followers(
     cursor: Cursor = 0,
 ) -> JSONResponse:
     """Who follows an organization."""
-    page = people.follows(hub, found, "followers", after=cursor, limit=limit + 1)
+    page = overviews.follows(hub, found, "followers", after=cursor, limit=limit + 1)
     return _people(request, page, limit)
 
 
@@ -124,7 +124,7 @@ def user_followers(
     request: Request, person: PathPerson, hub: CurrentHub, limit: Limit = PAGE, cursor: Cursor = 0
 ) -> JSONResponse:
     """Who follows a person."""
-    page = people.follows(hub, person, "followers", after=cursor, limit=limit + 1)
+    page = overviews.follows(hub, person, "followers", after=cursor, limit=limit + 1)
     return _people(request, page, limit)
 
 
@@ -133,7 +133,7 @@ def user_following(
     request: Request, person: PathPerson, hub: CurrentHub, limit: Limit = PAGE, cursor: Cursor = 0
 ) -> JSONResponse:
     """Whom a person follows."""
-    page = people.follows(hub, person, "following", after=cursor, limit=limit + 1)
+    page = overviews.follows(hub, person, "following", after=cursor, limit=limit + 1)
     return _people(request, page, limit)
 
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from graft.server import branches, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
-from graft.server.auth import CurrentHub, CurrentUser
+from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Ref
+from graft.server.repositories import branches, repos
 
 router = APIRouter()
 

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 
-from graft.server import repos
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import NotFoundError
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Kind, Repository
+from graft.server.repositories import repos
 
 
 def find_kind(kind: str) -> Kind:

@@ -6,13 +6,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from graft.server import access, links, repos
 from graft.server.api.ranges import parse_range
 from graft.server.api.streams import BytesResponse
-from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.content import links
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Entry, Kind, Repository, User
+from graft.server.repositories import repos
 
 # Types that a browser may show in place. Everything else, HTML above all, is text or a download: it
 # would run in the Hub's own name.

@@ -7,13 +7,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import catalogue, links, repos
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
-from graft.server.auth import CurrentHub
+from graft.server.content import links
 from graft.server.errors import BadRequestError, EntryNotFoundError
 from graft.server.hub import Hub
+from graft.server.people.auth import CurrentHub
 from graft.server.records import Entry, Repository
+from graft.server.repositories import catalogue, repos
 from graft.server.scan.scans import blob_of
 
 router = APIRouter()

@@ -8,16 +8,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import commits, repos
 from graft.server.api.bodies import spooled
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.auth import CurrentHub, CurrentUser, base_url
 from graft.server.errors import BadRequestError, EntryNotFoundError
 from graft.server.git.ignore import find_ignored
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.names import check_file_path
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Kind, Repository
+from graft.server.repositories import commits, repos
 from graft.server.search.card_rules import check_card, license_error
 from graft.server.search.describe import MAX_CARD_BYTES
 

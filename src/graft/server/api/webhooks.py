@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from graft.server.api.wire import moment
-from graft.server.auth import CurrentHub, CurrentUser
 from graft.server.community import webhooks
 from graft.server.community.webhooks import Delivery, Domain, Watched, WatchedType, Webhook
 from graft.server.errors import BadRequestError
+from graft.server.people.auth import CurrentHub, CurrentUser
 
 router = APIRouter()
 

@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from graft.server import access, cas
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.auth import CurrentHub, CurrentUser, base_url
+from graft.server.content import cas
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Repository, User
 
 router = APIRouter()

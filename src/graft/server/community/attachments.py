@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import access
 from graft.server.errors import BadContentError, NotFoundError, TooLargeError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.scopes import DISCUSS
 from graft.server.records import User
-from graft.server.scopes import DISCUSS
 
 FOLDER = "attachments"
 """Where they lie in the store of large files' bytes."""

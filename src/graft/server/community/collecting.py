@@ -8,16 +8,16 @@ from typing import Literal
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from graft.server import access
-from graft.server.accounts import to_account
 from graft.server.community.keys import is_key
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.db.tables.community import CollectionItemRow, CollectionRow, UpvoteRow
 from graft.server.errors import NotFoundError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.accounts import to_account
+from graft.server.people.scopes import READ_COLLECTIONS
 from graft.server.records import Account, Kind, Repository, User
 from graft.server.rows import repositories, to_record
-from graft.server.scopes import READ_COLLECTIONS
 
 ITEMS_IN_LISTS = 4
 KEY_LENGTH = 24

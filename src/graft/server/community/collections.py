@@ -12,7 +12,6 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from graft.server import access
 from graft.server.community import trending
 from graft.server.community.collecting import (
     Collection,
@@ -27,8 +26,9 @@ from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.db.tables.community import CollectionItemRow, CollectionRow, UpvoteRow
 from graft.server.errors import BadRequestError, ConflictError, NotFoundError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.scopes import WRITE_COLLECTIONS
 from graft.server.records import Account, Kind, User
-from graft.server.scopes import WRITE_COLLECTIONS
 
 MAX_TITLE_CHARACTERS = 100
 MAX_DESCRIPTION_CHARACTERS = 150

@@ -12,7 +12,7 @@ import pygit2
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from graft.server import access, events, refchanges, repos
+from graft.server import events
 from graft.server.community.keys import new_key
 from graft.server.community.records import Discussion, Status, ThreadEvent
 from graft.server.community.rows import comment_facts, discussion_facts, to_discussion, to_event
@@ -27,7 +27,9 @@ from graft.server.errors import BadRequestError, ConflictError, NotAllowedError,
 from graft.server.git import merging
 from graft.server.git import repository as git
 from graft.server.hub import Hub
+from graft.server.people import access
 from graft.server.records import Repository, User
+from graft.server.repositories import refchanges, repos
 
 # --- opening -------------------------------------------------------------------------------------
 

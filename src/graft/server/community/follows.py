@@ -1,4 +1,4 @@
-"""Following people and organizations; who follows whom, `graft.server.people` tells."""
+"""Following people and organizations; who follows whom, `graft.server.people.overviews` tells."""
 
 from datetime import UTC, datetime
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from graft.server import access
-from graft.server.accounts import to_account
 from graft.server.community import trending
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.db.tables.community import LikeRow
 from graft.server.errors import RepoNotFoundError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.accounts import to_account
 from graft.server.records import Account, Kind, Repository, User
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pygit2
 from sqlalchemy.orm import Session
 
-from graft.server import access, events, refchanges, repos
+from graft.server import events
 from graft.server.community import discussions, threads
 from graft.server.community.discussions import add_event, get_row, tell
 from graft.server.community.records import Discussion, ThreadEvent
@@ -16,7 +16,9 @@ from graft.server.git import diffs, merging
 from graft.server.git import repository as git
 from graft.server.git.history import to_commit
 from graft.server.hub import Hub
+from graft.server.people import access
 from graft.server.records import Repository, User
+from graft.server.repositories import refchanges, repos
 
 
 @dataclass(frozen=True)

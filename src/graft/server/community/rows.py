@@ -11,7 +11,7 @@ from graft.server.community.records import (
 from graft.server.db.tables import AccountRow
 from graft.server.db.tables.community import DiscussionEventRow, DiscussionRow
 from graft.server.events import CommentFacts, DiscussionFacts
-from graft.server.identity import to_account_type
+from graft.server.people.identity import to_account_type
 from graft.server.records import Repository
 
 _STATUSES: dict[str, Status] = {

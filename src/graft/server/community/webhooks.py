@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from graft.server import access
 from graft.server.community.keys import new_key
 from graft.server.community.sending import is_public
 from graft.server.community.texts import check_text
 from graft.server.db.tables.community import DeliveryRow, WatchRow, WebhookRow
 from graft.server.errors import BadRequestError, NotFoundError
 from graft.server.hub import Hub
+from graft.server.people import access
+from graft.server.people.scopes import READ_WEBHOOKS, WRITE_WEBHOOKS
 from graft.server.records import Account, User
-from graft.server.scopes import READ_WEBHOOKS, WRITE_WEBHOOKS
 
 MAX_WEBHOOKS = 100
 MAX_WATCHED = 100

@@ -1,6 +1,5 @@
 """Pull requests with converted weights, after `main` has moved on without other weights."""
 
-from graft.server import refchanges, repos
 from graft.server.community.discussions import get_row
 from graft.server.conversion.names import ACCOUNT, TITLE
 from graft.server.events import RefUpdate
@@ -12,6 +11,7 @@ from graft.server.git.snapshot import Snapshot
 from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
 from graft.server.records import Repository
+from graft.server.repositories import refchanges, repos
 
 
 def put_on_top(hub: Hub, repository: Repository, number: int) -> None:

@@ -20,8 +20,8 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from graft.errors import HubError
-from graft.server import accounts, large, refchanges, repos
 from graft.server.community import discussions
+from graft.server.content import large
 from graft.server.conversion.candidates import weights_of
 from graft.server.conversion.names import ACCOUNT, REFUSED, TITLE
 from graft.server.conversion.renewal import put_on_top
@@ -31,7 +31,9 @@ from graft.server.git.build import CommitBuilder
 from graft.server.git.repository import find_commit
 from graft.server.git.writing import ObjectWriter
 from graft.server.hub import Hub
+from graft.server.people import accounts
 from graft.server.records import Account, Entry, Repository, User
+from graft.server.repositories import refchanges, repos
 from graft.server.rows import repositories, to_record
 from graft.server.search.values import Read
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 
-from graft.server import access, repos
-from graft.server.auth import CurrentHub, CurrentUser
 from graft.server.errors import TooLargeError
 from graft.server.inference.questions import MAX_BODY_BYTES, parse_questions
 from graft.server.inference.service import InferenceService
+from graft.server.people import access
+from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Kind
+from graft.server.repositories import repos
 
 router = APIRouter(tags=["inference"])
 

@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from graft.server import repos
 from graft.server.errors import BadContentError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
+from graft.server.repositories import repos
 
 _SMALL_FILES = {".json", ".txt", ".model", ".md"}
 _KEPT_FOLDERS = 8

@@ -23,7 +23,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from graft.server import access, large, links, refchanges, repos
+from graft.server.content import large, links
 from graft.server.db.tables import AccountRow, MirrorOwnerRow, MirrorRow, RepositoryRow
 from graft.server.errors import BadRequestError, EntryNotFoundError, GatedRepoError
 from graft.server.git import repository as git
@@ -31,7 +31,9 @@ from graft.server.hub import Hub
 from graft.server.mirror.objects import Downloads
 from graft.server.mirror.upstream import HOPS, MAX_HOPS, Found, Upstream, UpstreamError
 from graft.server.names import check_account_name, check_repository_name
+from graft.server.people import access
 from graft.server.records import Kind, Lfs, Repository
+from graft.server.repositories import refchanges, repos
 from graft.server.rows import repositories, to_record
 from graft.server.search import index
 from graft.server.search.describe import describe

@@ -10,7 +10,7 @@ import pygit2
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from graft.server import identity, links, refchanges, repos
+from graft.server.content import links
 from graft.server.db.tables import GivenUpObjectRow, ObjectRow, RepositoryRow
 from graft.server.errors import RefusedError, RepoNotFoundError
 from graft.server.git import reachable
@@ -18,7 +18,9 @@ from graft.server.git.process import clean_environment
 from graft.server.git.reachable import Pointer
 from graft.server.git.repository import DEFAULT_BRANCH
 from graft.server.hub import Hub
+from graft.server.people import identity
 from graft.server.records import Repository
+from graft.server.repositories import refchanges, repos
 from graft.server.rows import to_record
 from graft.server.upkeep.findings import Problem, Report
 from graft.server.upkeep.garbage import repositories, stray_folders

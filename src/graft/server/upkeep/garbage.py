@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Delete, delete, exists, func, select
 
-from graft.server import large, links, refchanges, repos, uploads
+from graft.server.content import large, links, uploads
 from graft.server.db.tables import (
     ObjectXorbRow,
     RepositoryObjectRow,
@@ -28,6 +28,7 @@ from graft.server.git import reachable
 from graft.server.git.process import clean_environment
 from graft.server.hub import Hub
 from graft.server.records import Repository
+from graft.server.repositories import refchanges, repos
 from graft.server.rows import to_record
 from graft.server.storage.xorbs import key_of
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from sqlalchemy import delete, func, select
 
 from graft.errors import HubError
-from graft.server import refchanges, repos
 from graft.server.db.database import newest_version
 from graft.server.db.dump import read_tables
 from graft.server.db.tables import AccountRow, Base, RepositoryRow
 from graft.server.hub import Hub
+from graft.server.repositories import refchanges, repos
 from graft.server.search import index
 from graft.server.upkeep import git_copies
 from graft.server.upkeep.backup import COPY_BYTES, WORKERS

@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import access, accounts, auth, lifecycle, tokens
 from graft.server.errors import NotFoundError, RateLimitedError, RefusedError
+from graft.server.people import access, accounts, auth, tokens
+from graft.server.people.scopes import PERMISSIONS
 from graft.server.records import Account, Kind, Role
-from graft.server.scopes import PERMISSIONS
+from graft.server.repositories import lifecycle
 from graft.server.web.addresses import is_local
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router

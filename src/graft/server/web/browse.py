@@ -7,10 +7,11 @@ from fastapi import Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from graft.server import accounts, catalogue
 from graft.server.community import collecting, follows
+from graft.server.people import accounts
 from graft.server.records import FacetValue, Kind, Repository, Sort
 from graft.server.records import Query as ListQuery
+from graft.server.repositories import catalogue
 from graft.server.search.selectors import FEW
 from graft.server.web.facts import headline
 from graft.server.web.rendering import human_figure, with_query

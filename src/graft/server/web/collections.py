@@ -6,11 +6,11 @@ from urllib.parse import quote
 from fastapi import Form, Query
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import access
 from graft.server.community import collecting, collections
 from graft.server.community.collecting import Collection
 from graft.server.errors import RefusedError
-from graft.server.scopes import WRITE_COLLECTIONS
+from graft.server.people import access
+from graft.server.people.scopes import WRITE_COLLECTIONS
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentVisit, Visit

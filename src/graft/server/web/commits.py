@@ -4,10 +4,11 @@ from itertools import islice
 
 from fastapi.responses import Response
 
-from graft.server import access, repos
 from graft.server.git import repository as git
 from graft.server.git.diffs import changed_files
 from graft.server.git.history import to_commit
+from graft.server.people import access
+from graft.server.repositories import repos
 from graft.server.web.files import file_address
 from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit

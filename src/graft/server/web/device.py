@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Form, Query
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import attempts, device, sessions
-from graft.server.auth import SESSION_COOKIE
 from graft.server.errors import NotFoundError, RefusedError
+from graft.server.people import attempts, device, sessions
+from graft.server.people.auth import SESSION_COOKIE
 from graft.server.records import User
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router

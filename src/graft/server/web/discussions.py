@@ -9,12 +9,12 @@ from fastapi import Form, Path, Query
 from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
-from graft.server import access
 from graft.server.api.discussions import in_order
 from graft.server.api.speech import comment_html
 from graft.server.community import discussions, pull_requests, threads
 from graft.server.community.records import Discussion, ThreadEvent
 from graft.server.errors import ConflictError, RefusedError, RevisionNotFoundError
+from graft.server.people import access
 from graft.server.records import Repository
 from graft.server.web.files import file_address
 from graft.server.web.rendering import with_query

@@ -7,8 +7,9 @@ from urllib.parse import quote
 from fastapi import Query
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import access, catalogue, repos
+from graft.server.people import access
 from graft.server.records import Entry, Repository
+from graft.server.repositories import catalogue, repos
 from graft.server.scan.scans import Scan, blob_of
 from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit

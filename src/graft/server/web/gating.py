@@ -7,9 +7,10 @@ from fastapi import Depends, Form
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import access, gating, repos
 from graft.server.errors import BadRequestError, RefusedError
+from graft.server.people import access, gating
 from graft.server.records import Repository
+from graft.server.repositories import repos
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
 from graft.server.web.visit import OwnVisit, Visit, kind_of

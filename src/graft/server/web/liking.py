@@ -6,8 +6,8 @@ from urllib.parse import quote
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import accounts
 from graft.server.community import follows, likes
+from graft.server.people import accounts
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit

@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server import access, accounts, organizations
 from graft.server.errors import RefusedError
-from graft.server.identity import MEMBER_ROLES
+from graft.server.people import access, accounts, organizations
+from graft.server.people.identity import MEMBER_ROLES
+from graft.server.people.scopes import WRITE_ORGANIZATION
 from graft.server.records import Account, MemberRole
-from graft.server.scopes import WRITE_ORGANIZATION
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
 from graft.server.web.visit import OwnVisit, Visit

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from graft.server import repos
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
+from graft.server.repositories import repos
 
 ROWS = 6
 COLUMNS = 8

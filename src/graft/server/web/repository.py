@@ -7,14 +7,15 @@ from fastapi import Form
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from graft.server import access, gating, repos
 from graft.server.community import likes
 from graft.server.errors import RefusedError
 from graft.server.inference.api import CurrentInference
 from graft.server.inference.questions import Question, Questions, check_text
 from graft.server.inference.service import Score
 from graft.server.inference.widgets import widget_inputs
+from graft.server.people import access, gating
 from graft.server.records import Card, Kind, Repository
+from graft.server.repositories import repos
 from graft.server.web.cards import CardLinks, render_card
 from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from graft.server import repos
-from graft.server.auth import (
+from graft.server.hub import Hub
+from graft.server.people.auth import (
     SAFE_METHODS,
     CurrentHub,
     CurrentUser,
@@ -15,8 +15,8 @@ from graft.server.auth import (
     base_url,
     check_same_origin,
 )
-from graft.server.hub import Hub
 from graft.server.records import Kind, Repository, User
+from graft.server.repositories import repos
 from graft.server.web.rendering import render
 
 

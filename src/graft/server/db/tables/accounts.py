@@ -62,7 +62,7 @@ class TokenRow(Base):
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     last_used_at: Mapped[datetime | None] = mapped_column(Moment)
     scopes: Mapped[str | None] = mapped_column(Text)
-    """What a fine-grained token may do and where, as JSON text (`graft.server.scopes`)."""
+    """What a fine-grained token may do and where, as JSON text (`graft.server.people.scopes`)."""
     login_id: Mapped[int | None] = mapped_column(index=True)
     """The device login that keeps this token fresh; None: a token that somebody made."""
 

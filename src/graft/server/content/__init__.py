@@ -1,0 +1,1 @@
+"""Large files of repositories: sending, fetching, sharing and listing them."""

@@ -1,0 +1,1 @@
+"""Repositories: finding, making, changing and deleting them."""

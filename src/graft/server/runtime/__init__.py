@@ -1,0 +1,1 @@
+"""One running Hub: its processes, and what happens around every request."""

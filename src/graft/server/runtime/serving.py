@@ -1,0 +1,131 @@
+"""Serving a Hub until it is told to stop: what `graft hub serve` runs."""
+
+import logging
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from graft.errors import HubError
+from graft.server.app import create_app
+from graft.server.hub import Hub
+from graft.server.people import accounts
+from graft.server.runtime import logs
+from graft.server.runtime.connections import configuration
+from graft.server.settings import Settings
+
+BACKLOG = 1024
+
+logger = logging.getLogger("graft.server")
+
+
+class HubServer(uvicorn.Server):
+    """Serves one process of a Hub. The first signal lets running requests end, the second does not.
+
+    After a signal it returns, where uvicorn would send the signal to itself once more.
+    """
+
+    def __init__(self, app: Any, settings: Settings, on_stop: Callable[[], None]) -> None:
+        super().__init__(configuration(app, settings))
+        self._app = app
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self.force_exit = True
+            return
+        self.should_exit = True
+        self._app.state.readiness.is_stopping = True
+        self._on_stop()
+
+
+def serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
+    """Serves until SIGINT or SIGTERM; running requests get `grace_seconds` to end.
+
+    Args:
+        announce: called with the Hub's address and how many accounts it has, once it listens.
+
+    Raises:
+        HubError: the port is taken, or the data folder cannot be used.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    listening = listen(settings.host, settings.port)
+    try:
+        if settings.workers > 1:
+            from graft.server.runtime.workers import supervise
+
+            count = _prepare(settings)
+            announce(_address(settings, listening), count)
+            supervise(settings, listening)
+            return
+        app = _open(lambda: create_app(settings), settings)
+        announce(_address(settings, listening), accounts.count_accounts(app.state.hub))
+        run(app, settings, listening)
+    finally:
+        listening.close()
+
+
+def run(app: Any, settings: Settings, listening: socket.socket) -> None:
+    """Serves in this process, until a signal comes."""
+
+    def tell() -> None:
+        logger.info(
+            "Stopping: requests that are being answered get %d seconds to end. A second signal "
+            "(Ctrl-C) cuts them off.",
+            settings.grace_seconds,
+        )
+
+    HubServer(app, settings, tell).run(sockets=[listening])
+    logger.info("Stopped.")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address.
+
+    Raises:
+        HubError: the port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's algorithm off only on sockets that name their protocol; left on, it
+    # holds every answer back for 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise HubError(
+            f"Nothing can listen at {host}, port {port}: {error.strerror}. "
+            "Choose another port with --port."
+        ) from error
+    return listening
+
+
+def _prepare(settings: Settings) -> int:
+    """Brings the tables up to date before the workers start, and counts the accounts."""
+    hub = _open(lambda: Hub(settings), settings)
+    try:
+        return accounts.count_accounts(hub)
+    finally:
+        hub.close()
+
+
+def _open(make: Callable[[], Any], settings: Settings) -> Any:
+    try:
+        return make()
+    except OSError as error:
+        raise HubError(
+            f"The data folder {settings.data_folder} cannot be used: {error.strerror}. "
+            "Name another with --data."
+        ) from error
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    """Where people find the Hub."""
+    host, port = settings.host, listening.getsockname()[1]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    return settings.public_url or f"http://{shown}:{port}"
