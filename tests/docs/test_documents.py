@@ -60,7 +60,7 @@ import graft
 from graft.hub.client import push_folder
 
 push_folder("path/to/all-MiniLM-L6-v2", "me/minilm", message="The base model")
-push_folder("path/to/questions", "me/questions", repo_type="dataset", message="First version")
+graft.load_dataset("path/to/questions").push_to_hub("me/questions")
 learn = graft.Learner("text-classification", "me/questions", base="me/minilm", progress=False)
 learn.fit(1)
 learn.push_to_hub("me/question-sorter")
