@@ -52,12 +52,13 @@ class Load:
 def addresses(filled: Filled, seed: int) -> dict[str, list[str]]:
     """What is asked for, by case: `METHOD PATH`."""
     chance = random.Random(seed)
+    public = filled.public
     makers: dict[str, Callable[[], str]] = {
         "search": lambda: f"GET {_models(search=_words(filled, chance))}",
         "filter": lambda: f"GET {_models(filter=_tags(chance), sort=chance.choice(SORTS))}",
         "list": lambda: f"GET {_models(sort=chance.choice(SORTS))}",
-        "info": lambda: f"GET /api/models/{chance.choice(filled.public)}",
-        "head": lambda: f"HEAD /{chance.choice(filled.public)}/resolve/main/config.json",
+        "info": lambda: f"GET /api/models/{chance.choice(public)}",
+        "head": lambda: f"HEAD /{chance.choice(public)}/resolve/main/config.json",
     }
     return {case: [make() for _ in range(ADDRESSES)] for case, make in makers.items()}
 
