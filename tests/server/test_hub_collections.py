@@ -175,6 +175,24 @@ def test_what_one_may_not_see_is_left_out(api: Api, ada: Person, bob: Person) ->
     assert status_of(refused) == 404
 
 
+def test_who_holds_a_hidden_or_missing_collection_is_not_told(
+    api: Api, ada: Person, bob: Person
+) -> None:
+    model = ada.create("held")
+    hidden = api(ada).create_collection("Hidden shelf", private=True).slug
+    outer = api(ada).create_collection("Outer shelf").slug
+    api(ada).add_collection_item(outer, hidden, "collection")
+    api(ada).add_collection_item(outer, model, "model")
+
+    def holding(person: Person, slug: str) -> list[str]:
+        return [c.slug for c in api(person).list_collections(item=f"collections/{slug}")]
+
+    assert holding(ada, hidden) == [outer]
+    assert holding(bob, hidden) == []
+    assert holding(bob, hidden.rpartition("-")[0]) == []
+    assert holding(bob, f"{ada.name}/no-such-shelf") == []
+
+
 def test_lists_are_filtered_sorted_and_paged(
     hub: RunningHub, api: Api, ada: Person, bob: Person
 ) -> None:

@@ -170,13 +170,16 @@ def get_visible_row(
         NotFoundError: no such collection, or one that the user may not see.
     """
     row = find_row(session, slug, lock=lock)
-    if row is None or (
-        row.private and row.owner_id not in access.owners_for(user, READ_COLLECTIONS)
-    ):
+    if row is None or not _is_visible(row, user):
         raise NotFoundError(
             f"There is no collection {slug!r} on this Hub, or it is private and you may not see it."
         )
     return row
+
+
+def _is_visible(row: CollectionRow, user: User | None) -> bool:
+    """`condition_visible` of a row that was read."""
+    return not row.private or row.owner_id in access.owners_for(user, READ_COLLECTIONS)
 
 
 def read_items(
@@ -246,6 +249,7 @@ def _holds(session: Session, items: Sequence[str], user: User | None) -> ColumnE
             found.append(CollectionItemRow.repository_id.in_(wanted))
         elif kind == "collections":
             nested = find_row(session, name)
-            found.append(CollectionItemRow.nested_id == (nested.id if nested else None))
+            if nested is not None and _is_visible(nested, user):
+                found.append(CollectionItemRow.nested_id == nested.id)
     holding = select(CollectionItemRow.collection_id).where(or_(False, *found))
     return CollectionRow.id.in_(holding)
