@@ -113,3 +113,24 @@ def test_how_to_talk_to_postgresql() -> None:
     assert loose.tls is not None
     assert not loose.tls.check_hostname
     assert str(loose.url) == "postgresql+pg8000://me@host/db"
+
+
+def test_what_is_signed_for_one_is_never_for_the_next(hub: RunningHub, ada: Person) -> None:
+    """Numbers of repositories and tokens that are no more are not given again."""
+    repo = ada.create("gone")
+    sent = ada.http.post(
+        f"/{repo}.git/info/lfs/objects/batch",
+        json={"operation": "upload", "objects": [{"oid": "ab" * 32, "size": 3}]},
+    ).json()
+    number = sent["objects"][0]["actions"]["upload"]["href"].split("/objects/")[1].split("/")[0]
+    ada.http.request("DELETE", "/api/repos/delete", json={"name": "gone"}).raise_for_status()
+    ada.create("next")
+    with hub.hub.database.reading() as session:
+        found = session.scalar(text("SELECT max(id) FROM repositories"))
+        tokens = session.scalar(text("SELECT max(id) FROM tokens"))
+    assert found > int(number)
+    with hub.hub.database.writing() as session:
+        session.execute(text("DELETE FROM tokens WHERE id = :id"), {"id": tokens})
+    hub.add_user(f"{ada.name}-too")
+    with hub.hub.database.reading() as session:
+        assert session.scalar(text("SELECT max(id) FROM tokens")) > tokens

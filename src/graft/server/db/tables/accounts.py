@@ -48,6 +48,8 @@ class TokenRow(Base):
     """An access token: `digest` is the SHA-256 of the secret, which nobody keeps."""
 
     __tablename__ = "tokens"
+    # A Xet token names the token it was made for by its number, which must never be another's.
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(

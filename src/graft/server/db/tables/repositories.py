@@ -27,6 +27,8 @@ class RepositoryRow(Base):
         Index("ix_repositories_by_trending", "kind", "trending_score", "id"),
         Index("ix_repositories_by_parameters", "kind", "parameters", "id"),
         Index("ix_repositories_by_size", "kind", "size", "id"),
+        # What is signed names a repository by its number, which must never be another's.
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

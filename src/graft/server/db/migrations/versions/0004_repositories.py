@@ -24,6 +24,7 @@ ORDERS = {
 
 
 def upgrade() -> None:
+    _never_reuse_numbers()
     _extend_repositories()
     _extend_tags()
     _create_contents()
@@ -64,6 +65,16 @@ def downgrade() -> None:
             "body TEXT NOT NULL, words TSVECTOR NOT NULL GENERATED ALWAYS AS ("
             "to_tsvector('simple', name)) STORED)"
         )
+
+
+def _never_reuse_numbers() -> None:
+    """SQLite gives the largest number of a table again once its row is gone, as PostgreSQL never
+    does; what was signed for a repository or a token that is no more would be for the next one."""
+    if op.get_bind().dialect.name == "sqlite":
+        for table in ("repositories", "tokens"):
+            counted = {"sqlite_autoincrement": True}
+            with op.batch_alter_table(table, recreate="always", table_kwargs=counted):
+                pass
 
 
 def _extend_repositories() -> None:
