@@ -5,7 +5,8 @@ After each kill the server starts again, and then:
 - every commit that was acknowledged is in its branch's history, and every branch and tag is there;
 - every commit that is there at all is whole: each file of its manifest has the bytes that the
   manifest says, downloaded anew;
-- the index says what git says, and `fsck` finds nothing.
+- the index says what git says, and `fsck` finds nothing;
+- at the end, commits are acknowledged by every way again.
 
     python scripts/hub_kill.py --rounds 200 --seed 0
 """
@@ -38,6 +39,8 @@ from graft.server.upkeep.fsck import check
 
 WAYS = ("xet", "lfs", "inline", "git")
 START_SECONDS = 60.0
+COMMIT_SECONDS = 60.0
+"""How long any way to commit may take until the Hub acknowledges a commit by it."""
 SHARED = "writer/shared"
 INDEX_LOOKS = 20
 SAMPLE = 5
@@ -105,6 +108,22 @@ class Journal:
                         place += len(line)
                         self._take(json.loads(line))
             self._places[path] = place
+
+    def wait_for_all(self) -> list[str]:
+        """Waits until each way has one more commit acknowledged; answers which have none."""
+        self.read()
+        before = self.by_way()
+        give_up = time.monotonic() + COMMIT_SECONDS
+        while True:
+            self.read()
+            silent = [way for way in WAYS if self.by_way()[way] == before[way]]
+            if not silent or time.monotonic() > give_up:
+                return silent
+            time.sleep(0.1)
+
+    def by_way(self) -> Counter[str]:
+        """How many commits were acknowledged, by how they were sent."""
+        return Counter(line["way"] for line in self.commits)
 
     def _take(self, line: dict[str, Any]) -> None:
         if "commit" in line:
@@ -259,6 +278,9 @@ def start_writers(folder: Path, url: str, token: str, seed: int) -> list[subproc
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_XET": "" if way == "xet" else "1",
+            # It doubles with each try: from the usual 3 s on, a few kills make it longer than
+            # a round, and nothing more comes by Xet.
+            "HF_XET_CLIENT_RETRY_BASE_DELAY": "100ms",
             "OMP_NUM_THREADS": "1",
         }
         log = (folder / f"{way}.log").open("ab")
@@ -271,9 +293,19 @@ def held(children: list[subprocess.Popen[bytes]]) -> Iterator[None]:
     """Stops processes for a while."""
     for child in children:
         child.send_signal(signal.SIGSTOP)
-    yield
-    for child in children:
-        child.send_signal(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for child in children:
+            child.send_signal(signal.SIGCONT)
+
+
+def silent(journal: Journal, when: str) -> list[str]:
+    """What is wrong if some way to commit gets nothing acknowledged any more."""
+    return [
+        f"{way}: no commit was acknowledged within {COMMIT_SECONDS:.0f} s {when}"
+        for way in journal.wait_for_all()
+    ]
 
 
 def run(options: argparse.Namespace, folder: Path) -> int:
@@ -289,12 +321,16 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     slowest = 0.0
     wrong: list[str] = []
     try:
-        time.sleep(5)  # clients take a while to be imported
+        wrong += silent(journal, "before the first kill")  # clients take a while to be imported
         for number in range(1, options.rounds + 1):
+            if wrong:
+                break
             time.sleep(rng.uniform(0.3, options.seconds))
             server.kill()
-            slowest = max(slowest, server.start())
-            with held(writers):  # or there would be ever more to look at
+            # Clients that try again and again while nobody answers wait longer each time, and
+            # those that look go on finding something new.
+            with held(writers):
+                slowest = max(slowest, server.start())
                 journal.read()
                 wrong = witness.look(journal, repos, rng)
             print(
@@ -303,19 +339,17 @@ def run(options: argparse.Namespace, folder: Path) -> int:
                 f"{sum(journal.errors.values())} broken off, {len(wrong)} wrong",
                 flush=True,
             )
-            if wrong:
-                break
-        else:
+        if not wrong:
+            wrong += silent(journal, "after the last kill")
             for writer in writers:
                 writer.kill()
             journal.read()
-            wrong = witness.look(journal, repos, rng) + witness._fsck(deep=True)
+            wrong += witness.look(journal, repos, rng) + witness._fsck(deep=True)
     finally:
         for writer in writers:
             writer.kill()
         server.kill()
-    by_way = Counter(line["way"] for line in journal.commits)
-    print(f"commits by way: {dict(by_way)}; slowest start {slowest:.1f} s")
+    print(f"commits by way: {dict(journal.by_way())}; slowest start {slowest:.1f} s")
     for text in wrong[:20]:
         print(f"WRONG {text}")
     return len(wrong)
