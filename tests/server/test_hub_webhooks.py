@@ -195,6 +195,25 @@ def test_a_private_repository_is_told_of_to_its_own_only(
     assert {body["repo"]["name"] for _, body, _ in listener.received} == {public}
 
 
+def test_a_new_name_is_known_to_those_only_who_may_see_it(
+    api: Api, ada: Person, bob: Person, listener: Listener
+) -> None:
+    secret, public = ada.create("guessed", private=True), ada.create("known")
+    watched = [{"type": "model", "name": secret}, {"type": "model", "name": public}]
+    made = {
+        person.name: api(person).create_webhook(url=listener.url, watched=watched)
+        for person in (ada, bob)
+    }
+    for name in (secret, public):
+        api(ada).move_repo(name, f"{name}-renamed")
+
+    def watches(person: Person) -> list[str]:
+        return [item.name for item in api(person).get_webhook(made[person.name].id).watched]
+
+    assert watches(ada) == [f"{secret}-renamed", f"{public}-renamed"]
+    assert watches(bob) == [secret, f"{public}-renamed"]
+
+
 def test_one_that_is_off_is_not_told(api: Api, ada: Person, listener: Listener) -> None:
     repo = ada.create("quiet")
     watched = [{"type": "model", "name": repo}]

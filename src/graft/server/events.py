@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, update
+from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from graft.server.db.tables.community import EventRow, WatchRow
+from graft.server.db.tables import MemberRow
+from graft.server.db.tables.community import EventRow, WatchRow, WebhookRow
 from graft.server.records import Repository
 
 Scope = Literal["repo", "repo.content", "repo.config", "discussion", "discussion.comment"]
@@ -99,11 +100,23 @@ def account_id(number: int | None) -> str:
 
 
 def _watch_under_new_name(session: Session, old: Repository, new: Repository) -> None:
-    """Who watches a repository goes on watching it when it has another name."""
+    """Who watches a repository goes on watching it when it has another name, and may know that."""
     watches = and_(WatchRow.type == old.kind.value, WatchRow.key == old.full_name.lower())
+    if new.private:
+        watches = and_(watches, WatchRow.webhook_id.in_(_webhooks_inside(new.owner_id)))
     session.execute(
-        update(WatchRow).where(watches).values(name=new.full_name, key=new.full_name.lower())
+        update(WatchRow)
+        .where(watches)
+        .values(name=new.full_name, key=new.full_name.lower())
+        .execution_options(synchronize_session=False)
     )
+
+
+def _webhooks_inside(owner_id: int) -> Select[int]:
+    """The webhooks of an owner's own accounts: the owner, or members of the organization."""
+    members = select(MemberRow.account_id).where(MemberRow.organization_id == owner_id)
+    inside = or_(WebhookRow.account_id == owner_id, WebhookRow.account_id.in_(members))
+    return select(WebhookRow.id).where(inside)
 
 
 def _payload(event: Event) -> dict[str, Any]:
