@@ -152,6 +152,24 @@ def test_files_are_deleted_from_all_commits(hub: RunningHub, ada: Person) -> Non
     assert [p for p in fsck.check(hub.hub).problems if repo in p.where] == []
 
 
+def test_a_protected_branch_keeps_the_files_of_its_history(hub: RunningHub, ada: Person) -> None:
+    api, repo, files = publish(hub, ada)
+    settings = f"/api/models/{repo}/settings"
+    assert ada.http.put(settings, json={"protectedBranches": ["main"]}).status_code == 200
+    head = ada.head(repo)
+    gone = [each for each in api.list_lfs_files(repo) if each.filename == "old.bin"]
+    with pytest.raises(HfHubHTTPError, match="protected"):
+        api.permanently_delete_lfs_files(repo, gone)
+    assert ada.head(repo) == head
+    assert "old.bin" in {each.filename for each in api.list_lfs_files(repo)}
+    only_there = [each for each in api.list_lfs_files(repo) if each.filename == "branch.bin"]
+    api.permanently_delete_lfs_files(repo, only_there)
+    assert ada.head(repo) == head
+    assert ada.http.put(settings, json={"protectedBranches": []}).status_code == 200
+    api.permanently_delete_lfs_files(repo, gone)
+    assert ada.read(repo, "w.bin") == files["w.bin"]
+
+
 def test_files_are_deleted_with_their_pointers_left(hub: RunningHub, ada: Person) -> None:
     api, repo, _ = publish(hub, ada)
     head = ada.head(repo)

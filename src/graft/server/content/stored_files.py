@@ -18,7 +18,7 @@ from graft.server.git.rewriting import Rewriting
 from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.records import Repository, User
-from graft.server.repositories import refchanges, repos
+from graft.server.repositories import branches, refchanges, repos
 
 PAGE_FILES = 1000
 
@@ -77,10 +77,11 @@ def forget(
     stay and lead nowhere.
 
     Raises:
-        NotLoggedInError, NotAllowedError: `user` may not change the repository.
+        NotLoggedInError, NotAllowedError: `user` may not change the repository's settings, or a
+            protected branch would lose its history; nothing was deleted.
         BadRequestError: a hash that the repository does not hold; nothing was deleted.
     """
-    repos.check_may_write(repository, user)
+    repos.check_may_administer(repository, user)
 
     def unlink(session: Session) -> None:
         _unlink(session, repository, hashes, note=not rewrite_history)
@@ -89,6 +90,8 @@ def forget(
         with hub.database.reading() as session:
             _check_held(session, repository, hashes)
         moves = Rewriting(opened, hashes).moves() if rewrite_history else {}
+        for ref in moves:
+            branches.check_unprotected(hub, repository, ref, "written anew")
         updates = [RefUpdate(ref, str(old), str(new)) for ref, (old, new) in moves.items()]
         refchanges.move(hub, repository, opened, updates, also=unlink)
 

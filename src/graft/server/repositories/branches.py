@@ -54,7 +54,7 @@ def delete_branch(hub: Hub, repository: Repository, name: str, user: User | None
         raise BadRequestError(f"Cannot delete {ref}: every repository has that branch.")
     with refchanges.locked(hub, repository) as opened:
         target = refs.existing(opened, "branch", ref)
-        _check_unprotected(hub, repository, ref, "deleted")
+        check_unprotected(hub, repository, ref, "deleted")
         refchanges.move(hub, repository, opened, [RefUpdate(ref, target, None)])
 
 
@@ -111,7 +111,7 @@ def squash(hub: Hub, repository: Repository, name: str, message: str, user: User
         raise BadRequestError(f"Cannot squash {ref}: a tag stays what it is.")
     with refchanges.locked(hub, repository) as opened:
         old = refs.existing(opened, "branch", ref)
-        _check_unprotected(hub, repository, ref, "squashed")
+        check_unprotected(hub, repository, ref, "squashed")
         text = message.replace("\0", "").strip()[:MAX_MESSAGE_CHARACTERS]
         new = merging.commit_squashed(opened, old, who.name, text or f"Super-squash {name!r}")
         refchanges.move(hub, repository, opened, [RefUpdate(ref, old, new)])
@@ -125,6 +125,19 @@ def protected_branches(hub: Hub, repository: Repository) -> tuple[str, ...]:
             select(RepositoryRow.protected_branches).where(RepositoryRow.id == repository.id)
         )
     return tuple(json.loads(kept)) if kept else ()
+
+
+def check_unprotected(hub: Hub, repository: Repository, ref: str, done: str) -> None:
+    """That a ref is none of the branches that keep their history; `done` is what was to be done.
+
+    Raises:
+        NotAllowedError: it is; an admin's setting has to change first.
+    """
+    if refs.is_protected(ref, protected_branches(hub, repository)):
+        raise NotAllowedError(
+            f"The branch {ref.removeprefix(refs.BRANCHES)!r} is protected and cannot be {done}: "
+            "the repository's settings (`protectedBranches`) say so."
+        )
 
 
 def protect(hub: Hub, repository: Repository, patterns: list[str], user: User | None) -> None:
@@ -143,14 +156,6 @@ def protect(hub: Hub, repository: Repository, patterns: list[str], user: User | 
     with hub.database.writing() as session:
         row = repos.get_row(session, repository)
         row.protected_branches = json.dumps(sorted(set(patterns)))
-
-
-def _check_unprotected(hub: Hub, repository: Repository, ref: str, done: str) -> None:
-    if refs.is_protected(ref, protected_branches(hub, repository)):
-        raise NotAllowedError(
-            f"The branch {ref.removeprefix(refs.BRANCHES)!r} is protected and cannot be {done}: "
-            "the repository's settings (`protectedBranches`) say so."
-        )
 
 
 def _annotate(
