@@ -160,6 +160,10 @@ def _page_rows(prefix: str) -> list[Row]:
         Row("POST", root + "/ask-access", "see, login"),
         Row("GET", root + "/access-requests", "see, login"),
         Row("POST", root + "/access-requests", "see, login", data={"number": "1"}),
+        Row("GET", root + "/settings", "see, login"),
+        Row("POST", root + "/settings", "see, login", data={"visibility": "public"}),
+        Row("POST", root + "/settings/move", "see, login", data={"new_name": "elsewhere"}),
+        Row("POST", root + "/settings/delete", "see, login", data={"confirm": "{owner}/{name}"}),
     ]
 
 

@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Form
+from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from graft.server.errors import BadRequestError, RefusedError
 from graft.server.people import access, gating
 from graft.server.records import Repository
-from graft.server.repositories import repos
-from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit, kind_of
+from graft.server.web.visit import OwnRepository, OwnVisit, Visit, to_login
 
 router = page_router()
 
@@ -21,14 +19,6 @@ SHOWN = 500
 MAX_FIELDS = 20
 MAX_ANSWER = 1000
 Text = Annotated[str, Form()]
-
-
-def _repository(visit: OwnVisit, owner: str, name: str) -> Repository:
-    return repos.find(visit.hub, kind_of(visit.request), owner, name, visit.user)
-
-
-OwnRepository = Annotated[Repository, Depends(_repository)]
-"""The repository of the address, as the person who has logged in sees it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ def _field(label: str, kind: Any) -> Field:
 def ask_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """The form to ask for the files of a gated repository with."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _ask(visit, repository)
 
 
@@ -74,7 +64,7 @@ def ask_page(visit: OwnVisit, repository: OwnRepository) -> Response:
 async def ask(visit: OwnVisit, repository: OwnRepository) -> Response:
     """Asks for the files in the name of who has logged in."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     form = await visit.request.form(max_fields=MAX_FIELDS + 1)
     try:
         answers = _answers(fields(repository.card), dict(form))
@@ -89,7 +79,7 @@ async def ask(visit: OwnVisit, repository: OwnRepository) -> Response:
 def requests_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """Those who asked for the files, for the owners of the repository."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _requests(visit, repository)
 
 
@@ -104,7 +94,7 @@ def decide(
 ) -> Response:
     """Accepts or rejects a request."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         gating.handle(
             visit.hub,
@@ -167,11 +157,6 @@ def _answers(asked: list[Field], form: dict[str, Any]) -> dict[str, str | bool]:
             raise BadRequestError(f"{field.label!r} has an answer that is too long or not offered.")
         answers[field.label] = True if field.type == "checkbox" else text
     return answers
-
-
-def _to_login(visit: Visit) -> Response:
-    address = with_query("/login", next_page=visit.request.url.path)
-    return RedirectResponse(address, status_code=303)
 
 
 def _text(card: dict[str, Any], key: str) -> str:

@@ -20,6 +20,7 @@ from graft.server.web import (
     liking,
     organizations,
     repository,
+    settings,
     webhooks,
 )
 from graft.server.web.rendering import STATIC_FOLDER, render
@@ -67,6 +68,7 @@ for part in (
     discussions,
     liking,
     gating,
+    settings,
 ):
     router.include_router(part.router)
 

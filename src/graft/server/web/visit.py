@@ -1,12 +1,14 @@
 """What every page is given: who visits which Hub, and the repository that its address names."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from graft.server.hub import Hub
+from graft.server.people import access
 from graft.server.people.auth import (
     SAFE_METHODS,
     CurrentHub,
@@ -17,7 +19,7 @@ from graft.server.people.auth import (
 )
 from graft.server.records import Kind, Repository, User
 from graft.server.repositories import repos
-from graft.server.web.rendering import render
+from graft.server.web.rendering import render, with_query
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Visit:
             "hub_url": self.hub_url,
             "may_join": self.hub.settings.allow_sign_up,
             "user": self.user,
+            "may_administer": partial(access.allows, self.user, right="admin"),
         }
         return render(self.request, template, status=status, **(frame | values))
 
@@ -74,3 +77,17 @@ def _repository(visit: CurrentVisit, owner: str, name: str) -> Repository:
 
 CurrentRepository = Annotated[Repository, Depends(_repository)]
 """The repository at `/{owner}/{name}...` or `/datasets/{owner}/{name}...`."""
+
+
+def _own_repository(visit: OwnVisit, owner: str, name: str) -> Repository:
+    return repos.find(visit.hub, kind_of(visit.request), owner, name, visit.user)
+
+
+OwnRepository = Annotated[Repository, Depends(_own_repository)]
+"""The same, as the person who has logged in sees it: for pages that change it."""
+
+
+def to_login(visit: Visit) -> Response:
+    """Leads to the login page, which leads back to this one."""
+    address = with_query("/login", next_page=visit.request.url.path)
+    return RedirectResponse(address, status_code=303)
