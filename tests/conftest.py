@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from graft.server.people import accounts
 from graft.server.running import RunningHub
 
 # The models of the tests are tiny: on busy cores, threads that wait for each other take ten times
@@ -48,6 +50,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("GRAFT_CACHE_SIZE", raising=False)
         yield Path(os.environ["GRAFT_CACHE"])
     shutil.rmtree(os.environ["HF_XET_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hashing of passwords that costs next to nothing, instead of a fifth of a second each time."""
+    cheapest = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", cheapest)
+        patch.setattr(accounts, "_DUMMY_HASH", cheapest.hash("of nobody"))
+        yield
 
 
 @pytest.fixture(scope="session")
