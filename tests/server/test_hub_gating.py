@@ -176,6 +176,21 @@ def test_an_opened_gate_lets_everybody_in(ada: Person, anyone: httpx.Client) -> 
     assert anyone.get(f"/{repo}/resolve/main/a.txt").text == "secret"
 
 
+def test_settings_change_together_or_not_at_all(ada: Person, anyone: httpx.Client) -> None:
+    repo = ada.create("all-or-nothing", private=True)
+    settings = f"/api/models/{repo}/settings"
+    wanted = {"visibility": "public", "gated": "manual", "protectedBranches": ["a..b"]}
+    refused = ada.http.put(settings, json=wanted)
+    assert refused.status_code == 400
+    assert "a..b" in refused.json()["error"]
+    info = ada.http.get(f"/api/models/{repo}").json()
+    assert (info["private"], info["gated"]) == (True, False)
+    assert anyone.get(f"/api/models/{repo}").status_code == 404
+    changed = ada.http.put(settings, json=wanted | {"protectedBranches": ["main"]})
+    assert changed.json() == {"private": False, "gated": "manual", "protectedBranches": ["main"]}
+    assert ada.http.put(settings, json={}).json() == changed.json()
+
+
 def test_a_gated_files_hash_is_not_the_file(ada: Person, bob: Person) -> None:
     repo, mine = gated(ada, "hashed"), bob.create("mine")
     sha256 = hashlib.sha256(BIG).hexdigest()

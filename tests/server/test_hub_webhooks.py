@@ -195,6 +195,22 @@ def test_a_private_repository_is_told_of_to_its_own_only(
     assert {body["repo"]["name"] for _, body, _ in listener.received} == {public}
 
 
+def test_each_change_of_settings_is_told_once(
+    api: Api, ada: Person, bob: Person, listener: Listener
+) -> None:
+    repo = ada.create("configured")
+    api(bob).create_webhook(url=listener.url, watched=[{"type": "model", "name": repo}])
+    settings = f"/api/models/{repo}/settings"
+    for _ in range(2):
+        body = {"gated": "auto", "protectedBranches": ["main"]}
+        assert ada.http.put(settings, json=body).status_code == 200
+    listener.wait("repo.config")
+    assert ada.commit(repo, file("a.txt", "a")).status_code == 200
+    listener.wait("repo.content")
+    told = [body["event"]["scope"] for _, body, _ in listener.received]
+    assert told.count("repo.config") == 1
+
+
 def test_a_new_name_is_known_to_those_only_who_may_see_it(
     api: Api, ada: Person, bob: Person, listener: Listener
 ) -> None:

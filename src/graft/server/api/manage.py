@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.errors import ConflictError
-from graft.server.people import access, gating
+from graft.server.people import access
 from graft.server.people.auth import CurrentHub, CurrentUser, LoggedInUser, base_url
-from graft.server.records import Gate, Kind, User
-from graft.server.repositories import branches, lifecycle, repos
+from graft.server.records import Kind, User
+from graft.server.repositories import branches, lifecycle, repos, settings
 
 router = APIRouter()
 
@@ -103,21 +103,17 @@ def change(
     body: RepositorySettings, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, Any]:
     """Makes a repository private or public, closes its gate or opens it, protects branches."""
-    access.check(user, repository, "admin")
-    private = body.visibility == "private" if body.visibility else body.private
-    if private is None:
-        private = repository.private
-    else:
-        lifecycle.set_private(hub, repository, private, user)
-    gate: Gate | None = repository.gated
-    if body.gated is not None:
-        gate = body.gated or None
-        gating.set_gate(hub, repository, gate, user)
-    if body.protected_branches is not None:
-        branches.protect(hub, repository, body.protected_branches, user)
+    changed = settings.change(
+        hub,
+        repository,
+        user,
+        private=body.visibility == "private" if body.visibility else body.private,
+        gate=body.gated,
+        protected_branches=body.protected_branches,
+    )
     return {
-        "private": private,
-        "gated": gate or False,
+        "private": changed.private,
+        "gated": changed.gated or False,
         "protectedBranches": list(branches.protected_branches(hub, repository)),
     }
 

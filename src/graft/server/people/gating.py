@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from graft.server.db.tables import AccessRequestRow, RepositoryRow
+from graft.server.db.tables import AccessRequestRow
 from graft.server.errors import (
     BadRequestError,
     ConflictError,
@@ -22,7 +22,6 @@ from graft.server.errors import (
     NotAllowedError,
     NotFoundError,
     NotLoggedInError,
-    RepoNotFoundError,
 )
 from graft.server.hub import Hub
 from graft.server.people import access
@@ -48,21 +47,6 @@ class AccessRequest:
     """What they filled in, where the card asks for more than a name."""
     reason: str | None
     """Why it was rejected, where somebody said."""
-
-
-def set_gate(hub: Hub, repository: Repository, gate: Gate | None, user: User | None) -> None:
-    """Closes a repository's gate, or opens it to all who may see the repository.
-
-    Raises:
-        NotLoggedInError, NotAllowedError: `user` may not change its settings.
-        RepoNotFoundError: it has just been deleted.
-    """
-    access.check(user, repository, "admin")
-    with hub.database.writing() as session:
-        row = session.get(RepositoryRow, repository.id)
-        if row is None:
-            raise RepoNotFoundError(f"{repository.full_name} has just been deleted.")
-        row.gated = gate
 
 
 def ask(

@@ -18,7 +18,6 @@ from graft.server.records import Repository, User
 from graft.server.repositories import refchanges, repos
 
 MAX_MESSAGE_CHARACTERS = 100_000
-MAX_PATTERNS = 100
 
 
 def create_branch(
@@ -138,24 +137,6 @@ def check_unprotected(hub: Hub, repository: Repository, ref: str, done: str) -> 
             f"The branch {ref.removeprefix(refs.BRANCHES)!r} is protected and cannot be {done}: "
             "the repository's settings (`protectedBranches`) say so."
         )
-
-
-def protect(hub: Hub, repository: Repository, patterns: list[str], user: User | None) -> None:
-    """Sets which branches keep their history.
-
-    Raises:
-        NotLoggedInError, NotAllowedError: the user may not change the settings.
-        BadRequestError: a pattern that no branch's name could match.
-    """
-    repos.check_may_administer(repository, user)
-    if len(patterns) > MAX_PATTERNS:
-        raise BadRequestError(f"There may be at most {MAX_PATTERNS} patterns of branches.")
-    for pattern in patterns:
-        plain = pattern.translate({ord(c): "x" for c in "*?[]!"})
-        refs.check_name("branch", f"{refs.BRANCHES}{plain}")
-    with hub.database.writing() as session:
-        row = repos.get_row(session, repository)
-        row.protected_branches = json.dumps(sorted(set(patterns)))
 
 
 def _annotate(

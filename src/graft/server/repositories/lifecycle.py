@@ -106,21 +106,6 @@ def duplicate(
         )
 
 
-def set_private(hub: Hub, repository: Repository, private: bool, user: User | None) -> Repository:
-    """
-    Raises:
-        NotLoggedInError, NotAllowedError: the user may not change the settings.
-    """
-    access.check(user, repository, "admin")
-    with hub.database.writing() as session:
-        row = repos.get_row(session, repository)
-        if row.private != private:
-            row.private = private
-            session.flush()
-            events.emit(session, Event("repo.config", "update", to_record(row)))
-        return to_record(row)
-
-
 def move(hub: Hub, repository: Repository, owner: str, name: str, user: User | None) -> Repository:
     """Gives a repository another name, under the same owner or another; its files stay where they
     are. Its old name leads to the new one, until another repository takes it.
