@@ -363,6 +363,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes of the server")
     parser.add_argument("--folder", type=Path, help="keep what was made in this folder")
     options = parser.parse_args()
+    # Whoever is told to end ends what it started: servers, and writers without end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.folder is not None:
         options.folder.mkdir(parents=True)
         wrong = run(options, options.folder)
