@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection
 
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from graft.server.content import links
@@ -72,21 +73,50 @@ async def receive(
         StorageFullError: no space left; nothing is kept.
     """
     received = await hub.content.receive(chunks, sha256, size)
-    await run_in_threadpool(_publish, hub, repository_id, received)
+    await run_in_threadpool(publish, hub, repository_id, [received])
 
 
-def delete_orphans(hub: Hub, hashes: list[str]) -> None:
-    """Deletes the bytes of forgotten objects, but of none that was uploaded again meanwhile."""
+def delete_orphans(hub: Hub) -> int:
+    """Deletes the objects that no repository uses; answers how many. Safe while others upload."""
+    with hub.database.reading() as session:
+        orphans = links.orphans(session)
+    return sum(delete_orphan(hub, sha256) for sha256 in orphans)
+
+
+def delete_orphan(hub: Hub, sha256: str) -> bool:
+    """Deletes an object, unless a repository uses it; answers whether it did."""
     with hub.database.writing() as session:
-        for sha256 in hashes:
-            hub.database.lock(session, f"object:{sha256}")
-            if session.get(ObjectRow, sha256) is None:
-                hub.content.delete(sha256)
+        hub.database.lock(session, f"object:{sha256}")
+        deleted = links.forget_orphan(session, sha256)
+    if deleted:
+        delete_stray(hub, sha256)
+    return deleted
 
 
-def _publish(hub: Hub, repository_id: int, received: Received) -> None:
+def delete_stray(hub: Hub, sha256: str) -> None:
+    """Deletes the file that an object was before there were xorbs, unless it still is one."""
     with hub.database.writing() as session:
+        hub.database.lock(session, f"object:{sha256}")
+        row = session.get(ObjectRow, sha256)
+        if row is None or row.xet_hash is not None:
+            hub.content.delete(sha256)
+
+
+def publish(hub: Hub, repository_id: int, received: Collection[Received]) -> None:
+    """Makes objects of what was received and gives them to the repository: all, or none.
+
+    Raises:
+        RepoNotFoundError: the repository was deleted meanwhile.
+        ConflictError: some of it was deleted meanwhile.
+    """
+    # All take the locks of objects in one order: who did otherwise would wait in a circle.
+    ordered = sorted(received, key=lambda each: each.sha256)
+
+    def work(session: Session) -> None:
         if session.get(RepositoryRow, repository_id) is None:
             raise RepoNotFoundError("This repository was deleted during the upload.")
-        hub.content.publish(session, received)
-        links.link(session, repository_id, received.sha256)
+        for each in ordered:
+            hub.content.publish(session, each)
+        links.link_all(session, repository_id, [each.sha256 for each in ordered])
+
+    hub.database.run(work)

@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, exists, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from graft.server.db.database import Database
+from graft.server.db.database import Database, insert_into
 from graft.server.db.tables import Moment, ObjectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.errors import ConflictError
 from graft.server.people import access
@@ -85,8 +84,6 @@ def link_all(session: Session, repository_id: int, hashes: Collection[str]) -> N
     """
     now = datetime.now(UTC)
     mine = RepositoryObjectRow.repository_id == repository_id
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert if on_postgresql else sqlite.insert
     try:
         for some in batched(hashes):
             stored = (
@@ -95,7 +92,7 @@ def link_all(session: Session, repository_id: int, hashes: Collection[str]) -> N
                 .order_by(ObjectRow.sha256)
             )
             session.execute(
-                insert(RepositoryObjectRow)
+                insert_into(session, RepositoryObjectRow)
                 .from_select(["repository_id", "sha256", "linked_at"], stored)
                 .on_conflict_do_update(
                     index_elements=["repository_id", "sha256"],
@@ -154,10 +151,21 @@ def give(database: Database, repository_id: int, hashes: Collection[str]) -> Non
             link_all(session, repository_id, set(hashes) - fresh)
 
 
-def forget_orphans(session: Session) -> list[str]:
-    """Deletes the rows of objects that no repository uses, and answers their hashes."""
-    used = exists().where(RepositoryObjectRow.sha256 == ObjectRow.sha256)
-    return list(session.scalars(delete(ObjectRow).where(~used).returning(ObjectRow.sha256)))
+_USED = exists().where(RepositoryObjectRow.sha256 == ObjectRow.sha256)
+
+
+def orphans(session: Session) -> list[str]:
+    """The hashes of objects that no repository uses."""
+    return list(session.scalars(select(ObjectRow.sha256).where(~_USED)))
+
+
+def forget_orphan(session: Session, sha256: str) -> bool:
+    """Deletes the row of an object, unless a repository uses it; answers whether it did."""
+    mine = ObjectRow.sha256 == sha256
+    # Who links the object just now holds its row: only then is it known whether one does.
+    session.execute(select(ObjectRow.sha256).where(mine).with_for_update())
+    gone = session.execute(delete(ObjectRow).where(mine, ~_USED).returning(ObjectRow.sha256))
+    return gone.one_or_none() is not None
 
 
 def batched(values: Collection[str]) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from graft.server.content import large, links
+from graft.server.content import large
 from graft.server.content.cas import Asker
 from graft.server.db.tables import (
     ObjectRow,
@@ -21,7 +21,7 @@ from graft.server.db.tables import (
     RepositoryRow,
     XorbUploadRow,
 )
-from graft.server.errors import BadRequestError, RepoNotFoundError
+from graft.server.errors import BadRequestError
 from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.records import User
@@ -63,12 +63,7 @@ def register(hub: Hub, asker: Asker, data: memoryview, progress: Progress = lamb
         progress(number, len(shard.files))
         received.append(_check(hub, file))
     progress(len(shard.files), len(shard.files))
-    with hub.database.writing() as session:
-        if session.get(RepositoryRow, asker.repository.id) is None:
-            raise RepoNotFoundError("This repository was deleted during the upload.")
-        for each in received:
-            hub.content.publish(session, each)
-            links.link(session, asker.repository.id, each.sha256)
+    large.publish(hub, asker.repository.id, received)
     return len(received)
 
 

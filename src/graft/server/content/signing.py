@@ -51,6 +51,7 @@ class Signer:
 def shared_key(database: Database) -> bytes:
     """The key that all processes of this Hub sign with; made at the first start."""
     with database.writing() as session:
+        database.lock(session, "signing key")  # processes may start at the same time
         row = session.get(SecretRow, _KEY_NAME)
         if row is None:
             row = SecretRow(name=_KEY_NAME, value=secrets.token_bytes(32))

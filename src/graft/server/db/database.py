@@ -8,11 +8,14 @@ from random import uniform
 from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.dialects.postgresql import Insert as PostgreSQLInsert
+from sqlalchemy.dialects.sqlite import Insert as SQLiteInsert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from graft.errors import HubError
 from graft.server.db import postgresql, sqlite
+from graft.server.db.tables.base import Base
 
 Dialect = Literal["sqlite", "postgresql"]
 Result = TypeVar("Result")
@@ -139,11 +142,14 @@ class Database:
         """Creates or upgrades the tables to what this version of Graft expects.
 
         Raises:
-            HubError: a newer version of Graft made the tables.
+            HubError: a newer version of Graft made the tables, or the database lets nobody in.
         """
-        with self._engine.connect() as connection:
-            if _version(connection) == newest_version():
-                return
+        try:
+            with self._engine.connect() as connection:
+                if _version(connection) == newest_version():
+                    return
+        except DBAPIError as error:
+            raise HubError(self._why_closed(error)) from error
         engine = self._migrator()
         try:
             with engine.execution_options(writes=True).begin() as connection:
@@ -153,11 +159,29 @@ class Database:
         finally:
             engine.dispose()
 
+    def _why_closed(self, error: DBAPIError) -> str:
+        """Why the first statement did not work, without the password of the address."""
+        if self.dialect == "sqlite":
+            file = self._engine.url.database
+            return f"The database {file} cannot be used: {error.orig}. Name another data folder."
+        address = self._engine.url.set(drivername="postgresql").render_as_string()
+        return (
+            f"The database {address} cannot be used: {postgresql.reason(error)}. "
+            "See that it runs and can be reached from here, and that GRAFT_DATABASE_URL is right."
+        )
+
     def close(self) -> None:
         """Closes all connections."""
         self._engine.dispose()
         if self._locks is not None:
             self._locks.dispose()
+
+
+def insert_into(session: Session, table: type[Base]) -> PostgreSQLInsert | SQLiteInsert:
+    """An INSERT that can say what happens on a conflict: both databases read the same, but
+    SQLAlchemy has a class for each."""
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    return PostgreSQLInsert(table) if on_postgresql else SQLiteInsert(table)
 
 
 def is_retriable(error: BaseException) -> bool:

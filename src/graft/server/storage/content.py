@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session, undefer
 
-from graft.server.db.database import Database
+from graft.server.db.database import Database, insert_into
 from graft.server.db.tables import ObjectRow, ObjectXorbRow, SharedChunkRow
 from graft.server.errors import BadContentError, ConflictError, EntryNotFoundError, StorageError
 from graft.server.storage import reading, reconstruction
@@ -35,6 +35,9 @@ from graft.server.xet.xorb import XorbError, scan
 
 BLOCK_BYTES = 2 * 1024**2
 """How many bytes of an upload are hashed and cut at once."""
+
+WHOLE = "sha256"
+"""The folder of objects that are one file, as all were before there were xorbs."""
 
 REMEMBERED_TERMS = 100_000
 
@@ -137,7 +140,7 @@ class ContentStore:
         self._database.lock(session, f"object:{received.sha256}")
         layout = Layout(received.terms)
         names = layout.xorbs
-        if len(self.xorbs.known(session, names)) != len(names):
+        if len(self.xorbs.held(session, names)) != len(names):
             raise ConflictError(
                 "Parts of the upload were deleted before it was complete; send the file again."
             )
@@ -315,15 +318,14 @@ class ContentStore:
         """Lets who has a file that begins alike find this one."""
         if received.first_chunk is None:
             return
-        key = (received.first_chunk, received.terms[0].xorb)
-        if session.get(SharedChunkRow, key) is None:
-            session.add(SharedChunkRow(chunk=key[0], xorb=key[1]))
-            session.flush()
+        # Another file that begins alike may come at the same moment.
+        row = {"chunk": received.first_chunk, "xorb": received.terms[0].xorb}
+        session.execute(insert_into(session, SharedChunkRow).values(row).on_conflict_do_nothing())
 
 
 def whole_key(sha256: str) -> str:
     """Where an object lies that is one file."""
-    return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+    return f"{WHOLE}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 def _lost(sha256: str, missing: Exception) -> StorageError:

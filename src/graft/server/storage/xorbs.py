@@ -82,11 +82,12 @@ class Xorbs:
             self._indexes.forget(name)
         raise StorageError(f"The xorb {name} is being deleted over and over; send it again.")
 
-    def known(self, session: Session, names: Iterable[str]) -> set[str]:
-        """Those of the xorbs that storage holds."""
+    def held(self, session: Session, names: Iterable[str]) -> set[str]:
+        """Those of the xorbs that storage holds, and will hold to the end of the transaction."""
         found: set[str] = set()
-        for some in batches(names):
-            found.update(session.scalars(select(XorbRow.hash).where(XorbRow.hash.in_(some))))
+        for some in batches(sorted(names)):  # all take them in one order, or would wait in a circle
+            query = select(XorbRow.hash).where(XorbRow.hash.in_(some)).order_by(XorbRow.hash)
+            found.update(session.scalars(query.with_for_update(read=True, key_share=True)))
         return found
 
     def touch(self, session: Session, names: Iterable[str]) -> None:
@@ -112,6 +113,8 @@ class Xorbs:
         for name in names:
             with self._database.writing() as session:
                 self._database.lock(session, f"xorb:{name}")
+                # Who is making an object of it holds the row: only then is it known whether one is.
+                session.execute(select(XorbRow.hash).where(XorbRow.hash == name).with_for_update())
                 gone = session.execute(
                     delete(XorbRow)
                     .where(XorbRow.hash == name, *condition)

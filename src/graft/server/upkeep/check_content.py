@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, undefer
 from sqlalchemy.orm.interfaces import ORMOption
 
 from graft.errors import GraftError
+from graft.server.content import large
 from graft.server.db.tables import (
     Base,
     ObjectRow,
@@ -43,7 +44,7 @@ def check_content(hub: Hub, report: Report, *, deep: bool, repair: bool) -> None
         done = repair and _forget_unused(hub, problem.where)
         report.problems.append(replace(problem, repaired=done))
     for problem in _check_objects(hub, report, deep=deep):
-        done = repair and _forget_orphan(hub, problem.where)
+        done = repair and large.delete_orphan(hub, problem.where)
         report.problems.append(replace(problem, repaired=done))
 
 
@@ -157,15 +158,6 @@ def _wrong_bytes(hub: Hub, row: ObjectRow) -> str | None:
         return str(error)
     found = digest.hexdigest()
     return None if found == row.sha256 else f"Its bytes have the SHA-256 {found}."
-
-
-def _forget_orphan(hub: Hub, sha256: str) -> bool:
-    """Forgets an object that no repository has."""
-    with hub.database.writing() as session:
-        hub.database.lock(session, f"object:{sha256}")
-        used = exists().where(RepositoryObjectRow.sha256 == ObjectRow.sha256)
-        statement = delete(ObjectRow).where(ObjectRow.sha256 == sha256, ~used)
-        return session.execute(statement.returning(ObjectRow.sha256)).one_or_none() is not None
 
 
 # --- both ----------------------------------------------------------------------------------------

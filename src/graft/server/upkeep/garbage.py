@@ -18,6 +18,7 @@ from sqlalchemy import Delete, delete, exists, func, select
 
 from graft.server.content import large, links, uploads
 from graft.server.db.tables import (
+    ObjectRow,
     ObjectXorbRow,
     RepositoryObjectRow,
     RepositoryRow,
@@ -30,6 +31,7 @@ from graft.server.hub import Hub
 from graft.server.records import Repository
 from graft.server.repositories import refchanges, repos
 from graft.server.rows import to_record
+from graft.server.storage.content import WHOLE
 from graft.server.storage.xorbs import key_of
 
 # Stock Xet clients remember for three weeks what they sent, and refer to it without asking.
@@ -170,10 +172,7 @@ def _those(repository_id: int, hashes: list[str], before: datetime) -> Delete:
 
 
 def _delete_orphans(hub: Hub, before: datetime, freed: Freed) -> None:
-    with hub.database.writing() as session:
-        orphans = links.forget_orphans(session)
-    large.delete_orphans(hub, orphans)
-    freed.objects = len(orphans)
+    freed.objects = large.delete_orphans(hub)
     while True:
         count, size = hub.content.xorbs.delete_unused(before)
         freed.xorbs += count
@@ -188,7 +187,10 @@ def _count_orphans(hub: Hub, unnamed: dict[int, set[str]], before: datetime, fre
         for repository_id, hashes in unnamed.items():
             for some in links.batched(hashes):
                 session.execute(_those(repository_id, some, before))
-        freed.objects = len(links.forget_orphans(session))
+        orphans = links.orphans(session)
+        freed.objects = len(orphans)
+        for some in links.batched(orphans):
+            session.execute(delete(ObjectXorbRow).where(ObjectXorbRow.sha256.in_(some)))
         unused = ~exists().where(ObjectXorbRow.xorb == XorbRow.hash)
         count, size = session.execute(
             select(func.count(), func.sum(XorbRow.packed_bytes)).where(
@@ -200,7 +202,14 @@ def _count_orphans(hub: Hub, unnamed: dict[int, set[str]], before: datetime, fre
 
 
 def _delete_stray(hub: Hub, before: datetime, freed: Freed, *, dry_run: bool) -> None:
-    """Deletes xorbs in storage that no row tells of."""
+    """Deletes xorbs in storage that no row tells of, and files that are no objects any more."""
+    for blob in hub.content.blobs.entries(WHOLE):
+        sha256 = blob.key.rpartition("/")[2]
+        if blob.modified < before and not _is_whole(hub, sha256):
+            freed.stray += 1
+            freed.stray_bytes += blob.size
+            if not dry_run:
+                large.delete_stray(hub, sha256)
     for blob in hub.content.xorbs.stored():
         name = blob.key.rpartition("/")[2]
         if blob.modified < before and not (blob.key == key_of(name) and _is_known(hub, name)):
@@ -212,6 +221,13 @@ def _delete_stray(hub: Hub, before: datetime, freed: Freed, *, dry_run: bool) ->
                 hub.content.xorbs.delete_stray(name)
             else:  # no xorb's place
                 hub.content.blobs.remove(blob.key)
+
+
+def _is_whole(hub: Hub, sha256: str) -> bool:
+    """Whether an object lies in storage as one file."""
+    with hub.database.reading() as session:
+        row = session.get(ObjectRow, sha256)
+        return row is not None and row.xet_hash is None
 
 
 def _is_known(hub: Hub, name: str) -> bool:

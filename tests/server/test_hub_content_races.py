@@ -1,0 +1,153 @@
+"""Two do something about the same bytes at the same moment, on either database."""
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+from sqlalchemy import delete, func, select
+
+from graft.server.content import large, links
+from graft.server.content.signing import shared_key
+from graft.server.db.tables import (
+    ObjectRow,
+    RepositoryObjectRow,
+    RepositoryRow,
+    SecretRow,
+    SharedChunkRow,
+)
+from graft.server.running import RunningHub
+from graft.server.storage.content import Received, whole_key
+from graft.server.upkeep import garbage
+
+Result = TypeVar("Result")
+
+
+@pytest.fixture
+def own_hub(tmp_path: Path) -> Iterator[RunningHub]:
+    with RunningHub(tmp_path / "hub") as running:
+        yield running
+
+
+def receive(hub: RunningHub, data: bytes) -> Received:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    return asyncio.run(
+        hub.hub.content.receive(chunks(), hashlib.sha256(data).hexdigest(), len(data))
+    )
+
+
+def repository(hub: RunningHub) -> int:
+    """The number of a new repository."""
+    headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+    made = httpx.post(f"{hub.url}/api/repos/create", json={"name": "model"}, headers=headers)
+    made.raise_for_status()
+    with hub.hub.database.reading() as session:
+        return session.scalars(select(RepositoryRow.id)).one()
+
+
+def during(pool: ThreadPoolExecutor, work: Callable[[], Result]) -> "Future[Result]":
+    """Work that has begun, and waits for who is in the middle of a transaction."""
+    begun = threading.Event()
+
+    def run() -> Result:
+        begun.set()
+        return work()
+
+    future = pool.submit(run)
+    assert begun.wait(10)
+    threading.Event().wait(0.3)
+    return future
+
+
+def test_files_that_begin_with_the_same_chunk(own_hub: RunningHub) -> None:
+    """Both tell where the chunk lies: once is enough."""
+    hub = own_hub.hub
+    base = os.urandom(500_000)
+    number = repository(own_hub)
+    large.publish(hub, number, [receive(own_hub, base)])
+    first, second = (receive(own_hub, base + os.urandom(9)) for _ in range(2))
+    with hub.database.writing() as session:
+        session.execute(delete(SharedChunkRow))
+    with ThreadPoolExecutor() as pool:
+        with hub.database.writing() as session:
+            hub.content.publish(session, first)
+            other = during(pool, lambda: large.publish(hub, number, [second]))
+        other.result(30)
+    with hub.database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(ObjectRow)) == 3
+
+
+def test_many_publish_the_same_files_in_other_orders(own_hub: RunningHub) -> None:
+    hub, number = own_hub.hub, repository(own_hub)
+    received = [receive(own_hub, os.urandom(100_000)) for _ in range(12)]
+    orders = [received[turn:] + received[:turn] for turn in range(0, 12, 2)]
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(large.publish, hub, number, order) for order in orders]:
+            done.result(60)
+    with hub.database.reading() as session:
+        hashes = [each.sha256 for each in received]
+        assert len(links.sizes_in(session, number, hashes)) == 12
+
+
+def test_a_xorb_that_is_made_a_file_just_now_is_no_garbage(own_hub: RunningHub) -> None:
+    hub, data = own_hub.hub, os.urandom(200_000)
+    received = receive(own_hub, data)
+    later = datetime.now(UTC) + timedelta(seconds=60)
+    with ThreadPoolExecutor() as pool:
+        with hub.database.writing() as session:
+            hub.content.publish(session, received)
+            other = during(pool, lambda: hub.content.xorbs.delete_unused(later))
+        assert other.result(30) == (0, 0)
+    assert hub.content.read(received.sha256) == data
+
+
+def test_an_object_that_is_linked_just_now_is_no_orphan(own_hub: RunningHub) -> None:
+    hub, number = own_hub.hub, repository(own_hub)
+    data = os.urandom(1000)
+    received = receive(own_hub, data)
+    large.publish(hub, number, [received])
+    with hub.database.writing() as session:
+        session.execute(delete(RepositoryObjectRow))
+    with ThreadPoolExecutor() as pool:
+        with hub.database.writing() as session:
+            links.link_all(session, number, [received.sha256])
+            other = during(pool, lambda: large.delete_orphans(hub))
+        assert other.result(30) == 0
+    assert hub.content.read(received.sha256) == data
+
+
+def test_processes_that_start_at_once_sign_alike(own_hub: RunningHub) -> None:
+    database = own_hub.hub.database
+    with database.writing() as session:
+        session.execute(delete(SecretRow))
+    together = threading.Barrier(6)
+
+    def key(_: int) -> bytes:
+        together.wait(10)
+        return shared_key(database)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(key, range(6)))) == 1
+
+
+def test_a_file_that_is_no_object_any_more_is_collected(own_hub: RunningHub) -> None:
+    """Of a Hub from before there were xorbs, that was stopped in the middle of a deletion."""
+    hub = own_hub.hub
+    sha256 = hashlib.sha256(b"old").hexdigest()
+    with hub.content.blobs.spool() as spool:
+        spool.write([b"old"])
+        hub.content.blobs.keep(whole_key(sha256), spool)
+    assert garbage.collect(hub).stray == 0  # somebody may be about to write its row
+    soon = timedelta(seconds=-60)
+    assert garbage.collect(hub, unused_for=soon, dry_run=True).stray_bytes == 3
+    assert garbage.collect(hub, unused_for=soon).stray == 1
+    assert hub.content.blobs.size_of(whole_key(sha256)) is None
