@@ -236,6 +236,31 @@ def test_private_repositories_stay_there(ann: Person, ben: Person) -> None:
     assert ben.http.get("/api/models/ann/secret").status_code == 404
 
 
+def test_what_became_private_there_is_shown_to_nobody_here(
+    ann: Person, ben: Person, model: str
+) -> None:
+    assert ben.http.get(f"/api/models/{model}").status_code == 200
+    ann.http.put(f"/api/models/{model}/settings", json={"private": True}).raise_for_status()
+    for _ in range(3):
+        assert ben.http.get(f"/api/models/{model}").status_code == 404
+
+
+def test_files_that_wait_for_others_hold_up_nothing(
+    mirror: RunningHub, ann: Person, ben: Person
+) -> None:
+    """More large files are asked for than come at once, and than there are threads."""
+    repo = ann.create("many")
+    files = {f"{number}.bin": os.urandom(50_000) for number in range(60)}
+    changes = [large(name, ann.upload(repo, data), len(data)) for name, data in files.items()]
+    assert ann.commit(repo, *changes).status_code == 200
+    ben.http.get(f"/api/models/{repo}")
+    with ThreadPoolExecutor(len(files)) as pool:
+        for name, data in zip(
+            files, pool.map(lambda name: ben.read(repo, name), files), strict=True
+        ):
+            assert data == files[name]
+
+
 def test_stock_clients(mirror: RunningHub, ben: Person, model: str, tmp_path: Path) -> None:
     given = {"endpoint": mirror.url, "token": ben.token, "cache_dir": tmp_path / "cache"}
     path = hf_hub_download(model, "model.safetensors", **given)

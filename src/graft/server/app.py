@@ -91,8 +91,6 @@ def create_app(settings: Settings) -> FastAPI:
         workers = background.workers(hub)
         for worker in workers:
             worker.start()
-        if hub.mirror is not None:
-            hub.mirror.start()
         sharing = asyncio.create_task(app.state.traffic.share())
         yield
         sharing.cancel()

@@ -6,22 +6,21 @@ asked for. Names of accounts of this Hub are never looked for elsewhere: whoever
 cannot pass for somebody here.
 """
 
-import asyncio
 import logging
 import secrets
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, TypeVar
 
 import pygit2
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from graft.server.content import large, links
 from graft.server.db.tables import AccountRow, MirrorOwnerRow, MirrorRow, RepositoryRow
@@ -39,13 +38,12 @@ from graft.server.search import index
 from graft.server.search.describe import describe
 
 MISSING_SECONDS = 60.0
-"""How long it is remembered that the other hub has no such repository."""
+"""How long it is remembered that the other hub has no such repository, or no more."""
 AWAY_SECONDS = 30.0
 """How long after it gave no answer it is asked again about what is here already."""
 REMEMBERED = 20_000
 
 logger = logging.getLogger("graft.server")
-Result = TypeVar("Result")
 Key = tuple[Kind, str]
 
 
@@ -58,14 +56,10 @@ class Mirror:
         self._hub = hub
         self._upstream = Upstream(settings.upstream, settings.upstream_token)
         self._downloads = Downloads(self._upstream, settings.data_folder / "mirror")
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._locks = _Locks()
         self._missing = _Deadlines()
         self._fresh = _Deadlines()
-
-    def start(self) -> None:
-        """Takes the loop that serves requests as the one that files come on."""
-        self._loop = asyncio.get_running_loop()
+        self._gone = _Deadlines()
 
     async def stop(self) -> None:
         """Breaks off what is under way."""
@@ -115,6 +109,8 @@ class Mirror:
         Raises:
             RepoNotFoundError: it is not there any more, or not for everybody.
         """
+        if self._gone.holds(repository.id):
+            raise access.not_found(repository.kind, repository.owner, repository.name)
         if self._fresh.holds(repository.id):
             return
         age = self._age(repository)
@@ -162,15 +158,18 @@ class Mirror:
         address, headers = self._upstream.object_address(kind, full_name, lfs)
         return self._upstream.read(address, headers, start, length)
 
-    def stream(self, repository_id: int, lfs: Lfs, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes of a file that is not here, while it is fetched and stored.
+    async def stream(
+        self, repository_id: int, lfs: Lfs, start: int, end: int
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a file that is not here, while it is fetched and stored. Who waits until
+        others have come holds no thread.
 
-        Raises:
-            UpstreamError: the other hub does not give it; raised before the first byte is due.
+        Raises: with the first piece
+            UpstreamError: the other hub does not give it.
             TooLargeError: it is longer than this Hub takes.
         """
         large.check_size(self._hub, lfs.sha256, lfs.size)
-        kind, full_name = self._place(repository_id)
+        kind, full_name = await run_in_threadpool(self._place, repository_id)
 
         def address() -> tuple[str, dict[str, str]]:
             return self._upstream.object_address(kind, full_name, lfs)
@@ -178,8 +177,9 @@ class Mirror:
         async def store(pieces: AsyncIterator[bytes]) -> None:
             await large.receive(self._hub, repository_id, pieces, lfs.sha256, lfs.size)
 
-        download = self._on_loop(self._downloads.begin(lfs, address, store))
-        return download.read(start, end)
+        download = await self._downloads.begin(lfs, address, store)
+        async for piece in download.read(start, end):
+            yield piece
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -248,6 +248,7 @@ class Mirror:
 
     def _owner(self, session: Session, name: str) -> int:
         """The account that owns what is mirrored from `name`; nobody can log in as it."""
+        self._hub.database.lock(session, f"mirror owner {name.lower()}")
         row = session.scalar(select(AccountRow).where(AccountRow.key == name.lower()))
         if row is None:
             row = AccountRow(
@@ -273,6 +274,8 @@ class Mirror:
         found = self._upstream.find(repository.kind, repository.full_name)
         open_to_all = found is not None and not (found.private or found.gated)
         if found is None or not (open_to_all or self._hub.settings.upstream_private):
+            # For everybody who asks, not only for who asked just now.
+            self._gone.set(repository.id, MISSING_SECONDS)
             raise access.not_found(repository.kind, repository.owner, repository.name)
         state = self._upstream.state(repository.kind, repository.full_name)
         with self._hub.database.reading() as session:
@@ -300,13 +303,6 @@ class Mirror:
             if row is None:
                 raise EntryNotFoundError("This repository has just been deleted.")
             return Kind(row.kind), f"{row.owner.name}/{row.name}"
-
-    def _on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Does `work` on the loop that serves requests, and waits for it in this thread."""
-        if self._loop is None:
-            work.close()
-            raise UpstreamError("Files can be fetched from the other hub only while serving.")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
 def _new_folder() -> str:
