@@ -1,14 +1,18 @@
 """Settings, and a data folder that outlives its Hub."""
 
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
 from person import Person
 
+from backends import S3Server
 from graft.errors import HubError
 from graft.server.hub import Hub
 from graft.server.running import RunningHub
+from graft.server.runtime.health import Readiness
+from graft.server.runtime.serving import listen
 from graft.server.settings import Settings
 
 
@@ -30,7 +34,12 @@ def test_settings_come_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("GRAFT_PORT", "eighty"), ("GRAFT_ALLOW_SIGN_UP", "maybe")]
+    ("name", "value"),
+    [
+        ("GRAFT_PORT", "eighty"),
+        ("GRAFT_ALLOW_SIGN_UP", "maybe"),
+        ("GRAFT_TRUSTED_PROXIES", "127.0.0.1, proxy.internal"),
+    ],
 )
 def test_settings_that_cannot_be_read_are_named(name: str, value: str) -> None:
     with pytest.raises(HubError, match=name):
@@ -40,8 +49,52 @@ def test_settings_that_cannot_be_read_are_named(name: str, value: str) -> None:
 def test_addresses_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(HubError, match="GRAFT_DATABASE_URL"):
         Hub(Settings(data_folder=tmp_path, database_url="oracle://somewhere"))
-    with pytest.raises(HubError, match="carrier-pigeon"):
+    with pytest.raises(HubError, match=r"carrier-pigeon.*GRAFT_STORAGE_URL") as refused:
         Hub(Settings(data_folder=tmp_path, storage_url="carrier-pigeon://coop"))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    pytest.importorskip("pg8000")
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        url = f"postgresql://ada:secret@127.0.0.1:{port}/graft"
+        with pytest.raises(HubError, match=f"127.0.0.1:{port}/graft.*refused") as refused:
+            Hub(Settings(data_folder=tmp_path, database_url=url))
+    assert "secret" not in str(refused.value)
+    assert "GRAFT_DATABASE_URL" in str(refused.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "hub.sqlite3").write_text("nothing of the kind " * 100)
+    url = f"sqlite:///{tmp_path / 'hub.sqlite3'}"
+    with pytest.raises(HubError, match=r"hub\.sqlite3 cannot be used: file is not a database"):
+        Hub(Settings(data_folder=tmp_path, database_url=url))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "300.1.1.1"])
+def test_an_address_of_another_machine_cannot_be_listened_at(host: str) -> None:
+    with pytest.raises(HubError, match="--host"):
+        listen(host, 0)
+
+
+def test_a_bucket_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = S3Server()
+    try:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        with RunningHub(tmp_path, storage_url="s3://missing/graft") as hub:
+            answer = httpx.get(f"{hub.url}/readyz", timeout=60)
+            assert (answer.status_code, [*answer.json()["problems"]]) == (503, ["storage"])
+            assert "no such bucket" in caplog.text
+            server.create("missing")
+            hub.app.state.readiness = Readiness()
+            assert httpx.get(f"{hub.url}/readyz", timeout=60).status_code == 200
+    finally:
+        server.close()
 
 
 def test_everything_is_still_there_after_a_restart(tmp_path: Path) -> None:

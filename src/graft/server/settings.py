@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -195,6 +196,7 @@ class Settings:
             object.__setattr__(self, name, _base_address(name, getattr(self, name)))
         _check_choice("log_format", self.log_format, logs.FORMATS)
         _check_choice("log_level", self.log_level, logs.LEVELS)
+        _check_proxies(self.trusted_proxies)
 
     @property
     def changes_folder(self) -> Path:
@@ -255,6 +257,21 @@ def _written(value: Any) -> str:
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise HubError(f"{variable_of(name)} is {value!r}; use one of {', '.join(choices)}.")
+
+
+def _check_proxies(value: str) -> None:
+    """The server takes what it cannot read for a name that no proxy has: then no proxy would be
+    believed, and nobody told."""
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        if part == "*":
+            continue
+        try:
+            ip_network(part)
+        except ValueError as error:
+            raise HubError(
+                f"GRAFT_TRUSTED_PROXIES holds {part!r}: {error}. Write addresses or networks, such "
+                "as 10.0.0.1, 10.0.0.0/8, or * for all."
+            ) from error
 
 
 def _base_address(name: str, value: str) -> str:

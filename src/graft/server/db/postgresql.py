@@ -103,6 +103,17 @@ def open_engine(
     return engine
 
 
+def reason(error: exc.DBAPIError) -> str:
+    """What PostgreSQL said, or what kept its answer from coming, in a few words."""
+    original = error.orig
+    details = original.args[0] if original is not None and original.args else None
+    if isinstance(details, dict):
+        return str(details.get("M", original))
+    if original is not None and original.__cause__ is not None:
+        return str(original.__cause__)
+    return str(original)
+
+
 def check_encoding(connection: Connection) -> None:
     """
     Raises:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import ipaddress
+import logging
 import shutil
 import time
 
@@ -20,11 +21,10 @@ from graft.server.runtime.metrics import CONTENT_TYPE, Sample
 from graft.server.runtime.traffic import Traffic
 
 router = APIRouter(tags=["operation"])
+logger = logging.getLogger("graft.server")
 
 CHECK_SECONDS = 10.0
 """How long a part may take to answer before it counts as away."""
-PROBE = "xorbs/none"
-"""A name that nothing has: the storage has to say so."""
 REMEMBERED_SECONDS = 1.0
 SIZES_SECONDS = 60.0
 """How old the sizes in the metrics may be: counting rows takes a while."""
@@ -94,16 +94,19 @@ class Readiness:
 async def _find_problems(hub: Hub) -> dict[str, str]:
     checks = {
         "database": run_in_threadpool(hub.database.check),
-        "storage": run_in_threadpool(hub.content.blobs.size_of, PROBE),
+        "storage": run_in_threadpool(hub.content.blobs.check),
         "disk": run_in_threadpool(_check_disk, hub),
     }
     waited = (asyncio.wait_for(check, CHECK_SECONDS) for check in checks.values())
     results = await asyncio.gather(*waited, return_exceptions=True)
-    return {
-        name: _in_words(result)
+    found = {
+        name: result
         for name, result in zip(checks, results, strict=True)
         if isinstance(result, BaseException)
     }
+    for name, error in found.items():
+        logger.warning("Not ready: %s: %s", name, str(error) or type(error).__name__)
+    return {name: _in_words(error) for name, error in found.items()}
 
 
 def _check_disk(hub: Hub) -> None:

@@ -1,5 +1,6 @@
 """Serving a Hub until it is told to stop: what `graft hub serve` runs."""
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import uvicorn
 
 from graft.errors import HubError
 from graft.server.app import create_app
+from graft.server.errors import StorageError
 from graft.server.hub import Hub
 from graft.server.people import accounts
 from graft.server.runtime import logs
@@ -61,6 +63,7 @@ def serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
             supervise(settings, listening)
             return
         app = _open(lambda: create_app(settings), settings)
+        _check_storage(app.state.hub)
         announce(_address(settings, listening), accounts.count_accounts(app.state.hub))
         run(app, settings, listening)
     finally:
@@ -97,9 +100,15 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
+        # An address that is no one's, and one that is another machine's.
+        wrong_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        advice = (
+            "Name an address of this machine with --host; 0.0.0.0 for all."
+            if wrong_host
+            else "Choose another port with --port."
+        )
         raise HubError(
-            f"Nothing can listen at {host}, port {port}: {error.strerror}. "
-            "Choose another port with --port."
+            f"Nothing can listen at {host}, port {port}: {error.strerror}. {advice}"
         ) from error
     return listening
 
@@ -108,9 +117,19 @@ def _prepare(settings: Settings) -> int:
     """Brings the tables up to date before the workers start, and counts the accounts."""
     hub = _open(lambda: Hub(settings), settings)
     try:
+        _check_storage(hub)
         return accounts.count_accounts(hub)
     finally:
         hub.close()
+
+
+def _check_storage(hub: Hub) -> None:
+    """Warns of storage that does not answer. The Hub serves nevertheless: it may come back, and all
+    that is in git can be read meanwhile."""
+    try:
+        hub.content.blobs.check()
+    except StorageError as error:
+        logger.warning("Large files can be neither stored nor read: %s", error)
 
 
 def _open(make: Callable[[], Any], settings: Settings) -> Any:

@@ -71,6 +71,10 @@ class Spool:
             data = data[os.write(self.file.fileno(), data) :]
 
 
+NOTHING = "xorbs/none"
+"""A folder that nothing is kept in."""
+
+
 class Blobs(ABC):
     """Bytes under names like `xorbs/ab/cd/abcd...`."""
 
@@ -155,6 +159,14 @@ class Blobs(ABC):
     @abstractmethod
     def address(self, name: str, method: Method, seconds: int) -> str | None:
         """An address at which anybody may do that for so long; None where there is no such way."""
+
+    def check(self) -> None:
+        """Asks for nothing, to see whether there is an answer.
+
+        Raises:
+            StorageError: the bucket does not answer, or there is none.
+        """
+        next(iter(self.entries(NOTHING)), None)
 
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Keeps bytes as they come; where they end with an error, nothing is kept."""

@@ -54,7 +54,10 @@ class RemoteBlobs(Blobs):
         try:
             self._store = from_url(url, **options)
         except (ValueError, obstore.exceptions.BaseError) as error:
-            raise HubError(f"The storage address {url!r} cannot be used: {error}") from error
+            raise HubError(
+                f"The storage address {url!r} cannot be used: {_first_line(error)}. "
+                "Set GRAFT_STORAGE_URL to s3://bucket/prefix."
+            ) from error
 
     def keep(self, name: str, spool: Spool, *, replace: bool = True) -> bool:
         try:
@@ -64,10 +67,7 @@ class RemoteBlobs(Blobs):
         except _ExistsError:
             return False
         except BlobNotFoundError as error:  # nothing else can be missing where one writes
-            raise StorageError(
-                "The Hub's storage has no such bucket as it is to write to. Nothing was kept; "
-                "whoever runs the Hub has to make it, or to set GRAFT_STORAGE_URL right."
-            ) from error
+            raise _no_bucket() from error
         return True
 
     def _put(self, name: str, file: IO[bytes], size: int, replace: bool) -> None:
@@ -142,10 +142,19 @@ def _explained(name: str) -> Iterator[None]:
     except (OSError, obstore.exceptions.BaseError) as error:
         if is_full(error):
             raise storage_full() from error
+        if "NoSuchBucket" in str(error):
+            raise _no_bucket() from error
         raise StorageError(
             f"The Hub's storage does not answer as it should ({_first_line(error)}). "
             "Nothing was changed; try again later."
         ) from error
+
+
+def _no_bucket() -> StorageError:
+    return StorageError(
+        "The Hub's storage has no such bucket as it is to write to. Nothing was kept; "
+        "whoever runs the Hub has to make it, or to set GRAFT_STORAGE_URL right."
+    )
 
 
 def _first_line(error: Exception) -> str:
