@@ -137,6 +137,27 @@ def test_other_changes_of_refs_are_finished_too(machine: Machine, way: str, poin
             assert ada.files(machine.repo) == {"first.txt"}
 
 
+@pytest.mark.parametrize("point", POINTS)
+def test_a_pull_request_is_merged_with_its_branch_or_stays_open(
+    machine: Machine, point: str
+) -> None:
+    machine.stop_at(victim.NEVER, "pull request")
+    machine.stop_at(point, "merge")
+    with RunningHub(machine.folder) as hub, machine.person(hub) as ada:
+        assert_sound(hub)
+        address = f"/api/models/{machine.repo}/discussions/1"
+        found = ada.http.get(address).json()
+        if point in HAPPENED:
+            assert found["status"] == "merged"
+            assert found["changes"]["mergeCommitId"] == ada.head(machine.repo) != machine.head
+            changes = [e["data"] for e in found["events"] if e["type"] == "status-change"]
+            assert changes == [{"status": "merged"}]
+        else:
+            assert (found["status"], ada.head(machine.repo)) == ("open", machine.head)
+            assert ada.http.post(f"{address}/merge").status_code == 200
+        assert ada.files(machine.repo) == {"first.txt", "second.txt", "w.bin"}
+
+
 def test_a_note_of_a_repository_that_is_gone_does_no_harm(machine: Machine) -> None:
     with RunningHub(machine.folder) as hub:
         (hub.settings.changes_folder / "4711").write_text("[]")

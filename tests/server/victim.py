@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from graft.server.community import pull_requests
 from graft.server.git import refs
 from graft.server.hub import Hub
 from graft.server.people import identity
@@ -49,6 +50,8 @@ def _do(folder: Path, repo: str, point: str, way: str, operations: list[dict[str
         branches.create_branch(hub, repository, "side", None, user)
     elif way == "squash":
         branches.squash(hub, repository, "main", "All in one", user)
+    elif way == "merge":
+        pull_requests.merge(hub, repository, 1, user, "Well done")
     else:
         commits.commit(hub, repository, "main", lines, user, opens=way == "pull request")
 

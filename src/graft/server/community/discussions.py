@@ -17,6 +17,7 @@ from graft.server.community.keys import new_key
 from graft.server.community.records import Discussion, Status, ThreadEvent
 from graft.server.community.rows import comment_facts, discussion_facts, to_discussion, to_event
 from graft.server.community.texts import check_comment, check_title
+from graft.server.community.writing import add_event, get_row, say, tell, tell_of_comment
 from graft.server.db.tables import AccountRow, RepositoryRow
 from graft.server.db.tables.community import (
     CommentRevisionRow,
@@ -168,7 +169,7 @@ def _insert(
     )
     session.add(row)
     session.flush()
-    said = add_event(session, row, user, "comment", description)
+    said = add_event(session, row, user.account.id, "comment", description)
     facts, comment = discussion_facts(row), comment_facts(said)
     opening = events.Event("discussion", "create", repository, discussion=facts, comment=comment)
     events.emit(session, opening)
@@ -191,7 +192,7 @@ def comment(
     text = check_comment(text)
     with hub.database.writing() as session:
         row = get_row(session, repository, number)
-        return to_event(say(session, repository, row, user, text))
+        return to_event(say(session, repository, row, user.account.id, text))
 
 
 def edit_comment(
@@ -221,7 +222,7 @@ def edit_comment(
         said.text, said.edited_at, said.edited_by_id = text, now, user.account.id
         said.edited_by = said.author
         row.updated_at = now
-        _tell_of_comment(session, repository, row, said, "update")
+        tell_of_comment(session, repository, row, said, "update")
         return to_event(said)
 
 
@@ -246,7 +247,7 @@ def hide_comment(
                 session.delete(past)
             said.revisions = []
             row.updated_at = datetime.now(UTC)
-            _tell_of_comment(session, repository, row, said, "update")
+            tell_of_comment(session, repository, row, said, "update")
         return to_event(said)
 
 
@@ -269,7 +270,7 @@ def rename(
         _check_may_change(row, repository, user)
         if title == row.title:
             raise BadRequestError(f"The title is {title!r} already.")
-        changed = add_event(session, row, user, "title-change", title, before=row.title)
+        changed = add_event(session, row, user.account.id, "title-change", title, before=row.title)
         row.title = title
         tell(session, repository, row)
         return to_event(changed)
@@ -298,8 +299,8 @@ def change_status(
         if row.status == status:
             raise ConflictError(f"Number {number} is {status} already.")
         if said:
-            say(session, repository, row, user, said)
-        changed = add_event(session, row, user, "status-change", status)
+            say(session, repository, row, user.account.id, said)
+        changed = add_event(session, row, user.account.id, "status-change", status)
         row.status = status
         tell(session, repository, row)
         return to_event(changed)
@@ -311,77 +312,6 @@ def may_change(discussion: Discussion, user: User | None) -> bool:
         return False
     mine = discussion.author is not None and discussion.author.id == user.account.id
     return mine or access.allows(user, discussion.repository, "write")
-
-
-# --- for merging ---------------------------------------------------------------------------------
-
-
-def get_row(
-    session: Session, repository: Repository, number: int, *, lock: bool = True
-) -> DiscussionRow:
-    """A discussion's row within a transaction; with `lock`, those who change it come one after the
-    other.
-
-    Raises:
-        NotFoundError: no such discussion.
-    """
-    query = select(DiscussionRow).where(
-        DiscussionRow.repository_id == repository.id, DiscussionRow.number == number
-    )
-    row = session.scalar(query.with_for_update(of=DiscussionRow) if lock else query)
-    if row is None:
-        raise NotFoundError(f"{repository.full_name} has no discussion or pull request {number}.")
-    return row
-
-
-def add_event(
-    session: Session, row: DiscussionRow, user: User, kind: str, text: str, *, before: str = ""
-) -> DiscussionEventRow:
-    """Writes that `user` said or changed something."""
-    now = datetime.now(UTC)
-    event = DiscussionEventRow(
-        key=new_key(),
-        discussion_id=row.id,
-        type=kind,
-        author=session.get(AccountRow, user.account.id),
-        author_id=user.account.id,
-        created_at=now,
-        text=text,
-        before=before,
-        hidden=False,
-    )
-    session.add(event)
-    row.updated_at = now
-    if kind == "comment":
-        row.comments += 1
-    session.flush()
-    return event
-
-
-def tell(session: Session, repository: Repository, row: DiscussionRow) -> None:
-    """Tells those who watch that a discussion changed."""
-    facts = discussion_facts(row)
-    events.emit(session, events.Event("discussion", "update", repository, discussion=facts))
-
-
-def say(
-    session: Session, repository: Repository, row: DiscussionRow, user: User, text: str
-) -> DiscussionEventRow:
-    said = add_event(session, row, user, "comment", text)
-    _tell_of_comment(session, repository, row, said, "create")
-    return said
-
-
-def _tell_of_comment(
-    session: Session,
-    repository: Repository,
-    row: DiscussionRow,
-    said: DiscussionEventRow,
-    action: events.Action,
-) -> None:
-    facts, what = discussion_facts(row), comment_facts(said)
-    event = events.Event("discussion.comment", action, repository, discussion=facts, comment=what)
-    events.emit(session, event)
 
 
 def _comment_row(session: Session, row: DiscussionRow, key: str) -> DiscussionEventRow:

@@ -6,11 +6,11 @@ import pygit2
 from sqlalchemy.orm import Session
 
 from graft.server import events
-from graft.server.community import discussions, threads
-from graft.server.community.discussions import add_event, get_row, tell
+from graft.server.community import threads
 from graft.server.community.records import Discussion, ThreadEvent
 from graft.server.community.rows import to_discussion
 from graft.server.community.texts import check_comment
+from graft.server.community.writing import Merge, get_row, mark_merged, say
 from graft.server.errors import BadRequestError, ConflictError, RevisionNotFoundError
 from graft.server.git import diffs, merging
 from graft.server.git import repository as git
@@ -102,21 +102,19 @@ def merge(
         shared = merging.merge_base(opened, base, head)
         message = _message(opened, title, number, base, head)
         made = merging.commit_merge(opened, base, head, user.name, message)
+        merging_it = Merge(number, user.account.id, shared, head)
         merged: list[Discussion] = []
 
         def note(session: Session) -> None:
             row = get_row(session, repository, number)
             _check_can_merge(number, row.is_pull_request, row.status)
             if said:
-                discussions.say(session, repository, row, user, said)
-            row.status, row.merge_commit = "merged", made
-            row.merge_base, row.merge_head = shared, head
-            add_event(session, row, user, "status-change", "merged")
-            tell(session, repository, row)
+                say(session, repository, row, user.account.id, said)
+            mark_merged(session, repository, merging_it, made)
             merged.append(to_discussion(row, repository))
 
         move = [events.RefUpdate(branch, base, made)]
-        refchanges.move(hub, repository, opened, move, also=note)
+        refchanges.move(hub, repository, opened, move, also=note, merge=merging_it)
         return merged[0]
 
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, func, select
 
-from graft.server.community.discussions import get_row
 from graft.server.community.records import Discussion, DiscussionPage, ThreadEvent
 from graft.server.community.rows import to_discussion, to_event
+from graft.server.community.writing import get_row
 from graft.server.db.tables import AccountRow
 from graft.server.db.tables.community import DiscussionEventRow, DiscussionRow
 from graft.server.hub import Hub

@@ -1,6 +1,6 @@
 """Pull requests with converted weights, after `main` has moved on without other weights."""
 
-from graft.server.community.discussions import get_row
+from graft.server.community.writing import get_row
 from graft.server.conversion.names import ACCOUNT, TITLE
 from graft.server.events import RefUpdate
 from graft.server.git import refs

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import pygit2
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from graft.files import atomic_file
 from graft.server import events
+from graft.server.community.writing import Merge, mark_merged
 from graft.server.content import large, links
 from graft.server.db.tables import RepositoryRow
 from graft.server.db.tables.community import DiscussionRow
@@ -68,6 +70,7 @@ def move(
     *,
     objects: Collection[str] = (),
     also: Also | None = None,
+    merge: Merge | None = None,
 ) -> None:
     """Moves refs, and writes all that follows from it; inside `locked`.
 
@@ -77,6 +80,8 @@ def move(
             is given those that it lacks.
         also: writes more in the same transaction; it may make the ref of a pull request that it
             opens there.
+        merge: the pull request that the one update merges: `also` marks it as merged, and so does
+            whoever finishes the change after a stop.
 
     Raises:
         StaleParentError: a ref is not as its update says; nothing was changed.
@@ -84,7 +89,7 @@ def move(
     """
     description = _describe_new(hub, repository, opened, updates, objects)
     links.give(hub.database, repository.id, objects)
-    note = _write_note(hub, repository.id, updates)
+    note = _write_note(hub, repository.id, updates, merge)
     moved: list[RefUpdate] = []
     try:
         with hub.database.writing() as session:
@@ -155,18 +160,29 @@ def _note(hub: Hub, repository_id: int) -> Path:
     return hub.settings.changes_folder / str(repository_id)
 
 
-def _write_note(hub: Hub, repository_id: int, updates: Sequence[RefUpdate]) -> Path:
+def _write_note(
+    hub: Hub, repository_id: int, updates: Sequence[RefUpdate], merge: Merge | None
+) -> Path:
     note = _note(hub, repository_id)
+    noted = {
+        "updates": [[update.ref, update.old, update.new] for update in updates],
+        "merge": asdict(merge) if merge is not None else None,
+    }
     with atomic_file(note) as temporary:
-        lines = [[update.ref, update.old, update.new] for update in updates]
-        temporary.write_text(json.dumps(lines), encoding="utf-8")
+        temporary.write_text(json.dumps(noted), encoding="utf-8")
     return note
+
+
+def _read_note(note: Path) -> tuple[list[RefUpdate], Merge | None]:
+    noted = json.loads(note.read_text(encoding="utf-8"))
+    updates = [RefUpdate(*fields) for fields in noted["updates"]]
+    return updates, Merge(**noted["merge"]) if noted["merge"] is not None else None
 
 
 def _finish(hub: Hub, repository: Repository, opened: pygit2.Repository) -> None:
     """Brings the tables up to the refs that a stopped process had moved."""
     note = _note(hub, repository.id)
-    updates = [RefUpdate(*fields) for fields in json.loads(note.read_text(encoding="utf-8"))]
+    updates, merge = _read_note(note)
     git_locks.remove_stale(Path(opened.path))
     remove_lost_pull_requests(hub, repository, opened)
     happened = [
@@ -183,6 +199,9 @@ def _finish(hub: Hub, repository: Repository, opened: pygit2.Repository) -> None
         description = _describe_new(hub, repository, opened, happened, ())
         with hub.database.writing() as session:
             _write(session, repository, happened, description)
+            for update in happened:
+                if merge is not None and update.new is not None:
+                    mark_merged(session, repository, merge, update.new)
     note.unlink()
 
 
