@@ -1,6 +1,8 @@
 """Rows of the database as plain records."""
 
 import json
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, select
@@ -30,38 +32,80 @@ def repositories(*, brief: bool = False) -> Select[Any]:
 
 def to_record(row: Row[Any] | RepositoryRow) -> Repository:
     """A repository's row as a plain value that outlives the transaction."""
-    tags = tuple(json.loads(row.tag_list))
+    values: Any = row
+    if isinstance(row, RepositoryRow):
+        own = (getattr(row, column.key) for column in BRIEF[:-1])
+        values = (*own, row.owner.name, row.weights, row.card)
+    return _record(*values)
+
+
+def _record(
+    number: int,
+    kind: str,
+    name: str,
+    folder: str,
+    private: bool,
+    created_at: datetime,
+    updated_at: datetime,
+    head: str | None,
+    downloads: int,
+    likes: int,
+    trending_score: int,
+    tag_list: str,
+    task: str | None,
+    library: str | None,
+    license_name: str | None,
+    owner_id: int,
+    creator_id: int | None,
+    gated: str | None,
+    size: int,
+    _parameters: int | None,
+    _key: str,
+    owner: str,
+    weights: str = "{}",
+    card: str = "{}",
+) -> Repository:
+    """The values of `WHOLE`, or of `BRIEF`, in their order: pages of many rows are made here, and
+    looking up names in rows would take longer than the rest."""
+    tags, languages, datasets = _tags(tag_list)
     return Repository(
-        id=row.id,
-        kind=Kind(row.kind),
-        owner=row.owner.name if isinstance(row, RepositoryRow) else row.owner_name,
-        name=row.name,
-        folder=row.folder,
-        private=row.private,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        head=row.head,
-        downloads=row.downloads,
-        likes=row.likes,
-        trending_score=row.trending_score,
+        id=number,
+        kind=Kind(kind),
+        owner=owner,
+        name=name,
+        folder=folder,
+        private=private,
+        created_at=created_at,
+        updated_at=updated_at,
+        head=head,
+        downloads=downloads,
+        likes=likes,
+        trending_score=trending_score,
         tags=tags,
-        task=row.task,
-        library=row.library,
-        license=row.license,
-        languages=_after("language:", tags),
-        datasets=_after("dataset:", tags),
-        weights=json.loads(getattr(row, "weights", "{}")),
-        size=row.size,
-        card=json.loads(getattr(row, "card", "{}")),
-        owner_id=row.owner_id,
-        creator_id=row.creator_id,
-        gated=to_gate(row.gated),
+        task=task,
+        library=library,
+        license=license_name,
+        languages=languages,
+        datasets=datasets,
+        weights=json.loads(weights),
+        size=size,
+        card=json.loads(card),
+        owner_id=owner_id,
+        creator_id=creator_id,
+        gated=to_gate(gated),
     )
 
 
 def to_gate(value: str | None) -> Gate | None:
     """The column `gated` as a value of its type."""
     return "manual" if value == "manual" else "auto" if value == "auto" else None
+
+
+@lru_cache(maxsize=20_000)
+def _tags(text: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(tags, languages, data sets) from the column `tag_list`."""
+    tags = tuple(json.loads(text))
+    return tags, _after("language:", tags), _after("dataset:", tags)
 
 
 def _after(prefix: str, tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,6 +44,11 @@ class Kept(Generic[Value]):
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
 
+    def forget(self, key: Hashable) -> None:
+        """Lets go of a value."""
+        with self._lock:
+            self._values.pop(key, None)
+
     def get_or_make(
         self, key: Hashable, make: Callable[[], Value], *, keep: Callable[[Value], bool]
     ) -> Value:

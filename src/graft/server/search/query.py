@@ -67,10 +67,12 @@ def find(session: Session, query: Query, chosen: Chosen) -> tuple[list[Row[Any]]
         BadRequestError: a cursor that this server did not give out.
     """
     limit = max(1, min(query.limit, MAX_LIMIT))
-    if isinstance(chosen.ids, np.ndarray):
-        rows = _walk(session, query, chosen, chosen.ids, limit + 1)
-    else:
+    if chosen.ids is None:
         rows = _page(session, query, chosen, limit + 1)
+    elif isinstance(chosen.ids, list):
+        rows = _few(session, query, chosen, chosen.ids, limit + 1)
+    else:
+        rows = _walk(session, query, chosen, chosen.ids, limit + 1)
     column = _COLUMNS[query.sort]
     cursor = _cursor(rows[limit - 1], column) if len(rows) > limit else None
     return rows[:limit], cursor
@@ -89,15 +91,20 @@ def count(session: Session, chosen: Chosen, most: int = FEW) -> int:
 
 
 def _page(session: Session, query: Query, chosen: Chosen, limit: int) -> list[Row[Any]]:
-    """Rows in order, of everything or of few."""
-    if chosen.ids == []:
-        _after(query)  # a cursor that makes no sense is told of all the same
-        return []
+    """Rows in order, of everything."""
     wanted = repositories(brief=query.brief).where(*chosen.all_conditions)
-    page = _ordered(query, wanted).limit(limit)
-    if isinstance(chosen.ids, list):
-        page = page.where(RepositoryRow.id.in_(text.among(session, chosen.ids)))
-    return list(session.execute(page))
+    return list(session.execute(_ordered(query, wanted).limit(limit)))
+
+
+def _few(
+    session: Session, query: Query, chosen: Chosen, ids: list[int], limit: int
+) -> list[Row[Any]]:
+    """Rows in order, of few: their ids are put in order first, for that takes less of each row."""
+    asked = _ordered(query, select(_R.id).where(*chosen.all_conditions))
+    if not ids:
+        return []
+    within = asked.where(_R.id.in_(text.among(session, ids))).limit(limit)
+    return _visible(session, query, chosen, text.ids_of(session, within).tolist())
 
 
 def _walk(session: Session, query: Query, chosen: Chosen, bits: Bits, limit: int) -> list[Row[Any]]:

@@ -1,13 +1,15 @@
 """What repositories are chosen by: each selector stands for a set of them.
 
 A selector that few repositories have is looked up at once, and its list of ids is the beginning of
-the search. One that thousands have is kept for some seconds as a bit for each repository, so that
-no request walks through all of them.
+the search. One that thousands have is kept as a bit for each repository, so that no request walks
+through all of them: for some seconds, and longer while no repository changes.
 """
 
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -20,15 +22,24 @@ from graft.server.records import Kind, Query
 from graft.server.search import text
 from graft.server.search.kept import Kept
 
-FEW = 2000
+FEW = 500
 """A selector that no more repositories have is looked up anew for every request."""
-KEPT_SECONDS = 10.0
-KEPT_SETS = 200
+KEPT_SECONDS = 60.0
+KEPT_SETS = 1000
+CURRENT_SECONDS = 10.0
+"""A set that is kept counts so long at least, whatever changes meanwhile."""
 
 Bits = npt.NDArray[np.bool_]
 """For each id whether it is among those chosen: `bits[id]`."""
 
 _R = RepositoryRow.__table__.c
+# Of each kind by itself: an index begins with the kind.
+_NEWEST = select(
+    *(
+        select(func.max(_R.updated_at)).where(_R.kind == kind.value).scalar_subquery()
+        for kind in Kind
+    )
+)
 _NAME_CHARACTERS = re.compile(r"[a-z0-9._/-]+")
 
 
@@ -40,19 +51,35 @@ class Selector:
     ids: Callable[[Session], Select[Any]]
 
 
+@dataclass(frozen=True)
+class _Set:
+    """Who fulfilled a selector, eight to a byte, and what of the database it was read from."""
+
+    packed: npt.NDArray[np.uint8]
+    size: int
+    made: float
+    changes: tuple[Any, ...]
+    """When a repository of each kind had changed last."""
+
+    @property
+    def bits(self) -> Bits:
+        return np.unpackbits(self.packed, count=self.size).view(np.bool_)
+
+
 class CommonSets:
     """The sets of selectors that thousands of repositories have."""
 
     def __init__(self) -> None:
-        self._kept: Kept[Bits] = Kept(KEPT_SECONDS, KEPT_SETS)
+        self._kept: Kept[_Set] = Kept(KEPT_SECONDS, KEPT_SETS)
 
     def choose(self, session: Session, selectors: Sequence[Selector]) -> "list[int] | Bits | None":
         """Which ids fulfil all selectors: a list where they are few, bits where they are many, None
         where there is nothing to choose by."""
         few: set[int] | None = None
         many: Bits | None = None
+        changes = _Changes(session)
         for selector in selectors:
-            chosen = self._look_up(session, selector)
+            chosen = self._look_up(session, selector, changes)
             if isinstance(chosen, set):
                 few = chosen if few is None else few & chosen
             else:
@@ -63,16 +90,21 @@ class CommonSets:
             return None
         return np.flatnonzero(many).tolist() if int(many.sum()) <= FEW else many
 
-    def _look_up(self, session: Session, selector: Selector) -> set[int] | Bits:
+    def _look_up(
+        self, session: Session, selector: Selector, changes: "_Changes"
+    ) -> set[int] | Bits:
         kept = self._kept.get(selector.key)
         if kept is not None:
-            return kept
+            if monotonic() - kept.made < CURRENT_SECONDS or kept.changes == changes.newest:
+                return kept.bits
+            self._kept.forget(selector.key)
         found = text.ids_of(session, selector.ids(session).limit(FEW + 1))
         if len(found) <= FEW:
             return set(found.tolist())
-        return self._kept.get_or_make(
-            selector.key, lambda: _all(session, selector), keep=lambda _: True
+        made = self._kept.get_or_make(
+            selector.key, lambda: _all(session, selector, changes.newest), keep=lambda _: True
         )
+        return made.bits
 
 
 def selectors_of(query: Query) -> list[Selector]:
@@ -131,12 +163,24 @@ def _gated(kind: Kind) -> Selector:
     return Selector(("gated", kind), lambda _: select(RepositoryRow.id).where(gated))
 
 
-def _all(session: Session, selector: Selector) -> Bits:
+class _Changes:
+    """When a repository of each kind has changed last; asked for once, where it matters."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @cached_property
+    def newest(self) -> tuple[Any, ...]:
+        return tuple(self._session.execute(_NEWEST).one())
+
+
+def _all(session: Session, selector: Selector, changes: tuple[Any, ...]) -> _Set:
+    made = monotonic()
     ids = text.ids_of(session, selector.ids(session))
     size = int(session.scalar(select(func.max(RepositoryRow.id))) or 0) + 1
     bits = np.zeros(max(size, int(ids.max(initial=0)) + 1), dtype=np.bool_)
     bits[ids] = True
-    return bits
+    return _Set(np.packbits(bits), len(bits), made, changes)
 
 
 def _both(one: Bits, other: Bits) -> Bits:
