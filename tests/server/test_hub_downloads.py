@@ -175,3 +175,11 @@ def test_processes_of_one_hub_count_a_download_once(hub: RunningHub, ada: Person
     hub.hub.downloads = DownloadCounter()  # as another process has it
     ada.read(repo, "a.txt")
     assert ada.http.get(f"/api/models/{repo}").json()["downloads"] == 1
+
+
+def test_a_range_of_a_number_that_no_file_has_is_no_range(ada: Person) -> None:
+    repo = ada.create("ranges")
+    ada.commit(repo, file("a.txt", "abc"))
+    far = {"Range": f"bytes=0-{'9' * 5000}"}
+    answer = ada.http.get(f"/{repo}/resolve/main/a.txt", headers=far)
+    assert (answer.status_code, answer.content) == (200, b"abc")

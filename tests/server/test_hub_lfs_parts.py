@@ -234,3 +234,13 @@ def test_errors_are_as_git_lfs_reads_them(eve: Person) -> None:
     assert "operation" in bad.json()["message"]
     lost = eve.lfs(repo, "download", "0" * 64, 1)
     assert lost["error"]["code"] == 404
+
+
+def test_one_answer_tells_of_so_many_parts_at_most(eve: Person) -> None:
+    """Few bytes that ask for thousands of long files do not fill the Hub's memory."""
+    repo = eve.create("many-parts")
+    wanted = [{"oid": f"{number:064x}", "size": 1000 * PART} for number in range(40)]
+    body = {"operation": "upload", "objects": wanted, "transfers": ["basic", "multipart"]}
+    answer = eve.http.post(f"/{repo}.git/info/lfs/objects/batch", json=body).json()
+    told = [found["actions"]["upload"].get("header", {}) for found in answer["objects"]]
+    assert [len(header) for header in told] == [1001] * 20 + [0] * 20

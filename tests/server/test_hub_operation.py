@@ -260,3 +260,15 @@ def test_each_request_is_a_line(
     assert fields["route"] == "/api/{kind}/{owner}/{name}"
     assert (fields["status"], fields["user"], fields["address"]) == (200, ada.name, "127.0.0.1")
     assert "signature" not in str(caplog.records[0].__dict__)
+
+
+def test_nobody_writes_lines_into_the_log() -> None:
+    """Addresses are decoded: they may hold line ends, and what terminals take for commands."""
+    path = "/a\n12:00:00 GET /forged\x1b[2J\u2028/graft_0123456789abcdef0123456789abcdef01234567"
+    fields = {"fields": {"path": path}}
+    record = logging.makeLogRecord({"msg": "GET %s", "args": (path,), "levelno": 20, **fields})
+    text = logs.TextFormatter().format(record)
+    assert len(text.splitlines()) == 1
+    assert "\x1b" not in text
+    assert "graft_0123" not in text
+    assert "graft_0123" not in logs.JsonFormatter().format(record)

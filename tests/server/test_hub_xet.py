@@ -453,3 +453,11 @@ def test_small_files_need_no_xet(hub: RunningHub, ada: Person) -> None:
     head = ada.http.head(f"/{repo}/resolve/main/a.txt")
     assert "X-Xet-Hash" not in head.headers
     assert chunk_hash(b"a") != chunk_hash(b"b")
+
+
+def test_a_signed_address_of_a_xorb_that_is_gone(hub: RunningHub) -> None:
+    name = "ab" * 32
+    permission = hub.hub.signer.sign("xorb", name, 0, 9)
+    gone = httpx.get(f"{hub.url}/v1/xorbs/default/{name}?start=0&last=9&{permission}")
+    assert gone.status_code == 404
+    assert "ask for the file's parts again" in gone.json()["error"]

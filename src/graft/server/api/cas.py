@@ -15,11 +15,12 @@ from starlette.concurrency import run_in_threadpool
 
 from graft.server.api.bodies import drain
 from graft.server.api.ranges import RangeError, parse_range
+from graft.server.api.streams import BytesResponse
 from graft.server.content import cas, registering, sharing
 from graft.server.errors import BadRequestError, NotFoundError, RefusedError, TooLargeError
 from graft.server.hub import Hub
 from graft.server.people.auth import CurrentHub, base_url
-from graft.server.storage.blobs import Spool
+from graft.server.storage.blobs import BlobNotFoundError, Spool
 from graft.server.storage.reconstruction import Extent
 from graft.server.storage.xorbs import key_of
 from graft.server.xet.hashes import from_text
@@ -135,8 +136,20 @@ def xorb_bytes(
     headers["Content-Length"] = str(end - first)
     if status == 206:
         headers["Content-Range"] = f"bytes {first}-{end - 1}/*"
-    body = hub.content.blobs.stream(key_of(name), first, end)
-    return StreamingResponse(body, status_code=status, media_type=BINARY, headers=headers)
+    headers["Content-Type"] = BINARY
+    return BytesResponse(_frames(hub, name, first, end), status_code=status, headers=headers)
+
+
+async def _frames(hub: Hub, name: str, first: int, end: int) -> AsyncIterator[bytes]:
+    """
+    Raises: with the first piece
+        NotFoundError: the xorb was deleted after the address was made.
+    """
+    try:
+        async for piece in hub.content.blobs.stream(key_of(name), first, end):
+            yield piece
+    except BlobNotFoundError:
+        raise NotFoundError(f"The xorb {name} is gone; ask for the file's parts again.") from None
 
 
 def _address(hub: Hub, root: str, extent: Extent) -> str:

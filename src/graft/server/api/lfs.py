@@ -20,6 +20,8 @@ from graft.server.records import Kind, Lfs, Repository, User
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 MAX_OBJECTS = 10_000
+MAX_PARTS_TOLD = 20_000
+"""Addresses of parts in one answer, about 7 MB; objects after that are sent in one piece."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -60,7 +62,7 @@ def routes(kind: Kind) -> APIRouter:
     return router
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Answer:
     """What is told about each object of a batch."""
 
@@ -70,6 +72,7 @@ class _Answer:
     address: str
     in_parts: bool
     """Whether the client can send an object in parts."""
+    parts_left: int = MAX_PARTS_TOLD
 
     def to(self, body: Batch) -> JSONResponse:
         # Each object once, however often it was named: clients send what they are told to, and the
@@ -133,10 +136,11 @@ class _Answer:
     def _upload(self, wanted: LfsObject) -> dict[str, Any]:
         repository_id = self.repository.id
         parts = uploads.plan_parts(self.hub, repository_id, wanted.oid, wanted.size)
-        if parts is None or not self.in_parts:
+        if parts is None or not self.in_parts or parts.parts > self.parts_left:
             action = self._action("upload", wanted)
             whole = Upload(repository_id, wanted.oid, wanted.size)
             return action | _href(uploads.direct_address(self.hub, whole, 1))
+        self.parts_left -= parts.parts
         action = self._action("complete", wanted, "/complete", part_bytes=parts.part_bytes)
         header = {"chunk_size": str(parts.part_bytes)}
         for number in range(1, parts.parts + 1):

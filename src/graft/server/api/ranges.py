@@ -6,7 +6,8 @@ from fastapi import Request
 
 from graft.server.errors import RefusedError
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# No file has a byte with a number of more digits.
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class RangeError(RefusedError):

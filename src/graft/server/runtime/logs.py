@@ -36,6 +36,13 @@ _SECRETS = (
 )
 
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
 def hide_secrets(text: str) -> str:
     """`text` without what would let its reader in somewhere."""
     for pattern, replacement in _SECRETS:
@@ -56,7 +63,9 @@ class JsonFormatter(logging.Formatter):
         request_id = REQUEST_ID.get()
         if request_id:
             line["request_id"] = request_id
-        line |= getattr(record, "fields", {})
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        for name, value in fields.items():
+            line[name] = hide_secrets(value) if isinstance(value, str) else value
         if record.exc_info:
             line["error"] = hide_secrets(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -67,7 +76,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        text = hide_secrets(record.getMessage())
+        # An address may hold line ends, or what a terminal takes for commands.
+        text = _CONTROLS.sub(_escaped, hide_secrets(record.getMessage()))
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         request_id = REQUEST_ID.get()
         place = f" [{request_id}]" if request_id and record.levelno > logging.INFO else ""
