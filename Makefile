@@ -51,7 +51,7 @@ lint: $(VENV)/.ready-lint
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test
-	@for script in $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+	@for script in $(filter-out benchmarks/common.py $(wildcard benchmarks/hub_*.py),$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/mkdocs build --strict

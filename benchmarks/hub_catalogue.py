@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from common import Row, arguments, report
+from common import Row
 from hub_fill import DATASETS, FAMILIES, LANGUAGES, LICENSES, TASKS, Filled, fill, pick
 
 CLIENTS = 16
@@ -166,9 +166,10 @@ def _ask_by_threads(port: int, wanted: list[str], seconds: int) -> Load:
     return Load(took[len(took) // 2], took[int(len(took) * 0.95)], rate, errors)
 
 
-def measure(folder: Path, filled: Filled, options: object) -> tuple[float, dict[str, Load]]:
+def measure(
+    folder: Path, filled: Filled, workers: int, seconds: int
+) -> tuple[float, dict[str, Load]]:
     """The seconds until the first answer, and what came of each case."""
-    seconds, workers = options.seconds, options.workers  # type: ignore[attr-defined]
     asked = addresses(filled, seed=1)
     with served(folder, workers) as (port, start):
         for wanted in asked.values():  # each process reads what it needs once
@@ -176,21 +177,16 @@ def measure(folder: Path, filled: Filled, options: object) -> tuple[float, dict[
         return start, {case: ask(port, case, wanted, seconds) for case, wanted in asked.items()}
 
 
-def main() -> None:
-    parser = arguments(__doc__ or "")
-    parser.add_argument("--models", type=int, default=100_000)
-    parser.add_argument("--datasets", type=int, default=20_000)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seconds", type=int, default=10, help="how long each case is asked")
-    parser.add_argument("--folder", type=Path, help="where the Hubs are kept for another run")
-    options = parser.parse_args()
+def measured(
+    models: int, datasets: int, workers: int, seconds: int, kept: Path | None
+) -> list[Row]:
+    """Every case; `kept` is a folder for the Hubs, which another run finds again."""
     with tempfile.TemporaryDirectory() as scratch:
-        root = options.folder or Path(scratch)
-        sizes = {"small": (850, 150), "large": (options.models, options.datasets)}
         found = {}
-        for name, (models, datasets) in sizes.items():
-            folder = root / f"hub-{models}-{datasets}"
-            found[name] = measure(folder, fill(folder, models, datasets), options)
+        for name, (some, others) in {"small": (850, 150), "large": (models, datasets)}.items():
+            folder = (kept or Path(scratch)) / f"hub-{some}-{others}"
+            filled = fill(folder, some, others)
+            found[name] = measure(folder, filled, workers, seconds)
     rows = []
     (small_start, small), (large_start, large) = found["small"], found["large"]
     for case, load in large.items():
@@ -205,8 +201,4 @@ def main() -> None:
             sys.exit(f"{case}: {load.errors + peer.errors} requests failed.")
     ratio = small_start / large_start
     rows.append(Row(f"start to first answer (bar {START_BAR} s)", small_start, large_start, ratio))
-    report("hub_catalogue", rows, options.json)
-
-
-if __name__ == "__main__":
-    main()
+    return rows

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from common import Row, arguments, report
+from common import Row
 from graft.server.hub import Hub
 from graft.server.people import accounts
 from graft.server.settings import Settings
@@ -237,19 +237,10 @@ def _loopback_bytes() -> int:
     return int(Path("/sys/class/net/lo/statistics/rx_bytes").read_text())
 
 
-def main() -> None:
-    """Runs every case; the disk needs room for about ten times the file."""
-    parser = arguments(__doc__)
-    parser.add_argument("--mb", type=int, default=1000, help="size of the file in MB")
-    options = parser.parse_args()
+def measured(size: int, repeats: int) -> list[Row]:
+    """Every case; the disk needs room for about ten times the file."""
     for program in ("nginx", "curl"):
         if shutil.which(program) is None:
             sys.exit(f"This benchmark needs {program}: apt-get install {program}")
-    size = options.mb * 1_000_000
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as bench:
-        rows = [*transfers(bench, size, options.repeats), sent_again(bench, size)]
-    report("hub_transfer", rows, options.json)
-
-
-if __name__ == "__main__":
-    main()
+        return [*transfers(bench, size, repeats), sent_again(bench, size)]
