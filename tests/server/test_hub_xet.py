@@ -6,15 +6,18 @@ import json
 import os
 import random
 import struct
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import pytest
 from person import Person, file, large
 from sqlalchemy import func, select
 
-from graft.server.content import cas
+from graft.server.content import cas, registering
 from graft.server.db.tables import XorbRow
 from graft.server.running import RunningHub
 from graft.server.xet import shard
@@ -461,3 +464,29 @@ def test_a_signed_address_of_a_xorb_that_is_gone(hub: RunningHub) -> None:
     gone = httpx.get(f"{hub.url}/v1/xorbs/default/{name}?start=0&last=9&{permission}")
     assert gone.status_code == 404
     assert "ask for the file's parts again" in gone.json()["error"]
+
+
+def test_shards_that_take_long_keep_nobody_else_waiting(
+    hub: RunningHub, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few bytes of a shard may tell of files that take long to read."""
+    repo = ada.create("patience")
+    client = Client(hub, ada, repo)
+    sent = made(noise(100_000))
+    client.send(sent)
+    go_on = threading.Event()
+    register = registering.register
+
+    def slowly(*given: Any) -> int:
+        assert go_on.wait(60)
+        return register(*given)
+
+    monkeypatch.setattr(registering, "register", slowly)
+    with ThreadPoolExecutor(60) as pool:
+        shards = [pool.submit(client.send, sent) for _ in range(60)]
+        try:
+            assert ada.http.get(f"/api/models/{repo}", timeout=20).status_code == 200
+        finally:
+            go_on.set()
+        for each in shards:
+            each.result(60)

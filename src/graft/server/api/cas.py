@@ -47,7 +47,7 @@ async def send_xorb(
     asker = await run_in_threadpool(cas.admit, hub, authorization, writes=True)
     _check_hash(name)
     async with _received(request, hub, MAX_XORB_BYTES + MAX_FOOTER_BYTES, "xorb") as spool:
-        inserted = await run_in_threadpool(_keep_xorb, hub, asker, spool, name)
+        inserted = await hub.content.in_thread(_keep_xorb, hub, asker, spool, name)
     return {"was_inserted": inserted}
 
 
@@ -58,7 +58,7 @@ async def send_shard(
     """Registers the files of a shard: from now on a commit may name them."""
     asker = await run_in_threadpool(cas.admit, hub, authorization, writes=True)
     async with _received(request, hub, MAX_SHARD_BYTES, "shard") as spool:
-        await run_in_threadpool(_register, hub, asker, spool)
+        await hub.content.in_thread(_register, hub, asker, spool)
     return {"result": 1}
 
 
@@ -215,7 +215,7 @@ async def _events(hub: Hub, asker: cas.Asker, spool: Spool) -> AsyncIterator[dic
         nonlocal verified, total
         verified, total = done, of
 
-    work = asyncio.ensure_future(run_in_threadpool(_register, hub, asker, spool, note))
+    work = asyncio.ensure_future(hub.content.in_thread(_register, hub, asker, spool, note))
     try:
         while not (await asyncio.wait({work}, timeout=_TELL_SECONDS))[0]:
             yield {"type": "validating", "verified": verified, "total": total}

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session, undefer
@@ -29,9 +29,12 @@ from graft.server.storage.layout import Layout, Term, decode
 from graft.server.storage.open import open_blobs
 from graft.server.storage.recent import Recent
 from graft.server.storage.reconstruction import Extent
+from graft.server.storage.threads import done, in_thread, settled
 from graft.server.storage.xorbs import Xorbs
 from graft.server.xet.hashes import to_text
 from graft.server.xet.xorb import XorbError, scan
+
+Result = TypeVar("Result")
 
 BLOCK_BYTES = 2 * 1024**2
 """How many bytes of an upload are hashed and cut at once."""
@@ -43,6 +46,7 @@ REMEMBERED_TERMS = 100_000
 
 _WORKERS = 32
 _WRITERS = 4
+_CHECKERS = 8
 
 # How many files that have a chunk in common with a new one are looked into for more.
 _ALIKE = 3
@@ -84,11 +88,18 @@ class ContentStore:
         # wait for a disk or a bucket at any time.
         self._workers = ThreadPoolExecutor(_WORKERS, "graft-content")
         self._writers = ThreadPoolExecutor(_WRITERS, "graft-xorbs")
+        self._checkers = ThreadPoolExecutor(_CHECKERS, "graft-checks")
 
     def close(self) -> None:
         """Ends the threads."""
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
+        self._checkers.shutdown(wait=False, cancel_futures=True)
+
+    async def in_thread(self, work: Callable[..., Result], *given: Any) -> Result:
+        """What `work` answers, done in one of the threads that check what was sent: it may take as
+        long as reading files does, and no other request waits for it. Ends only when `work` has."""
+        return await in_thread(self._checkers, work, *given)
 
     async def receive(self, chunks: AsyncIterator[bytes], sha256: str, size: int) -> Received:
         """Takes in a file's bytes and checks them; nobody sees it before it is published.
@@ -102,7 +113,7 @@ class ContentStore:
         try:
             cut = await self._cut(loop, cutter, _announced(chunks, sha256, size), sha256)
         finally:
-            await _settled([loop.run_in_executor(self._workers, cutter.close)])
+            await settled([loop.run_in_executor(self._workers, cutter.close)])
         return Received(sha256, size, cut.xet_hash, tuple(cut.terms), cut.first_chunk)
 
     async def _cut(
@@ -116,20 +127,20 @@ class ContentStore:
         under_way: list[asyncio.Future[Any]] = []
         try:
             async for block in _blocks(chunks):
-                await _done(under_way)
+                await done(under_way)
                 # Both let go of the interpreter: two cores work, and the next block comes.
                 under_way = [
                     loop.run_in_executor(self._workers, _hash, digest, block),
                     loop.run_in_executor(self._workers, cutter.feed, block),
                 ]
-            await _done(under_way)
+            await done(under_way)
             _check_hash(digest.hexdigest(), sha256)
             finishing = loop.run_in_executor(self._workers, cutter.finish)
             under_way = [finishing]
-            await _done(under_way)
+            await done(under_way)
             return finishing.result()
         finally:
-            await _settled(under_way)
+            await settled(under_way)
 
     def publish(self, session: Session, received: Received) -> None:
         """Makes what was received an object, when the transaction commits.
@@ -192,7 +203,7 @@ class ContentStore:
                 coming = ahead()  # is read while the one before goes out
                 yield piece
         finally:
-            await _settled([coming])
+            await settled([coming])
 
     def pieces_of(self, layout: Layout) -> Iterator[bytes]:
         """The bytes that a layout makes, which need not be an object yet; the next piece is read
@@ -381,29 +392,3 @@ def _check_hash(found: str, announced: str) -> None:
             f"The uploaded bytes have the SHA-256 {found}, but {announced} was announced. "
             "Nothing was stored; send the file again."
         )
-
-
-async def _done(work: "list[asyncio.Future[Any]]") -> None:
-    """Waits until all of it is done, without ending it where who waits is ended.
-
-    Raises: what any of it raised.
-    """
-    if work:
-        await asyncio.wait(work)
-    for each in work:
-        each.result()
-
-
-async def _settled(work: "list[asyncio.Future[Any]]") -> None:
-    """Waits until all has ended, however: threads use what is about to be let go of."""
-    ended = False
-    while any(not each.done() for each in work):
-        try:
-            await asyncio.wait(work)
-        except asyncio.CancelledError:
-            ended = True
-    for each in work:
-        if not each.cancelled():
-            each.exception()  # seen: whoever wanted to know has been told
-    if ended:
-        raise asyncio.CancelledError
