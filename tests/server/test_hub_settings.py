@@ -123,9 +123,9 @@ def test_objects_may_lie_elsewhere(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=hub.url, headers=headers) as client:
             ada = Person("ada", token, client)
-            sha256 = ada.upload(ada.create("a"), data)
-    assert [path.name for path in elsewhere.rglob("*") if path.is_file()] == [sha256]
-    assert not (tmp_path / "data/objects").exists()
+            ada.upload(ada.create("a"), data)
+    assert any(path.is_file() for path in elsewhere.rglob("*"))
+    assert not [path for path in (tmp_path / "data/objects").rglob("*") if path.is_file()]
 
 
 def test_a_data_folder_may_be_named_from_where_the_hub_starts(

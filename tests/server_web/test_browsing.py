@@ -124,3 +124,16 @@ def test_joining_makes_an_account_and_logs_in(tmp_path: Path) -> None:
         assert client.post("/join", data=form).headers["location"] == "/"
         assert 'href="/rowan"' in client.get("/").text
         assert client.post("/join", data=form).status_code == 409
+
+
+def test_lists_can_be_ordered_by_what_people_like(visitor: httpx.Client) -> None:
+    for sort, title in (("likes", "most liked"), ("trending", "trending")):
+        page = visitor.get("/models", params={"sort": sort}).text
+        assert re.search(f'aria-current="true">{title}<', page)
+        assert f"sort={'trendingScore' if sort == 'trending' else sort}" in page
+
+
+def test_a_binary_file_is_told_in_whole_sentences(visitor: httpx.Client) -> None:
+    page = visitor.get(f"/{OWNER}/questions-tiny/blob/main/model.safetensors").text
+    text = " ".join(re.sub("<[^>]*>", "", page).split())
+    assert "There is no text in this file to show. Its bytes are kept as a large file" in text

@@ -79,6 +79,8 @@ def test_settings_say_how_a_repository_is_and_change_it(browser: Browser, api: H
     assert 'value="main release/*"' in shown
     found = api.dataset_info("ada/changed")
     assert (found.private, found.gated) == (True, "manual")
+    for place in ("/datasets/ada/changed", "/datasets"):
+        assert "Gated" in ada.get(place).text
     assert "two..dots" in ada.post(page, data={"protected": "two..dots"}).text
     opened = {"visibility": "public", "gate": "no", "protected": ""}
     assert 'name="protected" value=""' in ada.post(page, data=opened).text

@@ -57,8 +57,9 @@ def serve(
 ) -> None:
     """Run a hub until you press Ctrl-C.
 
-    All it keeps lies in one folder: copy that folder, and you have a backup. Everything else can be
-    set in the environment: GRAFT_PUBLIC_URL, GRAFT_ALLOW_SIGN_UP, GRAFT_MAX_OBJECT_BYTES, ...
+    All it keeps lies in one folder; `graft hub backup` copies it, also while the hub serves.
+    Everything else can be set in the environment: GRAFT_PUBLIC_URL, GRAFT_ALLOW_SIGN_UP,
+    GRAFT_MAX_OBJECT_BYTES, ...
 
     Examples:
 

@@ -31,10 +31,17 @@ FACET_TITLES = {
 }
 SORT_TITLES: dict[Sort, str] = {
     "updated": "recently changed",
+    "trending": "trending",
     "downloads": "most downloads",
+    "likes": "most liked",
     "name": "name",
 }
-_API_SORTS: dict[Sort, str] = {"updated": "lastModified", "downloads": "downloads"}
+_API_SORTS: dict[Sort, str] = {
+    "updated": "lastModified",
+    "trending": "trendingScore",
+    "downloads": "downloads",
+    "likes": "likes",
+}
 FACET_VALUES_SHOWN = 12
 
 
