@@ -475,18 +475,23 @@ def test_shards_that_take_long_keep_nobody_else_waiting(
     sent = made(noise(100_000))
     client.send(sent)
     go_on = threading.Event()
+    entered: list[object] = []
     register = registering.register
 
     def slowly(*given: Any) -> int:
+        entered.append(given)
         assert go_on.wait(60)
         return register(*given)
 
     monkeypatch.setattr(registering, "register", slowly)
     with ThreadPoolExecutor(60) as pool:
-        shards = [pool.submit(client.send, sent) for _ in range(60)]
+        shards = [pool.submit(client.send_shard, sent.shard()) for _ in range(60)]
         try:
+            give_up = time.monotonic() + 3
+            while len(entered) < 40 and time.monotonic() < give_up:
+                time.sleep(0.02)
+            assert entered
             assert ada.http.get(f"/api/models/{repo}", timeout=20).status_code == 200
         finally:
             go_on.set()
-        for each in shards:
-            each.result(60)
+        assert {each.result(60).status_code for each in shards} == {200}

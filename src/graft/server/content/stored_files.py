@@ -107,14 +107,11 @@ def give(
     """
     repos.check_may_write(target, user)
     access.check_files(hub, source, user)
-    failed = []
     with hub.database.writing() as session:
-        for sha256 in hashes:
-            if links.size_in(session, source.id, sha256) is None:
-                failed.append((sha256, f"{source.full_name} does not hold this object."))
-            else:
-                links.link(session, target.id, sha256)
-    return failed
+        held = links.sizes_in(session, source.id, hashes).keys()
+        links.link_all(session, target.id, held)
+    missing = f"{source.full_name} does not hold this object."
+    return [(sha256, missing) for sha256 in hashes if sha256 not in held]
 
 
 def _names(
@@ -133,8 +130,9 @@ def _names(
 
 
 def _check_held(session: Session, repository: Repository, hashes: Sequence[str]) -> None:
+    held = links.sizes_in(session, repository.id, hashes)
     for sha256 in hashes:
-        if links.size_in(session, repository.id, sha256) is None:
+        if sha256 not in held:
             raise BadRequestError(
                 f"{repository.full_name} does not hold the object {sha256[:80]!r}. Nothing was "
                 "deleted; list the repository's files again."
