@@ -26,17 +26,6 @@ def pull_request_number(ref: str) -> int | None:
     return int(number) if number != ref and number.isdecimal() and number.isascii() else None
 
 
-def create_pull_request_ref(repository: pygit2.Repository, number: int, commit_id: str) -> str:
-    """Points a new pull request's ref at a commit, and answers the ref.
-
-    A ref of that name is what a stop of the machine left of a pull request that never came about:
-    it is replaced.
-    """
-    ref = pull_request_ref(number)
-    repository.references.create(ref, pygit2.Oid(hex=commit_id), force=True)
-    return ref
-
-
 def merge_base(repository: pygit2.Repository, one: str, other: str) -> str | None:
     """The newest commit that leads to both; None where they share no history."""
     found = repository.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other))
@@ -83,13 +72,11 @@ def commit_merge(
     head: str,
     author: str,
     message: str,
-    *,
-    squash: bool = True,
 ) -> str:
     """Writes the commit that brings `head` into `base`, and answers its id.
 
-    With `squash` it has one parent, `base`, and the changes of all commits of `head` in one: what a
-    branch's history should tell. Otherwise it has both parents.
+    It has one parent, `base`, and the changes of all commits of `head` in one: what a branch's
+    history should tell.
 
     Raises:
         ConflictError: both changed the same places; the message names the files.
@@ -101,10 +88,9 @@ def commit_merge(
             f"Both sides changed {shown}: merge them in a clone, push the result, and try again. "
             "Nothing was merged."
         )
-    parents = [base] if squash else [base, head]
     who = signature(author)
     made = repository.create_commit(
-        None, who, who, message, pygit2.Oid(hex=merged.tree), [pygit2.Oid(hex=p) for p in parents]
+        None, who, who, message, pygit2.Oid(hex=merged.tree), [pygit2.Oid(hex=base)]
     )
     return str(made)
 
