@@ -21,6 +21,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         with RunningHub(folder) as hub:
+            self.settings = hub.settings
             self.token = hub.add_user("ada")
             with self.person(hub) as ada:
                 self.repo = ada.create("cut-short")
@@ -35,7 +36,7 @@ class Machine:
     def stop_at(self, point: str, way: str) -> None:
         """Has a process do something, and be gone at that point."""
         operations = [file("second.txt", "y"), large("w.bin", self.sha256, len(self.data))]
-        ended = victim.run(self.folder, self.repo, point, way, operations)
+        ended = victim.run(self.settings, self.repo, point, way, operations)
         assert ended == (0 if point == victim.NEVER else victim.STOPPED)
 
 

@@ -26,19 +26,26 @@ NEVER = "never"
 STOPPED = 9
 
 
-def run(folder: Path, repo: str, point: str, way: str, operations: list[dict[str, Any]]) -> int:
-    """Lets a process do something as the first account, and answers how it ended."""
+def run(
+    settings: Settings, repo: str, point: str, way: str, operations: list[dict[str, Any]]
+) -> int:
+    """Lets a process do something as the first account, and answers how it ended.
+
+    `settings` are those of the Hub, which say where its database and storage are.
+    """
     context = multiprocessing.get_context("forkserver")  # what is imported, is so once for all
     context.set_forkserver_preload(["victim"])
-    child = context.Process(target=_do, args=(folder, repo, point, way, operations))
+    child = context.Process(target=_do, args=(settings, repo, point, way, operations))
     child.start()
     child.join()
     assert child.exitcode is not None
     return child.exitcode
 
 
-def _do(folder: Path, repo: str, point: str, way: str, operations: list[dict[str, Any]]) -> None:
-    hub = Hub(Settings(data_folder=folder))
+def _do(
+    settings: Settings, repo: str, point: str, way: str, operations: list[dict[str, Any]]
+) -> None:
+    hub = Hub(settings)
     with hub.database.reading() as session:
         user = identity.again(session, 1, None)
     owner, _, name = repo.partition("/")
