@@ -187,6 +187,10 @@ def test_who_holds_a_hidden_or_missing_collection_is_not_told(
     def holding(person: Person, slug: str) -> list[str]:
         return [c.slug for c in api(person).list_collections(item=f"collections/{slug}")]
 
+    assert ada.http.post(f"/api/collections/{hidden}/upvote").status_code == 200
+    overview = f"/api/users/{ada.name}/overview"
+    assert ada.http.get(overview).json()["numUpvotes"] == 1
+    assert bob.http.get(overview).json()["numUpvotes"] == 0
     assert holding(ada, hidden) == [outer]
     assert holding(bob, hidden) == []
     assert holding(bob, hidden.rpartition("-")[0]) == []

@@ -230,6 +230,22 @@ def test_a_new_name_is_known_to_those_only_who_may_see_it(
     assert watches(bob) == [secret, f"{public}-renamed"]
 
 
+def test_where_a_private_repository_went_is_not_told_its_old_owners_members(
+    api: Api, ada: Person, bob: Person, listener: Listener
+) -> None:
+    club = f"club-of-{ada.name}"
+    assert ada.http.post("/api/organizations/create", json={"name": club}).status_code == 200
+    member = f"/api/organizations/{club}/members/{bob.name}"
+    assert ada.http.put(member, json={"role": "read"}).status_code == 200
+    api(ada).create_repo(f"{club}/shared", private=True)
+    api(bob).create_webhook(url=listener.url, watched=[{"type": "org", "name": club}])
+    api(ada).move_repo(f"{club}/shared", f"{club}/named")
+    assert listener.wait("repo", "move")["movedTo"]["name"] == f"{club}/named"
+    listener.received.clear()
+    api(ada).move_repo(f"{club}/named", f"{ada.name}/taken-home")
+    assert "movedTo" not in listener.wait("repo", "move")
+
+
 def test_one_that_is_off_is_not_told(api: Api, ada: Person, listener: Listener) -> None:
     repo = ada.create("quiet")
     watched = [{"type": "model", "name": repo}]

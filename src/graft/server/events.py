@@ -69,7 +69,8 @@ class Event:
     refs: tuple[RefUpdate, ...] = ()
     """Of `repo.content`: what moved."""
     moved_to: Repository | None = None
-    """Of a move: the repository under its new name."""
+    """Of a move: the repository under its new name; not told where it went, private, to another
+    owner."""
     discussion: DiscussionFacts | None = None
     comment: CommentFacts | None = None
 
@@ -126,15 +127,16 @@ def _payload(event: Event) -> dict[str, Any]:
         "event": {"action": event.action, "scope": event.scope},
         "repo": _repository(repository),
     }
-    if event.moved_to is not None:
+    moved = event.moved_to
+    # Who saw a private repository at its old owner need not see it, or its name, at the new one.
+    if moved is not None and (not moved.private or moved.owner_id == repository.owner_id):
         payload["movedTo"] = {
-            "name": event.moved_to.full_name,
-            "owner": {"id": account_id(event.moved_to.owner_id)},
+            "name": moved.full_name,
+            "owner": {"id": account_id(moved.owner_id)},
         }
     if event.refs:
         payload["updatedRefs"] = [
-            {"ref": moved.ref, "oldSha": moved.old, "newSha": moved.new}
-            for moved in event.refs[:MAX_REFS]
+            {"ref": ref.ref, "oldSha": ref.old, "newSha": ref.new} for ref in event.refs[:MAX_REFS]
         ]
     if event.discussion is not None:
         payload["discussion"] = _discussion(repository, event.discussion)

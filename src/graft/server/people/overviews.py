@@ -6,8 +6,10 @@ from typing import Literal
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from graft.server.community.collecting import condition_visible
 from graft.server.db.tables import (
     AccountRow,
+    CollectionRow,
     DiscussionRow,
     FollowRow,
     LikeRow,
@@ -51,6 +53,9 @@ def overview(hub: Hub, account: Account, user: User | None) -> Overview:
         talks = select(func.count(DiscussionRow.id)).join(
             RepositoryRow, RepositoryRow.id == DiscussionRow.repository_id
         )
+        upvotes = select(func.count(UpvoteRow.collection_id)).join(
+            CollectionRow, CollectionRow.id == UpvoteRow.collection_id
+        )
         seen = access.visible_to(user)
         return Overview(
             account=account,
@@ -59,7 +64,10 @@ def overview(hub: Hub, account: Account, user: User | None) -> Overview:
             discussions=session.scalar(talks.where(DiscussionRow.author_id == account.id, seen))
             or 0,
             likes=session.scalar(likes.where(LikeRow.account_id == account.id, seen)) or 0,
-            upvotes=_count(session, UpvoteRow.account_id == account.id),
+            upvotes=session.scalar(
+                upvotes.where(UpvoteRow.account_id == account.id, condition_visible(user))
+            )
+            or 0,
             members=_count(session, MemberRow.organization_id == account.id),
             followers=_count(session, FollowRow.followed_id == account.id),
             following=_count(session, FollowRow.follower_id == account.id),
