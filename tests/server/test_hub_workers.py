@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from backends import environment_of
 from graft.server.hub import Hub
 from graft.server.people import accounts
 from graft.server.settings import Settings
@@ -34,12 +35,13 @@ class Served:
         self.log = (folder / "log").open("w+")
         script = "from graft.cli import main; main()"
         command = [sys.executable, "-c", script, "hub", "serve", "--data", str(folder / "hub")]
+        kept_in = environment_of(Settings(data_folder=folder / "hub"))
         self.process = subprocess.Popen(
             [*command, "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | kept_in | {"PYTHONUNBUFFERED": "1"},
         )
         assert self.process.stdout is not None
         found = re.search(r"http://[\d.:]+", self.process.stdout.readline())
