@@ -267,15 +267,15 @@ def _public_rows() -> list[Row]:
         Row("POST", "/{owner}/-/follow", "account", page=True),
         Row("POST", "/uploads", "account"),
         Row("GET", "/uploads/{name}", "nothing"),
-        Row("GET", "/v1/reconstructions/{name}", **hashed),  # type: ignore[arg-type]
-        Row("GET", "/v1/chunks/default/{name}", **hashed),  # type: ignore[arg-type]
-        Row("GET", "/v1/chunks/default-merkledb/{name}", **hashed),  # type: ignore[arg-type]
-        Row("POST", "/v1/xorbs/default/{name}", **hashed),  # type: ignore[arg-type]
-        Row("POST", "/v1/shards", **hashed),  # type: ignore[arg-type]
-        Row("POST", "/v2/shards", **hashed),  # type: ignore[arg-type]
+        Row("GET", "/xet/{store}/v1/reconstructions/{name}", **hashed),  # type: ignore[arg-type]
+        Row("GET", "/xet/{store}/v1/chunks/default/{name}", **hashed),  # type: ignore[arg-type]
+        Row("GET", "/xet/{store}/v1/chunks/default-merkledb/{name}", **hashed),  # type: ignore[arg-type]
+        Row("POST", "/xet/{store}/v1/xorbs/default/{name}", **hashed),  # type: ignore[arg-type]
+        Row("POST", "/xet/{store}/v1/shards", **hashed),  # type: ignore[arg-type]
+        Row("POST", "/xet/{store}/v2/shards", **hashed),  # type: ignore[arg-type]
         Row(
             "GET",
-            "/v1/xorbs/default/{name}",
+            "/xet/{store}/v1/xorbs/default/{name}",
             "signature",
             query="start=0&last=1&expires=9999999999&signature=00",
         ),

@@ -38,7 +38,7 @@ def xet_token(person: Person, repo: str, kind: str = "read") -> str:
 
 def rebuild(hub: RunningHub, token: str, file_id: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.get(f"{hub.url}/v1/reconstructions/{file_id}", headers=headers)
+    return httpx.get(f"{hub.url}/xet/0/v1/reconstructions/{file_id}", headers=headers)
 
 
 def test_a_xet_token_of_one_repository_opens_no_file_of_another(
@@ -61,7 +61,9 @@ def test_a_xet_token_of_one_repository_opens_no_other_of_the_same_owner(
     assert rebuild(hub, xet_token(ada, one), xet_hash(ada, other)).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/shards", "/v2/shards", "/v1/xorbs/default/" + "0" * 64])
+@pytest.mark.parametrize(
+    "path", ["/xet/0/v1/shards", "/xet/0/v2/shards", "/xet/0/v1/xorbs/default/" + "0" * 64]
+)
 def test_a_xet_token_for_reading_writes_nothing(hub: RunningHub, ada: Person, path: str) -> None:
     repo = ada.create("read-only")
     headers = {"Authorization": f"Bearer {xet_token(ada, repo)}"}

@@ -157,10 +157,11 @@ def ask(
         "organization": world.lab,
         "mine": world.names.get(role, "nobody"),
         "fresh": world.fresh_name(),
+        "store": "0",
     }
     path = row.path
-    if path.startswith(("/v1/", "/avatars/", "/static/", "/organizations/")):
-        values["name"] = ZEROS if path.startswith("/v1/") else "style.css"
+    if path.startswith(("/xet/", "/avatars/", "/static/", "/organizations/")):
+        values["name"] = ZEROS if path.startswith("/xet/") else "style.css"
     address = re.sub(r"\{(\w+)(:path)?\}", lambda m: values[m[1]], path)
     body = row.json
     if body is not None:

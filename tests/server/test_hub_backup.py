@@ -83,6 +83,20 @@ def test_a_restored_hub_is_the_same(source: RunningHub, eve: Person, tmp_path: P
         assert again.commit("eve/thing", file("b.txt", "b")).status_code == 200
 
 
+def test_a_restored_hub_is_not_taken_for_the_one_that_has_what_clients_sent_since(
+    source: RunningHub, eve: Person, tmp_path: Path
+) -> None:
+    fill(eve)
+    back_up(source.hub, tmp_path / "backup")
+    refill(tmp_path / "other", tmp_path / "backup")
+    token = "/api/models/eve/thing/xet-read-token/main"
+    before = eve.http.get(token).json()["casUrl"]
+    assert before == eve.http.get(token).json()["casUrl"]
+    with RunningHub(tmp_path / "other") as other:
+        after = httpx.get(other.url + token, headers=dict(eve.http.headers)).json()["casUrl"]
+    assert before.removeprefix(source.url) != after.removeprefix(other.url)
+
+
 def test_a_second_backup_copies_only_what_is_new(
     source: RunningHub, eve: Person, tmp_path: Path
 ) -> None:

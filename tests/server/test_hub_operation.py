@@ -178,6 +178,11 @@ def test_a_body_that_does_not_come_is_given_up_with_an_answer(impatient: Running
     assert b"did not come in time: 1 bytes arrived" in answer
 
 
+def test_the_answer_to_a_body_that_nobody_reads_arrives(anyone: httpx.Client) -> None:
+    for length in (100_000, 1_000_000, 8_000_000) * 3:
+        assert anyone.post("/there/is/nothing/here", content=bytes(length)).status_code == 404
+
+
 def test_who_takes_no_answer_is_cut_off(impatient: RunningHub) -> None:
     headers = {"Authorization": f"Bearer {impatient.add_user('ada')}"}
     with httpx.Client(base_url=impatient.url, headers=headers) as client:

@@ -92,17 +92,17 @@ class Client:
         headers = {"Authorization": f"Bearer {person.token}"} if person else {}
         answer = httpx.get(f"{hub.url}/api/models/{repo}/xet-{access}-token/main", headers=headers)
         assert answer.status_code == 200, answer.text
-        assert answer.headers["X-Xet-Cas-Url"] == hub.url
+        assert answer.headers["X-Xet-Cas-Url"].startswith(f"{hub.url}/xet/")
         self.token = answer.headers["X-Xet-Access-Token"]
         self.http = httpx.Client(
             base_url=hub.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
         )
 
     def send_xorb(self, name: str, frames: bytes) -> httpx.Response:
-        return self.http.post(f"/v1/xorbs/default/{name}", content=frames)
+        return self.http.post(f"/xet/0/v1/xorbs/default/{name}", content=frames)
 
     def send_shard(self, data: bytes) -> httpx.Response:
-        return self.http.post("/v1/shards", content=data)
+        return self.http.post("/xet/0/v1/shards", content=data)
 
     def send(self, file: Made) -> None:
         answer = self.send_xorb(file.xorb, file.frames)
@@ -112,7 +112,7 @@ class Client:
 
     def reconstruction(self, name: str, asked: str | None = None) -> httpx.Response:
         headers = {"Range": asked} if asked else {}
-        return self.http.get(f"/v1/reconstructions/{name}", headers=headers)
+        return self.http.get(f"/xet/0/v1/reconstructions/{name}", headers=headers)
 
     def fetch(self, name: str, asked: str | None = None) -> bytes:
         """Puts a file together as clients do."""
@@ -308,13 +308,13 @@ def test_many_short_chunks_are_no_file(hub: RunningHub, ada: Person) -> None:
 def test_shards_are_watched_line_by_line(hub: RunningHub, ada: Person) -> None:
     sent = made(noise(200_000))
     client = Client(hub, ada, ada.create("lines"))
-    early = client.http.post("/v2/shards", content=sent.shard())
+    early = client.http.post("/xet/0/v2/shards", content=sent.shard())
     assert early.status_code == 200
     last = json.loads(early.text.splitlines()[-1])
     assert (last["type"], last["retryable"]) == ("error", False)
     assert "did not send" in last["message"]
     client.send_xorb(sent.xorb, sent.frames)
-    done = client.http.post("/v2/shards", content=sent.shard())
+    done = client.http.post("/xet/0/v2/shards", content=sent.shard())
     assert json.loads(done.text.splitlines()[-1]) == {"type": "result"}
     assert client.fetch(to_text(sent.hash)) == sent.data
 
@@ -330,10 +330,10 @@ def test_knowing_hashes_is_not_having_the_file(hub: RunningHub, ada: Person, bob
     assert refused.status_code == 400
     assert "did not send" in refused.json()["error"]
     first = to_text(secret.index.hash_of(0))
-    assert thief.http.get(f"/v1/chunks/default/{first}").status_code == 404
+    assert thief.http.get(f"/xet/0/v1/chunks/default/{first}").status_code == 404
     assert bob.http.get(f"/api/models/{vault}/xet-read-token/main").status_code == 404
     for extra in ("", "?start=0&last=10&expires=99999999999&signature=0"):
-        assert httpx.get(f"{hub.url}/v1/xorbs/default/{secret.xorb}{extra}").status_code in (
+        assert httpx.get(f"{hub.url}/xet/0/v1/xorbs/default/{secret.xorb}{extra}").status_code in (
             400,
             403,
             422,
@@ -349,7 +349,7 @@ def test_a_chunk_leads_to_the_xorbs_around_it(hub: RunningHub, ada: Person, bob:
     asker = Client(hub, bob, bob.create("asker"))
     first = sent.index.hash_of(0)
     for prefix in ("default", "default-merkledb"):
-        answer = asker.http.get(f"/v1/chunks/{prefix}/{to_text(first)}")
+        answer = asker.http.get(f"/xet/0/v1/chunks/{prefix}/{to_text(first)}")
         assert answer.status_code == 200
     key = answer.content[-200 + 72 : -200 + 104]
     made_at, expires = struct.unpack("<QQ", answer.content[-200 + 104 : -200 + 120])
@@ -358,7 +358,7 @@ def test_a_chunk_leads_to_the_xorbs_around_it(hub: RunningHub, ada: Person, bob:
     assert with_key(first, key) in answer.content
     assert shard.parse(memoryview(answer.content)).xorbs == (sent.index.root(),)
     plain = next(v for v, _ in sent.index.chunks(1, len(sent.index)) if not is_shared(v))
-    assert asker.http.get(f"/v1/chunks/default/{to_text(plain)}").status_code == 404
+    assert asker.http.get(f"/xet/0/v1/chunks/default/{to_text(plain)}").status_code == 404
     answer = asker.send_shard(sent.shard())  # readable, so it may be used without being sent
     assert answer.status_code == 200
 
@@ -386,11 +386,11 @@ def test_tokens_permit_what_they_were_made_for(
     for token in (".", "x", ada.token, f"{forged}.{signature}", f"{body}.", f".{signature}", "é"):
         headers = {"Authorization": f"Bearer {token}".encode()}
         for method, path in (
-            ("POST", f"/v1/xorbs/default/{sent.xorb}"),
-            ("POST", "/v1/shards"),
-            ("POST", "/v2/shards"),
-            ("GET", f"/v1/reconstructions/{to_text(sent.hash)}"),
-            ("GET", f"/v1/chunks/default/{to_text(sent.hash)}"),
+            ("POST", f"/xet/0/v1/xorbs/default/{sent.xorb}"),
+            ("POST", "/xet/0/v1/shards"),
+            ("POST", "/xet/0/v2/shards"),
+            ("GET", f"/xet/0/v1/reconstructions/{to_text(sent.hash)}"),
+            ("GET", f"/xet/0/v1/chunks/default/{to_text(sent.hash)}"),
         ):
             assert anyone.request(method, path, headers=headers).status_code == 401, (path, token)
 
@@ -461,7 +461,7 @@ def test_small_files_need_no_xet(hub: RunningHub, ada: Person) -> None:
 def test_a_signed_address_of_a_xorb_that_is_gone(hub: RunningHub) -> None:
     name = "ab" * 32
     permission = hub.hub.signer.sign("xorb", name, 0, 9)
-    gone = httpx.get(f"{hub.url}/v1/xorbs/default/{name}?start=0&last=9&{permission}")
+    gone = httpx.get(f"{hub.url}/xet/0/v1/xorbs/default/{name}?start=0&last=9&{permission}")
     assert gone.status_code == 404
     assert "ask for the file's parts again" in gone.json()["error"]
 

@@ -27,7 +27,8 @@ from graft.server.xet.hashes import from_text
 from graft.server.xet.shard import MAX_SHARD_BYTES
 from graft.server.xet.xorb import MAX_FOOTER_BYTES, MAX_XORB_BYTES, XorbError
 
-router = APIRouter()
+# Whose chunks they are, is part of the address: clients remember by it what they sent.
+router = APIRouter(prefix="/xet/{store}")
 
 Authorization = Annotated[str | None, Header(alias="authorization")]
 XORB = "/v1/xorbs/default/{name}"
@@ -93,7 +94,7 @@ def reconstruction(
     if start == end:
         answer: dict[str, Any] = {"offset_into_first_range": 0, "terms": [], "fetch_info": {}}
     else:
-        root = base_url(request)
+        root = cas.address(hub, base_url(request))
         answer = hub.content.reconstruct(sha256, start, end, lambda e: _address(hub, root, e))
     return Response(json.dumps(answer), media_type="application/json")
 

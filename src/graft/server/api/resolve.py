@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from graft.server.api.ranges import parse_range
 from graft.server.api.streams import BytesResponse
-from graft.server.content import links
+from graft.server.content import cas, links
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.people import access
@@ -103,7 +103,7 @@ def _xet_headers(
         return {}
     root = base_url(request)
     token = f"{root}/api/{repository.kind.plural}/{repository.full_name}/xet-read-token/{commit_id}"
-    pieces = f"{root}/v1/reconstructions/{value}"
+    pieces = f"{cas.address(hub, root)}/v1/reconstructions/{value}"
     return {
         "X-Xet-Hash": value,
         "X-Xet-Refresh-Route": token,

@@ -48,7 +48,7 @@ def _answer(
     request: Request, hub: Hub, repository: Repository, user: User | None, kind: cas.Access
 ) -> JSONResponse:
     token, expires = cas.issue(hub, repository, user, kind)
-    address = base_url(request)
+    address = cas.address(hub, base_url(request))
     headers = {
         "X-Xet-Cas-Url": address,
         "X-Xet-Access-Token": token,

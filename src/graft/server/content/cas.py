@@ -1,6 +1,6 @@
 """Tokens for the storage behind Xet: each is for one repository, one kind of access and an hour.
 
-A client gets one for its own token, and sends it with all that it asks of `/v1/...`. What it
+A client gets one for its own token, and sends it with all that it asks of `/xet/...`. What it
 permits is looked up again with every request: an account that loses its rights loses them here too.
 """
 
@@ -33,6 +33,15 @@ class Asker:
     user: User | None
     repository: Repository
     access: Access
+
+
+def address(hub: Hub, root: str) -> str:
+    """Where clients find the storage of this Hub, whose own address is `root`.
+
+    They remember for weeks, by this address, which chunks they sent. So it names the Hub that has
+    them, by a number that another one in its place, or one restored from a backup, has not.
+    """
+    return f"{root}/xet/{hub.signer.key_for('xet storage').hex()[:16]}"
 
 
 def issue(hub: Hub, repository: Repository, user: User | None, kind: Access) -> tuple[str, int]:

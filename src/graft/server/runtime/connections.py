@@ -15,6 +15,9 @@ from graft.server.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
 """The longest request line and headers."""
+MAX_UNREAD_BYTES = 64 * 1024**2
+"""What is left of a refused body is taken in up to here, so that the client gets to see the answer:
+to cut it off would take the answer away."""
 
 logger = logging.getLogger("graft.server")
 
@@ -35,7 +38,7 @@ def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
         """`base`, which gives up who is too slow."""
 
         _timer: asyncio.TimerHandle | None = None
-        _head_bytes = 0
+        _ignored_bytes = 0  # of headers that have not ended, or of a body that nobody reads
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
@@ -46,17 +49,20 @@ def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            began = self._is_idle()
+            idle, unread = self._is_idle(), self._is_unread()
             super().data_received(data)
             if not self._is_idle():
-                self._head_bytes = 0
+                self._ignored_bytes = 0
                 self._stop_waiting()
-            elif began:
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
+            elif idle:
+                self._ignored_bytes += len(data)
+                if self._ignored_bytes > (MAX_UNREAD_BYTES if unread else MAX_HEAD_BYTES):
                     self._give_up()
                 elif self._timer is None:
-                    self._wait(settings.header_seconds)
+                    self._wait(settings.body_seconds if unread else settings.header_seconds)
+                if unread and not self._is_unread():
+                    self._ignored_bytes = 0
+                    self._stop_waiting()
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -69,6 +75,10 @@ def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
         def _is_idle(self) -> bool:
             """Whether no request is being answered."""
             return self.cycle is None or self.cycle.response_complete
+
+        def _is_unread(self) -> bool:
+            """Whether the rest of a body comes that was answered before it had ended."""
+            return self.cycle is not None and bool(self.cycle.more_body)
 
         def _wait(self, seconds: float) -> None:
             self._stop_waiting()

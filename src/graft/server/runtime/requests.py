@@ -36,13 +36,11 @@ _STREAMED = re.compile(
     r"/api/(models|datasets)/[^/]+/[^/]+/commit/.+"
     r"|/(datasets/)?[^/]+/[^/]+/(info/lfs/objects/\d+/[^/]+(/parts/\d+)?"
     r"|git-(upload|receive)-pack)"
-    r"|/v1/xorbs/[^/]+/[0-9a-f]+|/v[12]/shards|/uploads"
+    r"|/xet/[^/]+/(v1/xorbs/[^/]+/[0-9a-f]+|v[12]/shards)|/uploads"
 )
 _SANE_ID = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}")
 # Asked often by who looks after the Hub, or with a permission of their own that names one file.
-_UNLIMITED = re.compile(
-    r"/(healthz|readyz|metrics)|/static/.*|/v[12]/.*|.*/info/lfs/objects/\d+/.+"
-)
+_UNLIMITED = re.compile(r"/(healthz|readyz|metrics)|/static/.*|/xet/.*|.*/info/lfs/objects/\d+/.+")
 
 
 class RequestMiddleware:

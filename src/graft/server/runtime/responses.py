@@ -36,7 +36,7 @@ SMALLEST_SPACE = 1024**2
 logger = logging.getLogger("graft.server")
 
 # Addresses that only programs use, whatever their Accept header says.
-_FOR_PROGRAMS = ("/api/", "/infer/", "/v1/", "/v2/")
+_FOR_PROGRAMS = ("/api/", "/infer/", "/xet/", "/v1/")
 _FOR_PROGRAMS_INSIDE = ("/resolve/", "/info/", "/git-upload-pack", "/git-receive-pack")
 
 _LFS_PATH = "/info/lfs/"

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 from graft.errors import HubError
 from graft.server.db.database import newest_version
 from graft.server.db.dump import read_tables
-from graft.server.db.tables import AccountRow, Base, RepositoryRow
+from graft.server.db.tables import AccountRow, Base, RepositoryRow, SecretRow
 from graft.server.hub import Hub
 from graft.server.repositories import refchanges, repos
 from graft.server.search import index
@@ -118,9 +118,10 @@ def _restore_blob(hub: Hub, source: Path, key: str, size: int) -> None:
 
 
 def _restore_tables(hub: Hub, dump: Path, manifest: Manifest) -> None:
-    tables = Base.metadata.sorted_tables
+    # The key stays this Hub's own: clients know by addresses made with it whose storage they see.
+    tables = [t for t in Base.metadata.sorted_tables if t.name != SecretRow.__tablename__]
     with hub.database.writing() as session:
-        for table in reversed(tables):  # what a new Hub makes for itself: a key, for one
+        for table in reversed(tables):  # what a new Hub makes for itself
             session.execute(delete(table))
         read_tables(session, tables, dump)
         for number in manifest.gone:
