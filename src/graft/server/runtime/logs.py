@@ -9,6 +9,8 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -87,8 +89,9 @@ class TextFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
-def configure(kind: str, level: str, stream: TextIO | None = None) -> None:
-    """Sends all that the Hub and its libraries tell to `stream` (standard error).
+@contextmanager
+def written(kind: str, level: str, stream: TextIO | None = None) -> Iterator[None]:
+    """Sends all that the Hub and its libraries tell inside the block to `stream` (standard error).
 
     Args:
         kind: one of `FORMATS`; "auto" is text on a terminal, JSON elsewhere.
@@ -98,16 +101,23 @@ def configure(kind: str, level: str, stream: TextIO | None = None) -> None:
     as_text = kind == "text" or (kind == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    for name in ("graft", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(level.upper())
     # The Hub writes a line for each request itself: without the query, which may hold signatures.
-    logging.getLogger("uvicorn.access").disabled = True
+    root, quiet = logging.getLogger(), logging.getLogger("uvicorn.access")
+    loggers = [root, logging.getLogger("graft"), logging.getLogger("uvicorn")]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.handlers[:] = [handler] if logger is root else []
+        logger.propagate = True
+        logger.setLevel(logging.WARNING if logger is root else level.upper())
+    quiet.disabled = True
+    try:
+        yield
+    finally:
+        quiet.disabled = False
+        for logger, handlers, propagate, known in before:
+            logger.handlers[:] = handlers
+            logger.propagate = propagate
+            logger.setLevel(known)
 
 
 def write_access(

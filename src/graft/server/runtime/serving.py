@@ -52,7 +52,11 @@ def serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
     Raises:
         HubError: the port is taken, or the data folder cannot be used.
     """
-    logs.configure(settings.log_format, settings.log_level)
+    with logs.written(settings.log_format, settings.log_level):
+        _serve(settings, announce)
+
+
+def _serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
     listening = listen(settings.host, settings.port)
     try:
         if settings.workers > 1:

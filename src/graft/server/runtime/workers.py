@@ -125,10 +125,10 @@ def _serve(settings: Settings, listening: socket.socket, parent: int) -> None:
 
     # Ctrl-C reaches all processes of the terminal: the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logs.configure(settings.log_format, settings.log_level)
-    app = create_app(settings)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    HubServer(app, settings, lambda: None).run(sockets=[listening])
+    with logs.written(settings.log_format, settings.log_level):
+        app = create_app(settings)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        HubServer(app, settings, lambda: None).run(sockets=[listening])
 
 
 def _end_with(parent: int) -> None:
