@@ -1,17 +1,9 @@
 """Pushed files are read for the lists and searches, whatever is in them; and again after a stop."""
 
 import json
-from pathlib import Path
 
-import httpx
 import pytest
-from person import CARD, Person, file
-
-from graft.server.git import repository as git
-from graft.server.git.build import CommitBuilder
-from graft.server.records import Kind, Repository
-from graft.server.repositories import repos
-from graft.server.running import RunningHub
+from person import Person, file
 
 DEEP = b"[" * 100_000
 
@@ -61,27 +53,3 @@ def test_counts_stop_where_the_database_does(ada: Person) -> None:
     ada.commit(repo, file("w.safetensors", tensors(json.dumps([2**62, 2**62]))))
     counted = ada.http.get(f"/api/models/{repo}").json()["safetensors"]
     assert counted["total"] == 2**63 - 1
-
-
-def push_unseen(running: RunningHub, repository: Repository) -> str:
-    """Moves `main` as a push that is cut off before the tables are written."""
-    opened = repos.open_git(running.hub, repository)
-    builder = CommitBuilder(opened, git.find_commit(opened, "main"))
-    builder.add_file("README.md", CARD.encode())
-    commit = builder.commit("ada", "Unseen")
-    opened.references["refs/heads/main"].set_target(commit)
-    return str(commit)
-
-
-def test_a_hub_that_starts_reads_what_a_stop_kept_it_from(tmp_path: Path) -> None:
-    with RunningHub(tmp_path) as before:
-        headers = {"Authorization": f"Bearer {before.add_user('ada')}"}
-        for name in ("behind", "damaged"):
-            httpx.post(f"{before.url}/api/repos/create", json={"name": name}, headers=headers)
-        found = repos.find(before.hub, Kind.MODEL, "ada", "behind", None)
-        head = push_unseen(before, found)
-        damaged = repos.find(before.hub, Kind.MODEL, "ada", "damaged", None)
-        (repos.repository_path(before.hub, damaged) / "HEAD").unlink()
-    with RunningHub(tmp_path) as again:
-        listed = httpx.get(f"{again.url}/api/models", params={"filter": "license:mit"}).json()
-    assert [(item["id"], item["sha"]) for item in listed] == [("ada/behind", head)]

@@ -68,6 +68,13 @@ def complete(actions: dict[str, Any], data: bytes) -> httpx.Response:
     return httpx.post(actions["upload"]["href"], json=body)
 
 
+@pytest.fixture(autouse=True)
+def no_other_parts(parts_hub: RunningHub) -> None:
+    """Nothing is on its way in when a test begins, whatever others began to send."""
+    for blob in incoming(parts_hub):
+        parts_hub.hub.content.blobs.remove(blob.key)
+
+
 def incoming(hub: RunningHub) -> list[Blob]:
     return list(hub.hub.content.blobs.entries(uploads.PREFIX))
 
