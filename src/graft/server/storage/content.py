@@ -36,7 +36,7 @@ from graft.server.xet.xorb import XorbError, scan
 
 Result = TypeVar("Result")
 
-BLOCK_BYTES = 2 * 1024**2
+BLOCK_BYTES = 1024**2
 """How many bytes of an upload are hashed and cut at once."""
 
 WHOLE = "sha256"
