@@ -12,9 +12,8 @@ from graft.server.people.scopes import PERMISSIONS
 from graft.server.records import Account, Kind, Role
 from graft.server.repositories import lifecycle
 from graft.server.web.addresses import is_local
-from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit
+from graft.server.web.visit import OwnVisit, Visit, to_login
 
 router = page_router()
 
@@ -96,16 +95,11 @@ def _safe(address: str) -> str:
     return address if local else "/"
 
 
-def _to_login(visit: Visit) -> Response:
-    address = with_query("/login", next_page=visit.request.url.path)
-    return RedirectResponse(address, status_code=303)
-
-
 @router.get("/settings/tokens")
 def tokens_page(visit: OwnVisit) -> Response:
     """The account's access tokens."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _tokens(visit, visit.user.account)
 
 
@@ -115,7 +109,7 @@ def create_token(
 ) -> Response:
     """Makes a token, and shows it this once."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     fine = role == "fine-grained"
     chosen: Role = "fine-grained" if fine else "write" if role == "write" else "read"
     lifetime = int(days) if days in LIFETIMES and days else None
@@ -139,7 +133,7 @@ def create_token(
 def delete_token(visit: OwnVisit, token_id: int) -> Response:
     """Deletes a token of the account."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     accounts.delete_token(visit.hub, visit.user.account, token_id)
     return RedirectResponse("/settings/tokens", status_code=303)
 
@@ -174,7 +168,7 @@ def _tokens(
 def new_page(visit: OwnVisit, kind: str = "model") -> Response:
     """The form to create a repository with."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _new(visit, kind=kind)
 
 
@@ -213,7 +207,7 @@ def create_repository(
 ) -> Response:
     """Creates a repository of the account, or of an organization of its, and shows it."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     private = visibility == "private"
     try:
         repository = lifecycle.create(

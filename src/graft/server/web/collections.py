@@ -13,7 +13,7 @@ from graft.server.people import access
 from graft.server.people.scopes import WRITE_COLLECTIONS
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentVisit, Visit
+from graft.server.web.visit import CurrentVisit, Visit, to_login
 
 router = page_router()
 
@@ -50,7 +50,7 @@ def create(
 ) -> Response:
     """Makes a collection of the reader's, and shows it."""
     if visit.user is None:
-        return _to_login("/collections")
+        return to_login(visit, "/collections")
     try:
         made = collections.create(
             visit.hub,
@@ -88,7 +88,7 @@ def change(
     """Changes the title, description and visibility."""
     slug = f"{owner}/{name}"
     if visit.user is None:
-        return _to_login(f"/collections/{slug}")
+        return to_login(visit, f"/collections/{slug}")
     try:
         changed = collections.change(
             visit.hub,
@@ -108,7 +108,7 @@ def delete(visit: CurrentVisit, owner: str, name: str) -> Response:
     """Deletes a collection."""
     slug = f"{owner}/{name}"
     if visit.user is None:
-        return _to_login(f"/collections/{slug}")
+        return to_login(visit, f"/collections/{slug}")
     collections.delete(visit.hub, slug, visit.user)
     return RedirectResponse(f"/{quote(owner)}", status_code=303)
 
@@ -118,7 +118,7 @@ def upvote(visit: CurrentVisit, owner: str, name: str, like: Text = "yes") -> Re
     """Likes a collection, or no longer."""
     slug = f"{owner}/{name}"
     if visit.user is None:
-        return _to_login(f"/collections/{slug}")
+        return to_login(visit, f"/collections/{slug}")
     collections.set_upvote(visit.hub, slug, visit.user, like == "yes")
     return _back(slug)
 
@@ -135,7 +135,7 @@ def add_item(
     """Puts something into a collection."""
     slug = f"{owner}/{name}"
     if visit.user is None:
-        return _to_login(f"/collections/{slug}")
+        return to_login(visit, f"/collections/{slug}")
     try:
         collections.add_item(
             visit.hub, slug, kind, item.strip(), visit.user, note=note.strip() or None
@@ -157,7 +157,7 @@ def change_item(
     """Moves an item, or takes it out."""
     slug = f"{owner}/{name}"
     if visit.user is None:
-        return _to_login(f"/collections/{slug}")
+        return to_login(visit, f"/collections/{slug}")
     if remove:
         collections.remove_item(visit.hub, slug, key, visit.user)
     else:
@@ -213,7 +213,3 @@ def _wrong(visit: Visit, slug: str, error: RefusedError) -> Response:
 
 def _back(slug: str) -> Response:
     return RedirectResponse(f"/collections/{quote(slug)}", status_code=303)
-
-
-def _to_login(page: str) -> Response:
-    return RedirectResponse(with_query("/login", next_page=page), status_code=303)

@@ -19,7 +19,7 @@ from graft.server.records import Repository
 from graft.server.web.files import file_address
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
+from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit, to_login
 
 router = page_router()
 
@@ -85,7 +85,7 @@ def list_page(
 def new_page(visit: CurrentVisit, repository: CurrentRepository) -> Response:
     """The form to open a discussion with."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _new(visit, repository)
 
 
@@ -100,7 +100,7 @@ def create(
 ) -> Response:
     """Opens a discussion, or a pull request without commits, and shows it."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         if of == "pull_request":
             made = discussions.open_pull_request(
@@ -151,7 +151,7 @@ def comment(
 ) -> Response:
     """Adds a comment, closes or opens the discussion (`then`), or both at once."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         if then:
             discussions.change_status(visit.hub, repository, number, then, visit.user, text)
@@ -169,7 +169,7 @@ def edit_comment(
 ) -> Response:
     """Replaces the text of one's own comment."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         discussions.edit_comment(visit.hub, repository, number, key, text, visit.user)
     except RefusedError as error:
@@ -184,7 +184,7 @@ def hide_comment(
 ) -> Response:
     """Takes a comment's text away for good."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     discussions.hide_comment(visit.hub, repository, number, key, visit.user)
     return _back(repository, number, f"#{key}")
 
@@ -196,7 +196,7 @@ def rename(
 ) -> Response:
     """Changes the title."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         discussions.rename(visit.hub, repository, number, title, visit.user)
     except RefusedError as error:
@@ -209,7 +209,7 @@ def rename(
 def merge(visit: CurrentVisit, repository: CurrentRepository, number: Number) -> Response:
     """Brings a pull request's changes into its branch."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         pull_requests.merge(visit.hub, repository, number, visit.user)
     except ConflictError as error:
@@ -292,11 +292,6 @@ def _new(
 
 def _back(repository: Repository, number: int, to: str = "") -> Response:
     address = f"{quote(repository.path)}/discussions/{number}{to}"
-    return RedirectResponse(address, status_code=303)
-
-
-def _to_login(visit: Visit) -> Response:
-    address = with_query("/login", next_page=visit.request.url.path)
     return RedirectResponse(address, status_code=303)
 
 

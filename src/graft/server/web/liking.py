@@ -8,9 +8,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from graft.server.community import follows, likes
 from graft.server.people import accounts
-from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentRepository, CurrentVisit
+from graft.server.web.visit import CurrentRepository, CurrentVisit, to_login
 
 router = page_router()
 
@@ -22,7 +21,7 @@ Choice = Annotated[str, Form()]
 def like(visit: CurrentVisit, repository: CurrentRepository, like: Choice = "yes") -> Response:
     """Likes a repository, or no longer."""
     if visit.user is None:
-        return _to_login(repository.path)
+        return to_login(visit, repository.path)
     if like == "yes":
         likes.like(visit.hub, repository, visit.user)
     else:
@@ -36,13 +35,9 @@ def follow(visit: CurrentVisit, owner: str, follow: Choice = "yes") -> Response:
     account = accounts.find_account(visit.hub, owner)
     page = f"/{quote(account.name)}"
     if visit.user is None:
-        return _to_login(page)
+        return to_login(visit, page)
     if follow == "yes":
         follows.follow(visit.hub, account, visit.user)
     else:
         follows.unfollow(visit.hub, account, visit.user)
     return RedirectResponse(page, status_code=303)
-
-
-def _to_login(page: str) -> Response:
-    return RedirectResponse(with_query("/login", next_page=page), status_code=303)

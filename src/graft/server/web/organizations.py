@@ -11,9 +11,8 @@ from graft.server.people import access, accounts, organizations
 from graft.server.people.identity import MEMBER_ROLES
 from graft.server.people.scopes import WRITE_ORGANIZATION
 from graft.server.records import Account, MemberRole
-from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit
+from graft.server.web.visit import OwnVisit, Visit, to_login
 
 router = page_router()
 
@@ -38,7 +37,7 @@ PathOrganization = Annotated[Account, Depends(_organization)]
 def list_page(visit: OwnVisit) -> Response:
     """The organizations that one belongs to, and the form to make one."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _list(visit)
 
 
@@ -46,7 +45,7 @@ def list_page(visit: OwnVisit) -> Response:
 def create(visit: OwnVisit, name: Text = "", full_name: Text = "") -> Response:
     """Makes an organization, and shows it."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     try:
         access.check_permission(visit.user, WRITE_ORGANIZATION)
         made = organizations.create(
@@ -120,7 +119,7 @@ def _done(
 ) -> Response:
     """Does what a form asked for; shows the page with what was wrong, where it could not."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit, "/settings/organizations")
     try:
         act()
     except RefusedError as error:
@@ -156,8 +155,3 @@ def _page(visit: Visit, organization: Account, wrong: str = "", status: int = 20
 
 def _address(organization: Account) -> str:
     return f"/organizations/{organization.name}"
-
-
-def _to_login(visit: Visit) -> Response:
-    path = visit.request.url.path if visit.request.method == "GET" else "/settings/organizations"
-    return RedirectResponse(with_query("/login", next_page=path), status_code=303)

@@ -87,7 +87,7 @@ OwnRepository = Annotated[Repository, Depends(_own_repository)]
 """The same, as the person who has logged in sees it: for pages that change it."""
 
 
-def to_login(visit: Visit) -> Response:
-    """Leads to the login page, which leads back to this one."""
-    address = with_query("/login", next_page=visit.request.url.path)
+def to_login(visit: Visit, back: str | None = None) -> Response:
+    """Leads to the login page, which leads to `back` then, or back to this page."""
+    address = with_query("/login", next_page=back or visit.request.url.path)
     return RedirectResponse(address, status_code=303)

@@ -9,9 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 from graft.server.community import webhooks
 from graft.server.community.webhooks import Domain, Watched, WatchedType
 from graft.server.errors import BadRequestError, RefusedError
-from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit
+from graft.server.web.visit import OwnVisit, Visit, to_login
 
 router = page_router()
 
@@ -31,7 +30,7 @@ _PREFIXES: tuple[tuple[str, WatchedType], ...] = (
 def list_page(visit: OwnVisit) -> Response:
     """The account's webhooks, and the form to make one."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     return _list(visit)
 
 
@@ -46,7 +45,7 @@ def create(
 ) -> Response:
     """Makes a webhook, and shows it."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     domains: list[Domain] = []
     if repo:
         domains.append("repo")
@@ -71,7 +70,7 @@ def create(
 def webhook_page(visit: OwnVisit, key: str) -> Response:
     """One webhook, and what was sent to it of late."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     sent = webhooks.deliveries(visit.hub, visit.user, key)
     shown = [(delivery, json.dumps(json.loads(delivery.body), indent=2)) for delivery in sent]
     return visit.page(
@@ -83,7 +82,7 @@ def webhook_page(visit: OwnVisit, key: str) -> Response:
 def set_state(visit: OwnVisit, key: str, state: Text = "") -> Response:
     """Turns a webhook on or off, or deletes it."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     if state == "deleted":
         webhooks.delete(visit.hub, visit.user, key)
         return RedirectResponse(LIST, status_code=303)
@@ -95,7 +94,7 @@ def set_state(visit: OwnVisit, key: str, state: Text = "") -> Response:
 def send_again(visit: OwnVisit, key: str, delivery: str) -> Response:
     """Sends a message once more."""
     if visit.user is None:
-        return _to_login(visit)
+        return to_login(visit)
     webhooks.send_again(visit.hub, visit.user, key, delivery)
     return RedirectResponse(f"{LIST}/{key}", status_code=303)
 
@@ -122,8 +121,3 @@ def _list(
         watched=watched,
         wrong=wrong,
     )
-
-
-def _to_login(visit: Visit) -> Response:
-    address = with_query("/login", next_page=visit.request.url.path)
-    return RedirectResponse(address, status_code=303)
