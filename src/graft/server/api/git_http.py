@@ -46,7 +46,7 @@ def find_for_git(
     try:
         repository = repos.find(hub, kind, owner, name.removesuffix(".git"), user)
         if writes:
-            repos.check_may_write(repository, user)
+            access.check(user, repository, "write")
         else:
             access.check_files(hub, repository, user)
     except (RepoNotFoundError, NotLoggedInError) as error:

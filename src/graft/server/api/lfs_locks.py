@@ -14,7 +14,6 @@ from graft.server.content.locks import FileLock
 from graft.server.people import access
 from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Kind
-from graft.server.repositories import repos
 
 
 class GitRef(BaseModel):
@@ -55,7 +54,7 @@ def routes(kind: Kind) -> APIRouter:
         owner: str, name: str, body: NewLock, hub: CurrentHub, user: CurrentUser
     ) -> JSONResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
-        who = repos.check_may_write(repository, user)
+        who = access.check(user, repository, "write")
         ref = body.ref.name if body.ref else None
         try:
             lock = locks.create(hub, repository, who, body.path, ref)
@@ -86,7 +85,7 @@ def routes(kind: Kind) -> APIRouter:
         owner: str, name: str, body: LocksToVerify, hub: CurrentHub, user: CurrentUser
     ) -> JSONResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
-        who = repos.check_may_write(repository, user)
+        who = access.check(user, repository, "write")
         found, following = locks.find(hub, repository, cursor=body.cursor, limit=body.limit)
         ours = [_lock(lock) for lock in found if lock.owner == who.name]
         theirs = [_lock(lock) for lock in found if lock.owner != who.name]
@@ -97,7 +96,7 @@ def routes(kind: Kind) -> APIRouter:
         owner: str, name: str, lock_id: str, body: Unlock, hub: CurrentHub, user: CurrentUser
     ) -> JSONResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
-        who = repos.check_may_write(repository, user)
+        who = access.check(user, repository, "write")
         may_force = access.allows(who, repository, "admin")
         lock = locks.release(hub, repository, who, lock_id, force=body.force, may_force=may_force)
         return _answer({"lock": _lock(lock)})

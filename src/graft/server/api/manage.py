@@ -161,7 +161,7 @@ def may_read(repository: PathRepository, hub: CurrentHub, user: CurrentUser) -> 
 @router.get(f"{REPOSITORY}/auth-check/write")
 def may_write(repository: PathRepository, user: CurrentUser) -> dict[str, bool]:
     """Whether the asker may change the repository: 401 or 403 where not."""
-    repos.check_may_write(repository, user)
+    access.check(user, repository, "write")
     return {"private": repository.private}
 
 

@@ -44,7 +44,7 @@ def list_page(
     Raises:
         NotLoggedInError, NotAllowedError: `user` may not change the repository.
     """
-    repos.check_may_write(repository, user)
+    access.check(user, repository, "write")
     with hub.database.reading() as session:
         query = (
             select(ObjectRow.sha256, ObjectRow.size, RepositoryObjectRow.linked_at)
@@ -81,7 +81,7 @@ def forget(
             protected branch would lose its history; nothing was deleted.
         BadRequestError: a hash that the repository does not hold; nothing was deleted.
     """
-    repos.check_may_administer(repository, user)
+    access.check(user, repository, "admin")
 
     def unlink(session: Session) -> None:
         _unlink(session, repository, hashes, note=not rewrite_history)
@@ -105,7 +105,7 @@ def give(
         GatedRepoError: the files of `source` are not the user's to read.
         NotLoggedInError, NotAllowedError: `user` may not change `target`.
     """
-    repos.check_may_write(target, user)
+    access.check(user, target, "write")
     access.check_files(hub, source, user)
     with hub.database.writing() as session:
         held = links.sizes_in(session, source.id, hashes).keys()

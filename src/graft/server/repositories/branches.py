@@ -14,8 +14,9 @@ from graft.server.events import RefUpdate
 from graft.server.git import merging, refs
 from graft.server.git import repository as git
 from graft.server.hub import Hub
+from graft.server.people import access
 from graft.server.records import Repository, User
-from graft.server.repositories import refchanges, repos
+from graft.server.repositories import refchanges
 
 MAX_MESSAGE_CHARACTERS = 100_000
 
@@ -31,7 +32,7 @@ def create_branch(
         ConflictError: it exists.
         RevisionNotFoundError: no such starting point.
     """
-    repos.check_may_write(repository, user)
+    access.check(user, repository, "write")
     ref = f"{refs.BRANCHES}{name}"
     with refchanges.locked(hub, repository) as opened:
         refs.check_new(opened, "branch", ref)
@@ -47,7 +48,7 @@ def delete_branch(hub: Hub, repository: Repository, name: str, user: User | None
         RevisionNotFoundError: no such branch.
         BadRequestError: it is `main`.
     """
-    repos.check_may_write(repository, user)
+    access.check(user, repository, "write")
     ref = f"{refs.BRANCHES}{name}"
     if name == git.DEFAULT_BRANCH:
         raise BadRequestError(f"Cannot delete {ref}: every repository has that branch.")
@@ -68,7 +69,7 @@ def create_tag(
         ConflictError: it exists.
         RevisionNotFoundError: no such revision.
     """
-    who = repos.check_may_write(repository, user)
+    who = access.check(user, repository, "write")
     ref = f"{refs.TAGS}{name}"
     with refchanges.locked(hub, repository) as opened:
         target = git.find_commit(opened, revision).id
@@ -84,7 +85,7 @@ def delete_tag(hub: Hub, repository: Repository, name: str, user: User | None) -
         NotLoggedInError, NotAllowedError: the user may not change the repository.
         RevisionNotFoundError: no such tag.
     """
-    repos.check_may_write(repository, user)
+    access.check(user, repository, "write")
     ref = f"{refs.TAGS}{name}"
     with refchanges.locked(hub, repository) as opened:
         target = refs.existing(opened, "tag", ref)
@@ -105,7 +106,7 @@ def squash(hub: Hub, repository: Repository, name: str, message: str, user: User
     if merging.pull_request_number(ref) is not None:
         who = pull_requests.check_may_push(hub, repository, ref, user)
     else:
-        who = repos.check_may_write(repository, user)
+        who = access.check(user, repository, "write")
     if ref.startswith(refs.TAGS):
         raise BadRequestError(f"Cannot squash {ref}: a tag stays what it is.")
     with refchanges.locked(hub, repository) as opened:

@@ -227,7 +227,7 @@ def _refusal(
             return None if command.new else "a pull request is closed, not deleted"
         if not ref.startswith((refs.BRANCHES, refs.TAGS)):
             return "only branches and tags can be pushed"
-        repos.check_may_write(repository, user)
+        access.check(user, repository, "write")
         what = "branch" if ref.startswith(refs.BRANCHES) else "tag"
         if command.old is None:
             refs.check_new(opened, what, ref)

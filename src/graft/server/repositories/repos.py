@@ -82,33 +82,6 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
     return found
 
 
-def may_write(repository: Repository, user: User | None) -> bool:
-    """Whether `user` may change the repository."""
-    return access.allows(user, repository, "write")
-
-
-def check_may_administer(repository: Repository, user: User | None) -> User:
-    """`user`, when they may change the repository's settings, name and existence.
-
-    Raises:
-        RepoNotFoundError: they may not even see it.
-        NotLoggedInError: nobody is asking.
-        NotAllowedError: it is not theirs, or their token may do less.
-    """
-    return access.check(user, repository, "admin")
-
-
-def check_may_write(repository: Repository, user: User | None) -> User:
-    """`user`, when they may change the repository.
-
-    Raises:
-        RepoNotFoundError: they may not even see it.
-        NotLoggedInError: nobody is asking.
-        NotAllowedError: it is not theirs, or their token may do less.
-    """
-    return access.check(user, repository, "write")
-
-
 # --- counting ------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from graft.server.errors import BadRequestError
 from graft.server.events import Event
 from graft.server.git import refs
 from graft.server.hub import Hub
+from graft.server.people import access
 from graft.server.records import Gate, Repository, User
 from graft.server.repositories import repos
 from graft.server.rows import to_record
@@ -42,7 +43,7 @@ def change(
         RepoNotFoundError, NotLoggedInError, NotAllowedError: the user may not change the settings.
         BadRequestError: a pattern that no branch's name could match, or too many.
     """
-    repos.check_may_administer(repository, user)
+    access.check(user, repository, "admin")
     if protected_branches is not None:
         _check_patterns(protected_branches)
     with hub.database.writing() as session:
