@@ -71,15 +71,16 @@ def search(hub: Hub, query: Query, user: User | None) -> Page:
     kept = hub.lists
     with hub.database.reading() as session:
         chosen = search_query.choose(session, query, visible_to(user), kept.sets)
-        rows, cursor = search_query.find(session, query, chosen)
-        total: int | None = len(rows)
-        if cursor or query.cursor:
+        found = search_query.find(session, query, chosen)
+        is_part = bool(found.cursor or query.cursor)
+        total = found.total if is_part else len(found.rows)
+        if is_part and total is None:
             key = _key(query, user)
             total = None if kept.many.get(key) else search_query.count(session, chosen)
             if total is not None and total > FEW:
                 kept.many.put(key, True)
                 total = None
-    return Page(tuple(to_record(row) for row in rows), total, cursor)
+    return Page(tuple(to_record(row) for row in found.rows), total, found.cursor)
 
 
 def facets(hub: Hub, query: Query, user: User | None, most: int = MAX_VALUES) -> Facets:

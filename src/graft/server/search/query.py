@@ -60,22 +60,36 @@ def choose(
     return Chosen(ids, tuple(within(query)), visible)
 
 
-def find(session: Session, query: Query, chosen: Chosen) -> tuple[list[Row[Any]], str | None]:
-    """One page of what was chosen, as `rows.repositories` reads it, and where the next begins.
+@dataclass(frozen=True)
+class Found:
+    """One page of what was chosen, as `rows.repositories` reads it."""
+
+    rows: list[Row[Any]]
+    cursor: str | None
+    """Where the next page begins; None at the end."""
+    total: int | None
+    """How many were chosen in all, where that was to be seen on the way."""
+
+
+def find(session: Session, query: Query, chosen: Chosen) -> Found:
+    """One page of what was chosen.
 
     Raises:
         BadRequestError: a cursor that this server did not give out.
     """
     limit = max(1, min(query.limit, MAX_LIMIT))
+    total = None
     if chosen.ids is None:
         rows = _page(session, query, chosen, limit + 1)
     elif isinstance(chosen.ids, list):
-        rows = _few(session, query, chosen, chosen.ids, limit + 1)
+        ids = _in_order_of_few(session, query, chosen, chosen.ids)
+        rows = _visible(session, query, chosen, ids[: limit + 1])
+        total = None if query.cursor else len(ids)
     else:
         rows = _walk(session, query, chosen, chosen.ids, limit + 1)
     column = _COLUMNS[query.sort]
     cursor = _cursor(rows[limit - 1], column) if len(rows) > limit else None
-    return rows[:limit], cursor
+    return Found(rows[:limit], cursor, total)
 
 
 def count(session: Session, chosen: Chosen, most: int = FEW) -> int:
@@ -96,15 +110,16 @@ def _page(session: Session, query: Query, chosen: Chosen, limit: int) -> list[Ro
     return list(session.execute(_ordered(query, wanted).limit(limit)))
 
 
-def _few(
-    session: Session, query: Query, chosen: Chosen, ids: list[int], limit: int
-) -> list[Row[Any]]:
-    """Rows in order, of few: their ids are put in order first, for that takes less of each row."""
+def _in_order_of_few(session: Session, query: Query, chosen: Chosen, ids: list[int]) -> list[int]:
+    """Those of few ids that may be seen and follow the query's cursor, in its order: by themselves,
+    for whole rows are needed of one page only."""
     asked = _ordered(query, select(_R.id).where(*chosen.all_conditions))
     if not ids:
         return []
-    within = asked.where(_R.id.in_(text.among(session, ids))).limit(limit)
-    return _visible(session, query, chosen, text.ids_of(session, within).tolist())
+    found: list[int] = text.ids_of(
+        session, asked.where(_R.id.in_(text.among(session, ids)))
+    ).tolist()
+    return found
 
 
 def _walk(session: Session, query: Query, chosen: Chosen, bits: Bits, limit: int) -> list[Row[Any]]:
