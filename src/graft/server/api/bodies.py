@@ -9,9 +9,8 @@ from typing import IO
 from fastapi import Request
 
 from graft.server.errors import BadRequestError, TooLargeError
+from graft.server.runtime.connections import MAX_UNREAD_BYTES
 
-# What is left of a refused upload is read up to here, so that the client gets to see the answer.
-MAX_DRAINED_BYTES = 64 * 1024**2
 PIECE_BYTES = 1024**2
 
 
@@ -52,7 +51,7 @@ async def spool(request: Request, limit: int, what: str) -> IO[bytes]:
 
 async def drain(chunks: AsyncIterator[bytes]) -> None:
     """Reads what is left of a body that was refused, up to a limit."""
-    left = MAX_DRAINED_BYTES
+    left = MAX_UNREAD_BYTES
     async for chunk in chunks:
         left -= len(chunk)
         if left < 0:

@@ -74,14 +74,6 @@ def find(
         return to_discussion(row, repository), tuple(to_event(event) for event in events)
 
 
-def count_open(hub: Hub, repository: Repository) -> int:
-    """How many discussions and pull requests are to be decided."""
-    mine = DiscussionRow.repository_id == repository.id
-    with hub.database.reading() as session:
-        query = select(func.count()).select_from(DiscussionRow).where(mine, *_has_status("open"))
-        return session.scalar(query) or 0
-
-
 def _has_status(status: StatusFilter) -> list[ColumnElement[bool]]:
     if status == "all":
         return []

@@ -2,16 +2,19 @@
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import delete, exists, func, literal, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from graft.server.db.database import Database, insert_into
 from graft.server.db.tables import Moment, ObjectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.errors import ConflictError
 from graft.server.people import access
 from graft.server.records import User
+
+Value = TypeVar("Value")
 
 # Of one query's values: databases allow only so many.
 MOST_AT_ONCE = 500
@@ -31,28 +34,29 @@ def size_in(session: Session, repository_id: int, sha256: str) -> int | None:
 
 def sizes_in(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, int]:
     """The sizes of those objects that the repository holds."""
-    found: dict[str, int] = {}
-    for some in batched(hashes):
-        query = (
-            select(ObjectRow.sha256, ObjectRow.size)
-            .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
-            .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256.in_(some))
-        )
-        found.update((sha256, size) for sha256, size in session.execute(query))
-    return found
+    return dict(_of_objects(session, repository_id, hashes, ObjectRow.size))
 
 
 def xet_hashes(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, str]:
     """The Xet hashes, by SHA-256, of those objects that the repository holds and that have one."""
-    found: dict[str, str] = {}
+    found = _of_objects(session, repository_id, hashes, ObjectRow.xet_hash)
+    return {sha256: value for sha256, value in found if value}
+
+
+def _of_objects(
+    session: Session,
+    repository_id: int,
+    hashes: Collection[str],
+    column: InstrumentedAttribute[Value],
+) -> Iterator[tuple[str, Value]]:
+    """(SHA-256, value of a column) of those objects that the repository holds."""
     for some in batched(hashes):
         query = (
-            select(ObjectRow.sha256, ObjectRow.xet_hash)
+            select(ObjectRow.sha256, column)
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
             .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256.in_(some))
         )
-        found.update((sha256, value) for sha256, value in session.execute(query) if value)
-    return found
+        yield from session.execute(query).tuples()
 
 
 def size_for(session: Session, user: User, sha256: str) -> int | None:
