@@ -15,7 +15,6 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from urllib.parse import urlencode
 
 from common import Row
 from hub_fill import DATASETS, FAMILIES, LANGUAGES, LICENSES, TASKS, Filled, fill, pick
+from processes import free_port, serving
 
 CLIENTS = 16
 ADDRESSES = 4000
@@ -92,34 +92,14 @@ def _tags(chance: random.Random) -> list[str]:
 @contextmanager
 def served(folder: Path, workers: int) -> Iterator[tuple[int, float]]:
     """A Hub over `folder`: its port, and the seconds from its start to its first answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).parent / "graft"), "hub", "serve", "--port", str(port)]
     environment = os.environ | {"GRAFT_DATA_FOLDER": str(folder), "OMP_NUM_THREADS": "1"}
-    with (folder / "serve.log").open("wb") as log:
-        started = time.perf_counter()
-        hub = subprocess.Popen(
-            [*command, "--workers", str(workers)], env=environment, stdout=log, stderr=log
-        )
-        try:
-            seconds = _until_it_answers(port, started)
-            yield port, seconds
-        finally:
-            hub.terminate()
-            hub.wait(30)
-
-
-def _until_it_answers(port: int, started: float) -> float:
-    while time.perf_counter() - started < 60:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("GET", "/api/models?limit=1")
-            if connection.getresponse().status == 200:
-                return time.perf_counter() - started
-        except OSError:
-            time.sleep(0.02)
-    sys.exit("The Hub does not answer.")
+    first = f"http://127.0.0.1:{port}/api/models?limit=1"
+    with serving(
+        [*command, "--workers", str(workers)], first, folder / "serve.log", environment
+    ) as seconds:
+        yield port, seconds
 
 
 def ask(port: int, case: str, wanted: list[str], seconds: int) -> Load:

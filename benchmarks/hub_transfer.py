@@ -10,7 +10,6 @@ has changed, as a share of the file, by the counters of the loopback network; th
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,15 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 from common import Row
 from graft.server.hub import Hub
 from graft.server.people import accounts
 from graft.server.settings import Settings
+from processes import free_port, serving
 
 MB = 1e6
-_START_SECONDS = 60
 _EDITS = 10
 
 _UPLOAD = """
@@ -82,34 +80,6 @@ class Bench:
         return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-@contextmanager
-def process(command: list[str], address: str) -> Iterator[None]:
-    """A server that is there once `address` answers, and is stopped in the end."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        give_up = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                urlopen(address).close()
-                break
-            except OSError:
-                if child.poll() is not None or time.monotonic() > give_up:
-                    sys.exit(f"{command[0]} did not start.")
-                time.sleep(0.05)
-        yield
-    finally:
-        child.terminate()
-        child.wait()
-
-
 @contextmanager
 def running(folder: Path) -> Iterator[Bench]:
     """A Hub with one account."""
@@ -121,7 +91,8 @@ def running(folder: Path) -> Iterator[Bench]:
     port = free_port()
     program = Path(sys.executable).with_name("graft")
     url = f"http://127.0.0.1:{port}"
-    with process([str(program), "hub", "serve", "--data", str(data), "--port", str(port)], url):
+    command = [str(program), "hub", "serve", "--data", str(data), "--port", str(port)]
+    with serving(command, url, folder / "hub.log"):
         yield Bench(url, token, folder)
 
 
@@ -174,7 +145,8 @@ def transfers(bench: Bench, size: int, repeats: int) -> list[Row]:
     settings = static / "nginx.conf"
     settings.write_text(_NGINX.format(folder=static, port=port))
     url = f"http://127.0.0.1:{port}"
-    with process(["nginx", "-c", str(settings)], f"{url}/nginx.conf"):
+    command = ["nginx", "-c", str(settings)]
+    with serving(command, f"{url}/nginx.conf", bench.folder / "nginx.log"):
         for repeat in range(repeats):
             for way in ("Xet", "LFS"):
                 file = random_file(static / "weights.safetensors", size)
