@@ -12,12 +12,10 @@ After each fault the cache has to hold what it held before.
 import argparse
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,10 @@ import graft
 from data_memory import minilm, varied_reviews, write_file
 from graft.data.cache import cache_folder, clear
 from graft.errors import DataError
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from full_disk import full_disk
 
 _WIDTH = 80
 _MOMENTS = 10
@@ -160,17 +162,6 @@ def cut_off(report: Report, folder: Path, size: int, chance: random.Random) -> N
         what = f"Parquet, {length:,} of {len(content):,} bytes"
         report.line(what, fault, time.perf_counter() - started)
     part.unlink()
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond `size` bytes: the system says so as of a disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def full_disks(report: Report, folder: Path, size: int, chance: random.Random) -> None:

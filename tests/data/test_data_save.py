@@ -1,13 +1,13 @@
 """Saving and showing: Graft reads back what it wrote, and so does `datasets`."""
 
 import json
-import resource
 
 import datasets
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from full_disk import full_disk
 from graft.cli.dataset import dataset_app
 from graft.data.dataset import DatasetDict
 from graft.data.features import ClassLabel, Sequence, Struct, Value
@@ -108,13 +108,8 @@ def test_a_split_that_cannot_be_a_file(data, tmp_path):
 
 
 def test_a_failed_save_leaves_nothing_behind(data, tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # bytes: as on a full disk
-    try:
-        with pytest.raises(DataError, match=r"the disk is full.*File too large"):
-            data.save(tmp_path / "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(1000), pytest.raises(DataError, match=r"the disk is full.*File too large"):
+        data.save(tmp_path / "out")
     assert list(tmp_path.glob("**/*")) == []
 
 

@@ -150,3 +150,5 @@ def test_what_a_loader_refuses(folder, tokenizer):
         StreamLoader(tokens.shuffle(1), batch_size=4).load_state_dict(state)
     with pytest.raises(DataError, match="is not tokenized"):
         data.blocks(8)
+    with pytest.raises(DataError, match="holds string; lists of token ids were expected"):
+        data.rename({"text": "input_ids"}).blocks(8)

@@ -156,13 +156,11 @@ class ColumnVerbs(ABC):
         """
         from graft.data.tokens.plan import planned, span_labels
 
-        kind, name = self._node.kind, self._node.name
-        table = kind.schema.empty_table()
-        empty = Dataset(table, features=kind.features, roles=kind.roles, source=name)
+        empty = self._without_rows()
         if entities is not None and entity_labels is None and not span_labels(empty, entities):
             raise DataError(
-                f"{name}: the labels of the spans in {entities!r} are not declared. Give them: "
-                "entity_labels=['PER', ...]."
+                f"{empty.source}: the labels of the spans in {entities!r} are not declared. "
+                "Give them: entity_labels=['PER', ...]."
             )
         plan = planned(
             empty,
@@ -201,12 +199,9 @@ class ColumnVerbs(ABC):
         drop_last: bool = False,
     ) -> Self:
         """The token ids cut into blocks of `size`: see `Dataset.blocks`."""
-        kind = self._node.kind
-        if INPUT_IDS not in kind.schema.names:
-            raise DataError(
-                f"{self._node.name} is not tokenized: there is no column {INPUT_IDS!r} among "
-                f"{', '.join(kind.schema.names)}. Tokenize it: data.tokenize(tokenizer)."
-            )
+        from graft.data.tokens.plan import check_tokenized
+
+        check_tokenized(self._without_rows())
         plan = Blocks(size, across_documents, separator_id, drop_last)
         cut = Cut(self._node, plan)
         if across_documents:
@@ -222,6 +217,12 @@ class ColumnVerbs(ABC):
             return {"blocks": digest(plan.options)}
 
         return self._like(Several(self._node, made, work, parts, numbered=False))
+
+    def _without_rows(self) -> Dataset:
+        """What the rows are, with none of them: enough to plan and to check."""
+        kind = self._node.kind
+        table = kind.schema.empty_table()
+        return Dataset(table, features=kind.features, roles=kind.roles, source=self._node.name)
 
     def _each(self, verb: str, kind: Kind, work: Any, arguments: object) -> Self:
         def parts() -> dict[str, str]:
