@@ -56,7 +56,7 @@ def _of_objects(
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
             .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256.in_(some))
         )
-        yield from session.execute(query).tuples()
+        yield from session.execute(query)
 
 
 def size_for(session: Session, user: User, sha256: str) -> int | None:
