@@ -15,7 +15,7 @@ from graft.server.errors import (
     RepoNotFoundError,
 )
 from graft.server.hub import Hub
-from graft.server.people import scopes
+from graft.server.people import denials, scopes
 from graft.server.records import Account, Grant, Kind, MemberRole, Repository, Right, User
 
 # What a fine-grained token needs for each right, on the repository or its owner.
@@ -57,11 +57,13 @@ def check(user: User | None, repository: Repository, right: Right) -> User:
     if not allows(user, repository, "read"):
         raise not_found(repository.kind, repository.owner, repository.name)
     if user is None:
-        raise NotLoggedInError(f"{_DOINGS[right]} {repository.full_name} needs a token: log in.")
+        raise NotLoggedInError(
+            f"{denials.DOINGS[right]} {repository.full_name} needs a token: log in."
+        )
     if not _account_allows(user, repository, right):
-        raise NotAllowedError(_why_not(user, repository))
+        raise NotAllowedError(denials.why_not_theirs(user, repository))
     if not _token_allows(user, repository, right):
-        raise _token_error(user, _PERMISSIONS[right], repository.full_name)
+        raise denials.token_error(user, _PERMISSIONS[right], repository.full_name)
     return user
 
 
@@ -114,7 +116,7 @@ def check_files(hub: Hub, repository: Repository, user: User | None) -> None:
     if repository.gated is None or _skips_the_gate(user, repository):
         return
     if user is not None and _is_insider(user, repository.owner_id):
-        raise GatedRepoError(_why_not_by_token(user, repository))
+        raise GatedRepoError(denials.why_not_by_token(user, repository))
     place = f"Ask for access at {hub.settings.public_url}{repository.path}/ask-access."
     if user is None:
         raise GatedRepoError(
@@ -129,9 +131,9 @@ def check_files(hub: Hub, repository: Repository, user: User | None) -> None:
             )
         )
     if status != "accepted":
-        raise GatedRepoError(_why_gated(status, repository, place))
+        raise GatedRepoError(denials.why_gated(status, repository, place))
     if user.role == "fine-grained" and not _token_passes_the_gate(user, repository):
-        raise GatedRepoError(_why_not_by_token(user, repository))
+        raise GatedRepoError(denials.why_not_by_token(user, repository))
 
 
 def files_readable_by(user: User | None) -> ColumnElement[bool]:
@@ -157,30 +159,6 @@ def _skips_the_gate(user: User | None, repository: Repository) -> bool:
 
 def _token_passes_the_gate(user: User, repository: Repository) -> bool:
     return user.scopes.gated or _granted(user, repository, _PERMISSIONS["read"])
-
-
-def _why_not_by_token(user: User, repository: Repository) -> str:
-    return (
-        f"{user.name} may read {repository.full_name}, but the token {user.token_name!r} has no "
-        "permission for gated repositories: give it that on the page /settings/tokens."
-    )
-
-
-def _why_gated(status: str | None, repository: Repository, place: str) -> str:
-    if status == "pending":
-        return (
-            f"Access to {repository.full_name} is restricted, and your request for it has not been "
-            "answered yet by its owners."
-        )
-    if status == "rejected":
-        return (
-            f"Access to {repository.full_name} is restricted, and its owners rejected your request."
-        )
-    # The words that stock clients, and people who search for them, know.
-    return (
-        f"Access to {repository.kind} {repository.full_name} is restricted and you are not in the "
-        f"authorized list. {place}"
-    )
 
 
 # --- owners --------------------------------------------------------------------------------------
@@ -210,7 +188,7 @@ def check_may_create(user: User | None, owner: Account) -> User:
         )
     permitted = frozenset({scopes.WRITE})
     if not _token_allows_on_owner(user, owner, permitted):
-        raise _token_error(user, permitted, owner.name)
+        raise denials.token_error(user, permitted, owner.name)
     return user
 
 
@@ -228,7 +206,7 @@ def check_organization_admin(user: User | None, organization: Account) -> User:
         )
     permitted = frozenset({scopes.WRITE_ORGANIZATION})
     if not _token_allows_on_owner(user, organization, permitted):
-        raise _token_error(user, permitted, organization.name)
+        raise denials.token_error(user, permitted, organization.name)
     return user
 
 
@@ -249,7 +227,7 @@ def check_permission(user: User | None, permission: str) -> User:
         return user
     permitted = scopes.giving(permission)
     if user.role == "read" or not _token_allows_on_owner(user, user.account, permitted):
-        raise _token_error(user, permitted, user.name)
+        raise denials.token_error(user, permitted, user.name)
     return user
 
 
@@ -285,7 +263,7 @@ def check_owner(user: User | None, owner: Account, permission: str) -> User:
     if owner.id != user.account.id and role not in ("write", "admin"):
         why = f"as a member who may {role} only" if role else "it is another's"
         raise NotAllowedError(f"{user.name} may not do this for {owner.name}: {why}.")
-    raise _token_error(user, scopes.giving(permission), owner.name)
+    raise denials.token_error(user, scopes.giving(permission), owner.name)
 
 
 def _creates_as(user: User, owner: Account) -> bool:
@@ -365,41 +343,3 @@ def _inside(user: User | None) -> list[ColumnElement[bool]]:
         mine = RepositoryRow.owner_id.in_(owners)
         conditions.append(and_(RepositoryRow.id.in_(single), mine))
     return conditions
-
-
-# --- errors --------------------------------------------------------------------------------------
-
-_DOINGS: dict[Right, str] = {
-    "read": "Reading",
-    "discuss": "Discussing",
-    "write": "Changing",
-    "admin": "Changing",
-}
-
-
-def _why_not(user: User, repository: Repository) -> str:
-    role = user.role_in(repository.owner_id)
-    if role is None:
-        whose = f"{repository.full_name} belongs to {repository.owner}"
-        return f"{whose}; {user.name} may not change it."
-    if role == "contribute":
-        return (
-            f"{user.name} may write only to the repositories of {repository.owner} that they "
-            f"created themselves; {repository.full_name} is another's. Open a pull request."
-        )
-    return (
-        f"{user.name} may only read the repositories of {repository.owner}: "
-        "ask one of its admins for another role."
-    )
-
-
-def _token_error(user: User, permitted: frozenset[str], place: str) -> NotAllowedError:
-    if user.role == "read":
-        return NotAllowedError(
-            f"The token {user.token_name!r} may only read; this needs one with the role 'write'."
-        )
-    needed = " or ".join(sorted(permitted))
-    return NotAllowedError(
-        f"The token {user.token_name!r} lacks the permission {needed} on {place}: give it that on "
-        "the page /settings/tokens, or use another."
-    )
