@@ -1,57 +1,20 @@
 """Pages of collections and webhooks, and the buttons that like and follow, without scripts."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 from huggingface_hub import HfApi
 
-from graft.server.people import accounts
-from graft.server.running import RunningHub
-
-PASSWORD = "a long enough password"
-_HTML = {"Accept": "text/html"}
-
 Browser = Callable[[str], httpx.Client]
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """A Hub with Ada, who has a model, and Bob."""
-    with RunningHub(tmp_path_factory.mktemp("hub")) as running:
-        for name in ("ada", "bob"):
-            accounts.create_account(running.hub, name, password=PASSWORD)
-        yield running
-
-
-@pytest.fixture
-def browser(hub: RunningHub) -> Iterator[Browser]:
-    """Logs somebody in by the form; an empty name is nobody."""
-    opened = []
-
-    def open_for(name: str) -> httpx.Client:
-        client = httpx.Client(base_url=hub.url, headers=_HTML, timeout=30, follow_redirects=True)
-        opened.append(client)
-        if name:
-            answer = client.post("/login", data={"name": name, "password": PASSWORD})
-            assert answer.status_code == 200
-        return client
-
-    yield open_for
-    for client in opened:
-        client.close()
-
-
-@pytest.fixture(scope="module")
-def api(hub: RunningHub) -> HfApi:
-    """The stock client in Ada's name; she has a model and a data set."""
-    account = accounts.find_account(hub.hub, "ada")
-    _, token = accounts.create_token(hub.hub, account, name="a test")
-    api = HfApi(endpoint=hub.url, token=token)
+@pytest.fixture(scope="session", autouse=True)
+def repositories(api: HfApi) -> None:
+    """A model and a data set of Ada's."""
     api.create_repo("ada/model")
     api.create_repo("ada/data", repo_type="dataset")
-    return api
 
 
 def test_liking_a_model(browser: Browser, api: HfApi) -> None:

@@ -1,53 +1,13 @@
 """The page of a repository's settings: names, visibility, the gate, branches, deletion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from graft.server.people import accounts, organizations
-from graft.server.running import RunningHub
-
-PASSWORD = "a long enough password"
 Browser = Callable[[str], httpx.Client]
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """A Hub with Ada and Bob."""
-    with RunningHub(tmp_path_factory.mktemp("hub")) as running:
-        for name in ("ada", "bob"):
-            accounts.create_account(running.hub, name, password=PASSWORD)
-        organizations.create(running.hub, "lab", founder=accounts.find_account(running.hub, "ada"))
-        yield running
-
-
-@pytest.fixture
-def browser(hub: RunningHub) -> Iterator[Browser]:
-    """Logs somebody in by the form; an empty name is nobody."""
-    opened = []
-
-    def open_for(name: str) -> httpx.Client:
-        page = {"Accept": "text/html"}
-        client = httpx.Client(base_url=hub.url, headers=page, timeout=30, follow_redirects=True)
-        opened.append(client)
-        if name:
-            client.post("/login", data={"name": name, "password": PASSWORD})
-        return client
-
-    yield open_for
-    for client in opened:
-        client.close()
-
-
-@pytest.fixture(scope="module")
-def api(hub: RunningHub) -> HfApi:
-    """The stock client in Ada's name."""
-    account = accounts.find_account(hub.hub, "ada")
-    _, token = accounts.create_token(hub.hub, account, name="a test")
-    return HfApi(endpoint=hub.url, token=token)
 
 
 def test_only_who_looks_after_a_repository_is_led_to_its_settings(
