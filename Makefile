@@ -35,11 +35,12 @@ help:
 demo: $(VENV)/.ready-demo
 	$(BIN)/graft demo $(ARGS)
 
+# Two processes, each with its own Hub: most tests keep one core busy, and two are everywhere.
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 test-backends: $(VENV)/.ready-test
-	$(BIN)/python -m pytest --backend=postgres tests/server tests/clients $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --backend=postgres tests/server tests/clients $(ARGS)
 
 fuzz-api: $(VENV)/.ready-test
 	$(BIN)/python scripts/fuzz_api.py $(ARGS)
