@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+PASSWORD = "long enough"
 CARD = "---\npipeline_tag: text-classification\nlanguage: en\nlicense: mit\n---\n# A model\n"
 
 

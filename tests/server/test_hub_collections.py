@@ -1,9 +1,6 @@
 """Collections, with the stock client and its command line."""
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
@@ -271,29 +268,16 @@ def test_slugs(title: str, slug: str) -> None:
     assert slug_of(title) == slug
 
 
-def test_the_command_line(hub: RunningHub, ada: Person, tmp_path: Path) -> None:
-    def hf(*words: str) -> str:
-        environment = {
-            "HF_ENDPOINT": hub.url,
-            "HF_TOKEN": ada.token,
-            "HF_HOME": str(tmp_path),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "PATH": str(Path(sys.executable).parent),
-        }
-        command = [str(Path(sys.executable).parent / "hf"), "collections", *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
+def test_the_command_line(hub: RunningHub, ada: Person, hf: Callable[[str], str]) -> None:
     model = ada.create("cli")
-    hf("create", "From a terminal", "--description", "Typed")
+    hf("collections create 'From a terminal' --description Typed")
     [made] = HfApi(endpoint=hub.url, token=ada.token).list_collections(owner=ada.name)
-    hf("add-item", made.slug, model, "model", "--note", "Good")
-    assert model in hf("info", made.slug, "--format", "json")
-    assert "From a terminal" in hf("ls", "--owner", ada.name, "--format", "json")
-    hf("update", made.slug, "--title", "From a shell", "--private")
+    hf(f"collections add-item {made.slug} {model} model --note Good")
+    assert model in hf(f"collections info {made.slug} --format json")
+    assert "From a terminal" in hf(f"collections ls --owner {ada.name} --format json")
+    hf(f"collections update {made.slug} --title 'From a shell' --private")
     [item] = HfApi(endpoint=hub.url, token=ada.token).get_collection(made.slug).items
-    hf("update-item", made.slug, item.item_object_id, "--note", "Better", "--position", "0")
-    hf("delete-item", made.slug, item.item_object_id)
-    hf("delete", made.slug)
+    hf(f"collections update-item {made.slug} {item.item_object_id} --note Better --position 0")
+    hf(f"collections delete-item {made.slug} {item.item_object_id}")
+    hf(f"collections delete {made.slug}")
     assert list(HfApi(endpoint=hub.url, token=ada.token).list_collections(owner=ada.name)) == []

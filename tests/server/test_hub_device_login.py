@@ -1,32 +1,19 @@
 """Logging programs in from a browser, as `hf auth login` does, and keeping them logged in."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from person import Person
+from person import PASSWORD, Person
 from sqlalchemy import update
 
 from graft.server.db.tables import DeviceCodeRow, DeviceLoginRow, TokenRow
 from graft.server.people import accounts, attempts, device
 from graft.server.running import RunningHub
 
-PASSWORD = "long enough"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-
-
-@pytest.fixture
-def browser(hub: RunningHub, ada: Person) -> Iterator[httpx.Client]:
-    """Ada's browser, logged in."""
-    account = accounts.find_account(hub.hub, ada.name)
-    accounts.set_password(hub.hub, account, PASSWORD)
-    with httpx.Client(base_url=hub.url, timeout=60) as client:
-        sent = client.post("/login", data={"name": ada.name, "password": PASSWORD})
-        assert sent.status_code == 303
-        yield client
 
 
 def begin(http: httpx.Client) -> dict[str, Any]:

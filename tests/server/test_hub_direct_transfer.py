@@ -23,16 +23,6 @@ PART = 100_000
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    server = S3Server()
-    server.create("hub")
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture(scope="module")
 def hub(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A Hub whose clients reach its S3."""
     folder = tmp_path_factory.mktemp("hub")

@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -401,36 +400,25 @@ def test_deleting_the_repository_deletes_them(api: Api, ada: Person, repo: str) 
     assert api(ada).create_discussion(repo, "From one again").num == 1
 
 
-def test_the_command_line(hub: RunningHub, ada: Person, repo: str, tmp_path: Path) -> None:
-    def hf(*words: str) -> str:
-        environment = {
-            "HF_ENDPOINT": hub.url,
-            "HF_TOKEN": ada.token,
-            "HF_HOME": str(tmp_path),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "PATH": str(Path(sys.executable).parent),
-        }
-        command = [str(Path(sys.executable).parent / "hf"), "discussions", *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    hf("create", repo, "--title", "From a terminal", "--body", "Hello")
-    hf("create", repo, "--title", "A change", "--pull-request")
-    hf("comment", repo, "1", "--body", "Is anybody there?")
-    hf("rename", repo, "1", "From a shell")
-    assert "From a shell" in hf("list", repo)
-    assert "Is anybody there?" in hf("info", repo, "1", "--format", "json")
-    hf("close", repo, "1", "--yes", "--comment", "No.")
-    assert "From a shell" not in hf("list", repo)
-    hf("reopen", repo, "1", "--yes")
+def test_the_command_line(
+    hub: RunningHub, ada: Person, repo: str, hf: Callable[[str], str]
+) -> None:
+    hf(f"discussions create {repo} --title 'From a terminal' --body Hello")
+    hf(f"discussions create {repo} --title 'A change' --pull-request")
+    hf(f"discussions comment {repo} 1 --body 'Is anybody there?'")
+    hf(f"discussions rename {repo} 1 'From a shell'")
+    assert "From a shell" in hf(f"discussions list {repo}")
+    assert "Is anybody there?" in hf(f"discussions info {repo} 1 --format json")
+    hf(f"discussions close {repo} 1 --yes --comment No.")
+    assert "From a shell" not in hf(f"discussions list {repo}")
+    hf(f"discussions reopen {repo} 1 --yes")
     assert ada.http.get(f"/api/models/{repo}/discussions/1").json()["status"] == "open"
     HfApi(endpoint=hub.url, token=ada.token).create_commit(
         repo, [add("cli.txt", "x\n")], commit_message="Add", revision="refs/pr/2"
     )
-    assert "+x" in hf("diff", repo, "2")
-    hf("reopen", repo, "2", "--yes")
-    hf("merge", repo, "2", "--yes")
+    assert "+x" in hf(f"discussions diff {repo} 2")
+    hf(f"discussions reopen {repo} 2 --yes")
+    hf(f"discussions merge {repo} 2 --yes")
     assert "cli.txt" in ada.files(repo)
 
 

@@ -21,16 +21,6 @@ FAULTS: list[Fault] = ["500", "503", "403", "hang", "break", "refuse"]
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    server = S3Server()
-    server.create("hub")
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture(scope="module")
 def faulty(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyS3]:
     with FaultyS3(httpx.URL(s3.url).port or 0) as proxy:
         yield proxy

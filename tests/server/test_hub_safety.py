@@ -13,7 +13,7 @@ import httpx
 import pytest
 from access_rows import ROWS, Row
 from access_world import World
-from person import Person, file
+from person import PASSWORD, Person, file
 from test_hub_access_table import ask, routes_of
 
 from graft.server.errors import BadRequestError
@@ -22,17 +22,7 @@ from graft.server.people import accounts, organizations
 from graft.server.running import RunningHub
 from graft.server.web.routing import PageRoute
 
-PASSWORD = "long enough"
 SCRIPT = '"><script>alert(1)</script>'
-
-
-@pytest.fixture
-def browser(hub: RunningHub, ada: Person) -> Iterator[httpx.Client]:
-    """Ada's browser, logged in."""
-    accounts.set_password(hub.hub, accounts.find_account(hub.hub, ada.name), PASSWORD)
-    with httpx.Client(base_url=hub.url, timeout=60) as client:
-        assert client.post("/login", data={"name": ada.name, "password": PASSWORD}).is_redirect
-        yield client
 
 
 # --- paths ----------------------------------------------------------------------------------------

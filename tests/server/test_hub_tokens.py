@@ -1,7 +1,5 @@
 """Fine-grained tokens, and the pages where people make tokens and organizations."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from huggingface_hub import HfApi
@@ -10,17 +8,6 @@ from person import Person, file
 from graft.server.errors import BadRequestError, RefusedError
 from graft.server.people import accounts, organizations, tokens
 from graft.server.running import RunningHub
-
-PASSWORD = "long enough"
-
-
-@pytest.fixture
-def browser(hub: RunningHub, ada: Person) -> Iterator[httpx.Client]:
-    """Ada's browser, logged in."""
-    accounts.set_password(hub.hub, accounts.find_account(hub.hub, ada.name), PASSWORD)
-    with httpx.Client(base_url=hub.url, timeout=60) as client:
-        assert client.post("/login", data={"name": ada.name, "password": PASSWORD}).is_redirect
-        yield client
 
 
 def fine(hub: RunningHub, person: Person, *allowed: str) -> Person:
