@@ -3,12 +3,13 @@
 `make fuzz-api` tries many more.
 """
 
-import warnings
+import re
 from pathlib import Path
 
 import httpx
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from person import Person
 
 from graft.server.running import RunningHub
 
@@ -20,13 +21,48 @@ def test_made_up_requests_never_meet_a_fault(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
         body = {"name": "name", "type": "model"}
         httpx.post(f"{hub.url}/api/repos/create", json=body, headers=headers).raise_for_status()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            schema = schemathesis.openapi.from_url(f"{hub.url}/api/openapi.json")
+        schema = schemathesis.openapi.from_url(f"{hub.url}/api/openapi.json")
         problems = []
         for found in schema.get_all_operations():
             problems += problems_of(found.ok(), hub.url, headers)
         assert problems == []
+
+
+def test_the_description_names_each_operation_once_and_all_parts_of_its_address(
+    anyone: httpx.Client,
+) -> None:
+    paths = anyone.get("/api/openapi.json").json()["paths"]
+    operations = [(address, found) for address, path in paths.items() for found in path.values()]
+    names = [found["operationId"] for _, found in operations]
+    assert len(names) == len(set(names)) > 100
+    for address, found in operations:
+        described = {one["name"] for one in found["parameters"] if one["in"] == "path"}
+        assert described == set(re.findall(r"{(\w+)}", address)), address
+
+
+def test_a_name_with_control_characters_is_refused_like_any_other(anyone: httpx.Client) -> None:
+    address = "/datasets/%1B%08/0/info/refs?service=git-upload-pack"
+    answer = anyone.get(address)
+    assert answer.status_code == 401
+    assert "There is no data set ??/0 on this Hub" in answer.headers["X-Error-Message"]
+
+
+def test_a_body_that_is_not_text_is_refused_as_lfs_clients_read_it(anyone: httpx.Client) -> None:
+    address = "/ada/name/info/lfs/objects/batch"
+    headers = {"Content-Type": "application/vnd.git-lfs+json"}
+    answer = anyone.post(address, content=b"\xff\xfe{", headers=headers)
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == "application/vnd.git-lfs+json"
+    assert answer.json()["message"] == answer.json()["error"] != ""
+
+
+def test_a_lock_that_another_holds_is_refused_in_the_form_of_all_errors(ada: Person) -> None:
+    address = f"/{ada.create('locked')}/info/lfs/locks"
+    assert ada.http.post(address, json={"path": "a.bin"}).status_code == 201
+    refused = ada.http.post(address, json={"path": "a.bin"})
+    assert refused.status_code == 409
+    assert refused.json()["message"] == refused.json()["error"]
+    assert refused.json()["lock"]["owner"] == {"name": ada.name}
 
 
 def problems_of(

@@ -1,10 +1,13 @@
-"""Answers in JSON, made without looking at the values a second time."""
+"""Answers in JSON, by other ways than the framework's own."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+
+LFS_PATH = "/info/lfs/"
+"""Stands in each address that clients of Git LFS ask."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -14,3 +17,9 @@ def json_answer(
 ) -> Response:
     """`content`, plain values of JSON all through, as a response."""
     return Response(_encode(content).encode(), status, headers, "application/json")
+
+
+class LfsResponse(JSONResponse):
+    """JSON as clients of Git LFS expect it."""
+
+    media_type = "application/vnd.git-lfs+json"

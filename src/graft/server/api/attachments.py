@@ -25,7 +25,7 @@ async def attach(request: Request, hub: CurrentHub, user: CurrentUser) -> Respon
     return PlainTextResponse(f"{base_url(request)}/uploads/{name}")
 
 
-@router.get("/uploads/{name}")
+@router.get("/uploads/{name}", response_class=StreamingResponse)
 async def show(name: str, hub: CurrentHub) -> Response:
     """What was attached under that name."""
     kind, size = await run_in_threadpool(attachments.find, hub, name)

@@ -63,7 +63,7 @@ async def send_shard(
     return {"result": 1}
 
 
-@router.post("/v2/shards")
+@router.post("/v2/shards", response_class=StreamingResponse)
 async def send_shard_and_watch(
     request: Request, hub: CurrentHub, authorization: Authorization = None
 ) -> StreamingResponse:
@@ -116,7 +116,7 @@ def chunk(
     return Response(found, media_type=BINARY)
 
 
-@router.get(XORB)
+@router.get(XORB, response_class=Response)
 def xorb_bytes(
     request: Request,
     name: str,

@@ -96,7 +96,7 @@ def find_for_push(hub: Hub, kind: Kind, owner: str, name: str, user: User | None
 
 def routes(kind: Kind) -> APIRouter:
     """The git endpoints of the repositories of one kind."""
-    router = APIRouter()
+    router = APIRouter(default_response_class=Response)
     root = f"/{kind.prefix}{{owner}}/{{name}}"
 
     @router.get(f"{root}/info/refs")

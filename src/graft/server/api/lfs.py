@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from graft.server.api.answers import LfsResponse
 from graft.server.api.git_http import find_for_git, find_for_upload
 from graft.server.content import large, links, uploads
 from graft.server.content.signing import VALID_SECONDS
@@ -18,7 +18,6 @@ from graft.server.hub import Hub
 from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Kind, Lfs, Repository, User
 
-MEDIA_TYPE = "application/vnd.git-lfs+json"
 MAX_OBJECTS = 10_000
 MAX_PARTS_TOLD = 20_000
 """Addresses of parts in one answer, about 7 MB; objects after that are sent in one piece."""
@@ -44,12 +43,12 @@ class Batch(BaseModel):
 
 def routes(kind: Kind) -> APIRouter:
     """The batch endpoint of the repositories of one kind."""
-    router = APIRouter()
+    router = APIRouter(default_response_class=LfsResponse)
 
     @router.post(f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/objects/batch")
     def batch(
         request: Request, owner: str, name: str, body: Batch, hub: CurrentHub, user: CurrentUser
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         if body.operation == "upload":
             repository = find_for_upload(hub, kind, owner, name, user)
         else:
@@ -74,7 +73,7 @@ class _Answer:
     """Whether the client can send an object in parts."""
     parts_left: int = MAX_PARTS_TOLD
 
-    def to(self, body: Batch) -> JSONResponse:
+    def to(self, body: Batch) -> LfsResponse:
         # Each object once, however often it was named: clients send what they are told to, and the
         # stock one would read one file twice at once.
         wanted = {(each.oid, each.size): each for each in body.objects}.values()
@@ -86,7 +85,7 @@ class _Answer:
             "hash_algo": "sha256",
             "objects": objects,
         }
-        return JSONResponse(content, media_type=MEDIA_TYPE)
+        return LfsResponse(content)
 
     def _sizes(self, hashes: set[str], *, sends: bool) -> dict[str, int]:
         """The sizes of those objects that the repository has. One that objects are sent to gets

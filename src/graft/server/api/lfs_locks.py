@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from graft.server.api.answers import LfsResponse
 from graft.server.api.git_http import find_for_git
-from graft.server.api.lfs import MEDIA_TYPE
 from graft.server.api.wire import moment
 from graft.server.content import locks
 from graft.server.content.locks import FileLock
@@ -46,20 +45,22 @@ class Unlock(BaseModel):
 
 def routes(kind: Kind) -> APIRouter:
     """The locking endpoints of the repositories of one kind."""
-    router = APIRouter()
+    router = APIRouter(default_response_class=LfsResponse)
     root = f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/locks"
 
-    @router.post(root)
+    @router.post(root, status_code=201)
     def create(
         owner: str, name: str, body: NewLock, hub: CurrentHub, user: CurrentUser
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
         who = access.check(user, repository, "write")
         ref = body.ref.name if body.ref else None
         try:
             lock = locks.create(hub, repository, who, body.path, ref)
         except locks.LockedError as error:
-            return _answer({"lock": _lock(error.lock), "message": str(error)}, error.status)
+            text = str(error)
+            content = {"lock": _lock(error.lock), "message": text, "error": text}
+            return _answer(content, error.status)
         return _answer({"lock": _lock(lock)}, 201)
 
     @router.get(root)
@@ -73,7 +74,7 @@ def routes(kind: Kind) -> APIRouter:
         cursor: str | None = None,
         limit: int | None = None,
         refspec: str | None = None,
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=False)
         found, following = locks.find(
             hub, repository, path=path, lock_id=lock_id, ref=refspec, cursor=cursor, limit=limit
@@ -83,7 +84,7 @@ def routes(kind: Kind) -> APIRouter:
     @router.post(f"{root}/verify")
     def verify(
         owner: str, name: str, body: LocksToVerify, hub: CurrentHub, user: CurrentUser
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
         who = access.check(user, repository, "write")
         found, following = locks.find(hub, repository, cursor=body.cursor, limit=body.limit)
@@ -94,7 +95,7 @@ def routes(kind: Kind) -> APIRouter:
     @router.post(f"{root}/{{lock_id}}/unlock")
     def release(
         owner: str, name: str, lock_id: str, body: Unlock, hub: CurrentHub, user: CurrentUser
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         repository = find_for_git(hub, kind, owner, name, user, writes=True)
         who = access.check(user, repository, "write")
         may_force = access.allows(who, repository, "admin")
@@ -117,5 +118,5 @@ def _cursor(following: str | None) -> dict[str, str]:
     return {"next_cursor": following} if following else {}
 
 
-def _answer(content: dict[str, Any], status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE)
+def _answer(content: dict[str, Any], status: int = 200) -> LfsResponse:
+    return LfsResponse(content, status_code=status)

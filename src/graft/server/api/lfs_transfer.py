@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from graft.server.api.answers import LfsResponse
 from graft.server.api.bodies import drain
-from graft.server.api.lfs import MEDIA_TYPE, LfsObject
+from graft.server.api.lfs import LfsObject
 from graft.server.api.ranges import parse_range
 from graft.server.api.streams import BytesResponse
 from graft.server.content import large, links, uploads
@@ -39,10 +40,10 @@ def routes(kind: Kind) -> APIRouter:
     The names of the repository in these addresses are for people: it is its number that is signed,
     so that a transfer goes on while the repository gets another name.
     """
-    router = APIRouter()
+    router = APIRouter(default_response_class=LfsResponse)
     root = f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/objects/{{repository_id}}/{{sha256}}"
 
-    @router.put(root)
+    @router.put(root, response_class=Response)
     async def upload(
         request: Request,
         repository_id: int,
@@ -55,7 +56,7 @@ def routes(kind: Kind) -> APIRouter:
         hub.signer.check(expires, signature, "upload", repository_id, sha256, size)
         return await _receive(request, hub, repository_id, sha256, size)
 
-    @router.get(root)
+    @router.get(root, response_class=Response)
     def download(
         request: Request,
         repository_id: int,
@@ -77,11 +78,11 @@ def routes(kind: Kind) -> APIRouter:
         expires: int,
         signature: str,
         hub: CurrentHub,
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         hub.signer.check(expires, signature, "verify", repository_id, sha256, size)
         return await _verify(hub, Upload(repository_id, sha256, size), body)
 
-    @router.put(f"{root}/parts/{{number}}")
+    @router.put(f"{root}/parts/{{number}}", response_class=Response)
     async def upload_part(
         request: Request,
         repository_id: int,
@@ -109,7 +110,7 @@ def routes(kind: Kind) -> APIRouter:
         expires: int,
         signature: str,
         hub: CurrentHub,
-    ) -> JSONResponse:
+    ) -> LfsResponse:
         hub.signer.check(expires, signature, "complete", repository_id, sha256, size, part_bytes)
         return await _complete(hub, Upload(repository_id, sha256, size, part_bytes), body)
 
@@ -146,7 +147,7 @@ def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int
     return BytesResponse(content, status_code=status, headers=headers)
 
 
-async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> JSONResponse:
+async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> LfsResponse:
     if body.oid != upload.sha256:
         raise BadContentError(
             f"This address verifies the object {upload.sha256}, not {body.oid[:80]!r}."
@@ -161,7 +162,7 @@ async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> JSONResponse:
         raise NotFoundError(f"The object {body.oid} has not arrived; send it again.")
     if size != body.size:
         raise BadContentError(f"The object {body.oid} has {size} bytes, not {body.size}.")
-    return JSONResponse({}, media_type=MEDIA_TYPE)
+    return LfsResponse({})
 
 
 async def _receive_part(request: Request, hub: Hub, upload: Upload, number: int) -> Response:
@@ -181,7 +182,7 @@ async def _receive_part(request: Request, hub: Hub, upload: Upload, number: int)
     return Response(status_code=200, headers={"ETag": f'"{upload.sha256}-{number}"'})
 
 
-async def _complete(hub: Hub, upload: Upload, body: Completion) -> JSONResponse:
+async def _complete(hub: Hub, upload: Upload, body: Completion) -> LfsResponse:
     if body.oid != upload.sha256:
         raise BadContentError(
             f"This address completes the object {upload.sha256}, not {body.oid[:80]!r}."
@@ -193,7 +194,7 @@ async def _complete(hub: Hub, upload: Upload, body: Completion) -> JSONResponse:
             f"`partNumber`, with the ETag that sending it was answered with. {len(named)} came."
         )
     await uploads.complete(hub, upload)
-    return JSONResponse({}, media_type=MEDIA_TYPE)
+    return LfsResponse({})
 
 
 def _size_in(hub: Hub, upload: Upload) -> int | None:

@@ -137,7 +137,7 @@ def user_following(
     return _people(request, page, limit)
 
 
-@router.get("/avatars/{name}.svg")
+@router.get("/avatars/{name}.svg", response_class=Response)
 async def avatar(name: str) -> Response:
     """The picture that stands beside a name, whether anybody has it or not."""
     check_account_name(name)

@@ -31,11 +31,13 @@ _SAFE = {
 
 def routes(kind: Kind) -> APIRouter:
     """Downloads from the repositories of one kind."""
-    router = APIRouter()
+    router = APIRouter(default_response_class=Response)
 
-    @router.api_route(
-        f"/{kind.prefix}{{owner}}/{{name}}/resolve/{{rest:path}}", methods=["GET", "HEAD"]
-    )
+    address = f"/{kind.prefix}{{owner}}/{{name}}/resolve/{{rest:path}}"
+
+    # Two routes, since the description of the Hub has one operation for each method.
+    @router.get(address)
+    @router.head(address)
     def resolve(
         request: Request, owner: str, name: str, rest: str, hub: CurrentHub, user: CurrentUser
     ) -> Response:

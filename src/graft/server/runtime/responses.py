@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from graft.server.api.answers import LFS_PATH, LfsResponse
 from graft.server.errors import (
     BadRequestError,
     BusyError,
@@ -38,9 +39,6 @@ logger = logging.getLogger("graft.server")
 # Addresses that only programs use, whatever their Accept header says.
 _FOR_PROGRAMS = ("/api/", "/infer/", "/xet/", "/v1/")
 _FOR_PROGRAMS_INSIDE = ("/resolve/", "/info/", "/git-upload-pack", "/git-receive-pack")
-
-_LFS_PATH = "/info/lfs/"
-_LFS_TYPE = "application/vnd.git-lfs+json"
 
 
 def refusal(error: RefusedError) -> JSONResponse:
@@ -77,16 +75,19 @@ def _refused(request: Request, error: Exception) -> Response:
         error = RepoNotFoundError(str(error))
     if _wants_page(request):
         return pages.error_page(request, error.status, str(error))
-    return _lfs_refusal(request, error) if _LFS_PATH in request.url.path else refusal(error)
+    return _lfs_refusal(request, error) if LFS_PATH in request.url.path else refusal(error)
 
 
-def _lfs_refusal(request: Request, error: RefusedError) -> JSONResponse:
+def _lfs_refusal(request: Request, error: RefusedError) -> LfsResponse:
     """An error as Git LFS clients read it: they show `message`."""
     answer = refusal(error)
-    content = {"message": str(error), "request_id": getattr(request.state, "request_id", "")}
     headers = {k: v for k, v in answer.headers.items() if not k.lower().startswith("content-")}
-    content |= {"error": str(error)}
-    return JSONResponse(content, error.status, headers, media_type=_LFS_TYPE)
+    return LfsResponse(_lfs_content(request, str(error)), error.status, headers)
+
+
+def _lfs_content(request: Request, text: str) -> dict[str, str]:
+    request_id = getattr(request.state, "request_id", "")
+    return {"message": text, "request_id": request_id, "error": text}
 
 
 def _new_address(request: Request, error: RepoMovedError) -> str | None:
@@ -120,6 +121,8 @@ def _http(request: Request, error: Exception) -> Response:
     if _wants_page(request):
         return pages.error_page(request, error.status_code, text)
     headers = dict(error.headers or {})
+    if LFS_PATH in path:
+        return LfsResponse(_lfs_content(request, text), error.status_code, headers)
     return JSONResponse({"error": text}, status_code=error.status_code, headers=headers)
 
 
@@ -182,5 +185,6 @@ def _wants_page(request: Request) -> bool:
 
 
 def _header_text(text: str) -> str:
-    """One line of ASCII: all that a header can hold everywhere."""
-    return " ".join(text.encode("ascii", "replace").decode().split())[:1000]
+    """One line of ASCII without control characters: all that a header can hold everywhere."""
+    line = " ".join(text.split()).encode("ascii", "replace").decode()
+    return "".join(one if one.isprintable() else "?" for one in line)[:1000]
