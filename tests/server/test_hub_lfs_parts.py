@@ -1,10 +1,12 @@
 """Git LFS: objects in parts, what breaks off and goes on, ranges, errors as git-lfs reads them."""
 
+import asyncio
 import hashlib
 import io
 import itertools
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,9 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from person import Person, large
 
 from graft.server.content import uploads
+from graft.server.content.uploads import Upload
+from graft.server.records import Kind
+from graft.server.repositories import repos
 from graft.server.running import RunningHub
 from graft.server.storage.blobs import Blob
 
@@ -118,6 +123,37 @@ def test_what_broke_off_goes_on(parts_hub: RunningHub, eve: Person) -> None:
     assert complete(actions, data).status_code == 200
     assert complete(actions, data).status_code == 200  # a client that missed the answer asks again
     assert incoming(parts_hub) == []
+
+
+@pytest.mark.parametrize("late", [1, 3])
+def test_who_completes_what_another_process_completes_meanwhile_succeeds(
+    parts_hub: RunningHub, eve: Person, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    repo = eve.create("weights")
+    data = os.urandom(PART * 3)
+    send(announce(eve, repo, data), data)
+    kept = repos.find(parts_hub.hub, Kind.MODEL, eve.name, "weights", None)
+    upload = Upload(kept.id, hashlib.sha256(data).hexdigest(), len(data), PART)
+    blobs = parts_hub.hub.content.blobs
+    read = blobs.read
+    others: list[threading.Thread] = []
+
+    def read_late(name: str, start: int = 0, length: int | None = None) -> bytes:
+        if name == upload.part_key(late) and not others:
+            # An event loop of its own: what another process is to this one.
+            others.append(threading.Thread(target=asyncio.run, args=(complete_it(),)))
+            others[0].start()
+            others[0].join()
+            assert incoming(parts_hub) == []
+        return read(name, start, length)
+
+    async def complete_it() -> None:
+        await uploads.complete(parts_hub.hub, upload)
+
+    monkeypatch.setattr(blobs, "read", read_late)
+    asyncio.run(complete_it())
+    assert eve.commit(repo, large("w.bin", upload.sha256, len(data))).status_code == 200
+    assert eve.read(repo, "w.bin") == data
 
 
 def test_a_part_that_is_there_is_not_asked_for(eve: Person) -> None:

@@ -17,6 +17,7 @@ from graft.server.content.signing import VALID_SECONDS
 from graft.server.db.tables import ObjectRow
 from graft.server.errors import BadContentError, NotFoundError
 from graft.server.hub import Hub
+from graft.server.storage.blobs import BlobNotFoundError
 from graft.server.storage.content import whole_key
 
 PREFIX = "incoming/"
@@ -143,22 +144,31 @@ def whole_address(hub: Hub, sha256: str) -> str | None:
 async def _complete(hub: Hub, upload: Upload) -> None:
     if await run_in_threadpool(_is_held, hub, upload):
         return
-    there = await present(hub, upload)
-    missing = [number for number in range(1, upload.parts + 1) if number not in there]
-    if missing:
-        shown = ", ".join(str(number) for number in missing[:20])
-        raise NotFoundError(
-            f"The object {upload.sha256} is not complete: {len(missing)} of {upload.parts} parts "
-            f"have not arrived ({shown}). Send them, then ask again."
-        )
     try:
+        await _check_present(hub, upload)
         await large.receive(
             hub, upload.repository_id, _joined(hub, upload), upload.sha256, upload.size
         )
     except BadContentError:
         await discard(hub, upload)
         raise
+    except (NotFoundError, BlobNotFoundError) as error:
+        # Another process that completes the same deletes the parts when it is done.
+        if await run_in_threadpool(_is_held, hub, upload):
+            return
+        raise NotFoundError(f"{error} Send what is missing, then ask again.") from error
     await discard(hub, upload)
+
+
+async def _check_present(hub: Hub, upload: Upload) -> None:
+    there = await present(hub, upload)
+    missing = [number for number in range(1, upload.parts + 1) if number not in there]
+    if missing:
+        shown = ", ".join(str(number) for number in missing[:20])
+        raise NotFoundError(
+            f"The object {upload.sha256} is not complete: {len(missing)} of {upload.parts} parts "
+            f"have not arrived ({shown})."
+        )
 
 
 async def discard(hub: Hub, upload: Upload) -> None:
