@@ -1,5 +1,6 @@
 """Finding repositories: words, filters, order, pages, and the facets that pages show."""
 
+import base64
 from collections.abc import Callable
 
 import httpx
@@ -11,6 +12,7 @@ from graft.server.records import Kind, Query
 from graft.server.repositories import catalogue
 from graft.server.running import RunningHub
 
+HUGE_ID = base64.urlsafe_b64encode(b'["2026-01-01T00:00:00+00:00", %d]' % (2**70)).decode()
 CARDS = {
     "news-bert": "pipeline_tag: text-classification\nlanguage: en\nlicense: mit\n"
     "library_name: graft\ndatasets: [ag_news]\n---\nSorts zeppelin headlines into topics.",
@@ -121,7 +123,7 @@ def test_pages_hold_everything_once(ada: Person, found: Callable[..., list[str]]
         assert len(names) == len(set(names)) == 7
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!", "WzEsMl0", "e30=", "WyJhIiwgMV0="])
+@pytest.mark.parametrize("cursor", ["x", "!!", "WzEsMl0", "e30=", "WyJhIiwgMV0=", HUGE_ID])
 def test_a_cursor_that_nobody_gave_out(ada: Person, cursor: str) -> None:
     refused = ada.http.get("/api/models", params={"cursor": cursor})
     assert refused.status_code == 400

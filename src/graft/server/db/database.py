@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from random import uniform
 from typing import Literal, TypeVar
@@ -18,6 +18,8 @@ from graft.server.db import postgresql, sqlite
 from graft.server.db.tables.base import Base
 
 Dialect = Literal["sqlite", "postgresql"]
+Reader = Session | Connection
+"""What answers queries of columns: `reading` opens the one, `querying` the other."""
 Result = TypeVar("Result")
 
 DEFAULT_POOL_SIZE = 10
@@ -83,12 +85,20 @@ class Database:
             yield session
 
     @contextmanager
+    def querying(self) -> Iterator[Connection]:
+        """As `reading`, for queries of columns alone: a session takes as long again as they do,
+        which counts where almost every request asks."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction that commits when the block ends without error.
 
-        On SQLite it holds the one write lock from its first statement on. On PostgreSQL others
-        write at the same time: where what was read must still be so when it is written to, take a
-        `lock`, or `run` it again.
+        On SQLite it holds the one write lock from its first statement on: nothing in it asks
+        storage or another machine, or all who write would wait for one that hangs. On PostgreSQL
+        others write at the same time: where what was read must still be so when it is written to,
+        take a `lock`, or `run` it again.
         """
         with self._writer.begin() as session:
             yield session
@@ -125,9 +135,11 @@ class Database:
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
         """Holds the lock `name` while the block lasts, over all processes of this Hub, without a
-        transaction; not to be taken twice. On SQLite it does nothing: there all processes run on
-        one machine, whose files they can lock."""
-        with nullcontext() if self._locks is None else postgresql.held(self._locks, name):
+        transaction: for what may take long, such as asking storage. Not to be taken twice, nor
+        under a `lock` of the same name."""
+        engine = self._engine if self._locks is None else self._locks
+        held = sqlite.held if self.dialect == "sqlite" else postgresql.held
+        with held(engine, name):
             yield
 
     def check(self) -> None:
@@ -180,8 +192,13 @@ class Database:
 def insert_into(session: Session, table: type[Base]) -> PostgreSQLInsert | SQLiteInsert:
     """An INSERT that can say what happens on a conflict: both databases read the same, but
     SQLAlchemy has a class for each."""
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    return PostgreSQLInsert(table) if on_postgresql else SQLiteInsert(table)
+    return PostgreSQLInsert(table) if dialect_of(session) == "postgresql" else SQLiteInsert(table)
+
+
+def dialect_of(reader: Reader) -> Dialect:
+    """The kind of database that a transaction is one of."""
+    bind = reader if isinstance(reader, Connection) else reader.get_bind()
+    return "postgresql" if bind.dialect.name == "postgresql" else "sqlite"
 
 
 def is_retriable(error: BaseException) -> bool:

@@ -1,5 +1,11 @@
 """SQLite as the Hub's database: one file, many readers, one writer at a time."""
 
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
@@ -46,6 +52,33 @@ def open_migrating_engine(url: str) -> Engine:
     return engine
 
 
+@contextmanager
+def held(engine: Engine, name: str) -> Iterator[None]:
+    """Holds the lock `name` while the block lasts, against other threads and processes: by a file
+    beside the database, which the last who held it removes. One who is killed gives it back."""
+    path = Path(f"{engine.url.database}-locks", hashlib.sha256(name.encode()).hexdigest())
+    path.parent.mkdir(exist_ok=True)
+    handle = _lock_file(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock_file(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:  # not removed by who held it before
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
 def _prepare(connection: Any, record: Any) -> None:
     _prepare_without_keys(connection, record)
     connection.execute("PRAGMA foreign_keys=ON")
@@ -62,4 +95,6 @@ def _begin(connection: Connection) -> None:
     # Without IMMEDIATE a transaction that reads first and then writes fails, instead of waiting,
     # when another one wrote in between.
     writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # Not by SQLAlchemy's own way to a statement, which takes longer than all else that begins one.
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -5,6 +5,8 @@ organizations by its role there, what is public), and what their token lets it. 
 is loaded with the token, so that only the files of gated repositories take a query.
 """
 
+from functools import lru_cache
+
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
 from graft.server.db.tables import AccessRequestRow, RepositoryRow
@@ -25,6 +27,8 @@ _PERMISSIONS: dict[Right, frozenset[str]] = {
     "write": frozenset({scopes.WRITE}),
     "admin": frozenset({scopes.WRITE}),
 }
+KEPT_CONDITIONS = 500
+"""Of how many who asked last."""
 _CREATORS: frozenset[MemberRole] = frozenset({"contribute", "write", "admin"})
 
 
@@ -98,9 +102,11 @@ def not_found(kind: Kind, owner: str, name: str) -> RepoNotFoundError:
     )
 
 
+@lru_cache(KEPT_CONDITIONS)
 def visible_to(user: User | None) -> ColumnElement[bool]:
     """The condition on `RepositoryRow` that leaves what `user` may see: `allows(..., "read")`, as
-    every list, search and link needs it."""
+    every list, search and link needs it. For the same user, with the same memberships and token, it
+    is the same object, so that statements made with it can be kept."""
     return or_(RepositoryRow.private.is_(False), *_inside(user))
 
 

@@ -69,14 +69,14 @@ def search(hub: Hub, query: Query, user: User | None) -> Page:
         BadRequestError: a cursor that this Hub did not give out.
     """
     kept = hub.lists
-    with hub.database.reading() as session:
-        chosen = search_query.choose(session, query, visible_to(user), kept.sets)
-        found = search_query.find(session, query, chosen)
+    with hub.database.querying() as reader:
+        chosen = search_query.choose(reader, query, visible_to(user), kept.sets)
+        found = search_query.find(reader, query, chosen)
         is_part = bool(found.cursor or query.cursor)
         total = found.total if is_part else len(found.rows)
         if is_part and total is None:
             key = _key(query, user)
-            total = None if kept.many.get(key) else search_query.count(session, chosen)
+            total = None if kept.many.get(key) else search_query.count(reader, chosen)
             if total is not None and total > FEW:
                 kept.many.put(key, True)
                 total = None
@@ -88,9 +88,9 @@ def facets(hub: Hub, query: Query, user: User | None, most: int = MAX_VALUES) ->
     values, the most frequent first. On a large hub the counts may be a minute old."""
 
     def count() -> Facets:
-        with hub.database.reading() as session:
-            chosen = search_query.choose(session, query, visible_to(user), hub.lists.sets)
-            return find_facets(session, chosen, most)
+        with hub.database.querying() as reader:
+            chosen = search_query.choose(reader, query, visible_to(user), hub.lists.sets)
+            return find_facets(reader, chosen, most)
 
     def is_large(found: Facets) -> bool:
         return sum(value.count for values in found.values() for value in values) > FEW

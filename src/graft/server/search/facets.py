@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
 
+from graft.server.db.database import Reader
 from graft.server.db.tables import RepositoryRow, TagRow
 from graft.server.records import FacetValue
 from graft.server.search import text
@@ -18,12 +18,12 @@ MAX_VALUES = 50
 Facets = dict[str, list[FacetValue]]
 
 
-def facets(session: Session, chosen: Chosen, most: int = MAX_VALUES) -> Facets:
+def facets(reader: Reader, chosen: Chosen, most: int = MAX_VALUES) -> Facets:
     """For each facet, the values among what was chosen, the most frequent first."""
     number = func.count()
-    rows = session.execute(
+    rows = reader.execute(
         select(TagRow.facet, TagRow.tag, number)
-        .where(TagRow.repository_id.in_(_ids(session, chosen)), TagRow.facet.in_(FACETS))
+        .where(TagRow.repository_id.in_(_ids(reader, chosen)), TagRow.facet.in_(FACETS))
         .group_by(TagRow.facet, TagRow.tag)
         .order_by(number.desc(), TagRow.tag)
     )
@@ -35,10 +35,10 @@ def facets(session: Session, chosen: Chosen, most: int = MAX_VALUES) -> Facets:
     return {facet: found[facet] for facet in FACETS}
 
 
-def _ids(session: Session, chosen: Chosen) -> Select[Any]:
+def _ids(reader: Reader, chosen: Chosen) -> Select[Any]:
     matching = select(RepositoryRow.id).where(*chosen.all_conditions)
     if chosen.ids is None:
         return matching
     ids = chosen.ids
     listed = np.flatnonzero(ids).tolist() if isinstance(ids, np.ndarray) else ids
-    return matching.where(RepositoryRow.id.in_(text.among(session, listed)))
+    return matching.where(RepositoryRow.id.in_(text.among(reader, listed)))

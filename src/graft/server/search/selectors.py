@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import ColumnElement, Select, and_, false, func, select
-from sqlalchemy.orm import Session
 
+from graft.server.db.database import Reader
 from graft.server.db.tables import AccountRow, RepositoryRow, TagRow
 from graft.server.records import Kind, Query
 from graft.server.search import text
@@ -48,7 +48,7 @@ class Selector:
     """One condition: `key` names it, `ids` finds who fulfils it."""
 
     key: Hashable
-    ids: Callable[[Session], Select[Any]]
+    ids: Callable[[Reader], Select[Any]]
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class CommonSets:
     def __init__(self) -> None:
         self._kept: Kept[_Set] = Kept(KEPT_SECONDS, KEPT_SETS)
 
-    def choose(self, session: Session, selectors: Sequence[Selector]) -> "list[int] | Bits | None":
+    def choose(self, reader: Reader, selectors: Sequence[Selector]) -> "list[int] | Bits | None":
         """Which ids fulfil all selectors: a list where they are few, bits where they are many, None
         where there is nothing to choose by."""
         few: set[int] | None = None
         many: Bits | None = None
-        changes = _Changes(session)
+        changes = _Changes(reader)
         for selector in selectors:
-            chosen = self._look_up(session, selector, changes)
+            chosen = self._look_up(reader, selector, changes)
             if isinstance(chosen, set):
                 few = chosen if few is None else few & chosen
             else:
@@ -90,19 +90,17 @@ class CommonSets:
             return None
         return np.flatnonzero(many).tolist() if int(many.sum()) <= FEW else many
 
-    def _look_up(
-        self, session: Session, selector: Selector, changes: "_Changes"
-    ) -> set[int] | Bits:
+    def _look_up(self, reader: Reader, selector: Selector, changes: "_Changes") -> set[int] | Bits:
         kept = self._kept.get(selector.key)
         if kept is not None:
             if monotonic() - kept.made < CURRENT_SECONDS or kept.changes == changes.newest:
                 return kept.bits
             self._kept.forget(selector.key)
-        found = text.ids_of(session, selector.ids(session).limit(FEW + 1))
+        found = text.ids_of(reader, selector.ids(reader).limit(FEW + 1))
         if len(found) <= FEW:
             return set(found.tolist())
         made = self._kept.get_or_make(
-            selector.key, lambda: _all(session, selector, changes.newest), keep=lambda _: True
+            selector.key, lambda: _all(reader, selector, changes.newest), keep=lambda _: True
         )
         return made.bits
 
@@ -130,7 +128,7 @@ def _words(pattern: str) -> list[Selector]:
 def _piece(piece: str) -> Selector:
     words = tuple(text.words_of(piece))
     if words:
-        return Selector(("words", words), lambda session: text.with_words(session, words))
+        return Selector(("words", words), lambda reader: text.with_words(reader, words))
     if _NAME_CHARACTERS.fullmatch(piece):
         in_name = RepositoryRow.key.contains(piece, autoescape=True)
         return Selector(("name", piece), lambda _: select(RepositoryRow.id).where(in_name))
@@ -142,7 +140,7 @@ def _tag(kind: Kind, tag: str) -> Selector:
     # Clients name a language or a library with its prefix or without.
     names = list(dict.fromkeys([tag, f"language:{tag}", tag.removeprefix("library:")]))
 
-    def ids(_: Session) -> Select[Any]:
+    def ids(_: Reader) -> Select[Any]:
         tagged = and_(TagRow.kind == kind.value, TagRow.tag.in_(names))
         return select(TagRow.repository_id).where(tagged).distinct()
 
@@ -150,7 +148,7 @@ def _tag(kind: Kind, tag: str) -> Selector:
 
 
 def _author(kind: Kind, key: str) -> Selector:
-    def ids(_: Session) -> Select[Any]:
+    def ids(_: Reader) -> Select[Any]:
         owner = select(AccountRow.id).where(AccountRow.key == key).scalar_subquery()
         mine = and_(RepositoryRow.owner_id == owner, RepositoryRow.kind == kind.value)
         return select(RepositoryRow.id).where(mine)
@@ -166,18 +164,18 @@ def _gated(kind: Kind) -> Selector:
 class _Changes:
     """When a repository of each kind has changed last; asked for once, where it matters."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     @cached_property
     def newest(self) -> tuple[Any, ...]:
-        return tuple(self._session.execute(_NEWEST).one())
+        return tuple(self._reader.execute(_NEWEST).one())
 
 
-def _all(session: Session, selector: Selector, changes: tuple[Any, ...]) -> _Set:
+def _all(reader: Reader, selector: Selector, changes: tuple[Any, ...]) -> _Set:
     made = monotonic()
-    ids = text.ids_of(session, selector.ids(session))
-    size = int(session.scalar(select(func.max(RepositoryRow.id))) or 0) + 1
+    ids = text.ids_of(reader, selector.ids(reader))
+    size = int(reader.scalar(select(func.max(RepositoryRow.id))) or 0) + 1
     bits = np.zeros(max(size, int(ids.max(initial=0)) + 1), dtype=np.bool_)
     bits[ids] = True
     return _Set(np.packbits(bits), len(bits), made, changes)

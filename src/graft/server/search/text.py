@@ -9,7 +9,7 @@ their own with a mark before them.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import Session
+
+from graft.server.db.database import Dialect, Reader, dialect_of
 
 MAX_TEXT_CHARACTERS = 200_000
 MAX_WORD_CHARACTERS = 64
@@ -65,7 +67,7 @@ def write(session: Session, repository_id: int, name: str, texts: Iterable[str])
     """Replaces the words that the repository `name` is found by."""
     remove(session, repository_id)
     given = {"id": repository_id, "words": index_words(name, texts)}
-    session.execute(text(_INSERT[_dialect(session)]), given)
+    session.execute(text(_INSERT[dialect_of(session)]), given)
 
 
 def remove(session: Session, repository_id: int) -> None:
@@ -73,11 +75,11 @@ def remove(session: Session, repository_id: int) -> None:
     session.execute(text("DELETE FROM repository_search WHERE rowid = :id"), {"id": repository_id})
 
 
-def with_words(session: Session, words: Sequence[str]) -> Select[int]:
+def with_words(reader: Reader, words: Sequence[str]) -> Select[int]:
     """The ids of all repositories that have, for each of the words, one that begins with it, or
     whose name has all the words' letters in a row. There must be at least one word."""
     words, joined = words[:MAX_QUERY_WORDS], "".join(words)[:MAX_PART]
-    if _dialect(session) == "sqlite":
+    if dialect_of(reader) == "sqlite":
         condition = "repository_search MATCH :pattern"
         begins, either, both = '"{}"*', " OR ", " AND "
     else:
@@ -94,29 +96,46 @@ def with_words(session: Session, words: Sequence[str]) -> Select[int]:
     )
 
 
-def among(session: Session, ids: Iterable[int]) -> Select[int]:
+def among(reader: Reader, ids: Iterable[int]) -> Select[int]:
     """A query that answers just these ids, which travel as one value: there may be thousands."""
-    listed = json.dumps(list(ids))
-    if _dialect(session) == "sqlite":
+    return listed_ids(dialect_of(reader)).params(listed=as_list(ids))
+
+
+def listed_ids(dialect: Dialect) -> Select[int]:
+    """A query that answers the ids of the parameter `listed`, which `as_list` makes."""
+    if dialect == "sqlite":
         source, value = "json_each(:listed)", "value"
     else:
         source = "json_array_elements_text(CAST(:listed AS JSON)) AS listed(value)"
         value = "CAST(value AS BIGINT)"
-    return select(literal_column(value, BigInteger)).select_from(
-        text(source).bindparams(bindparam("listed", listed, unique=True))
-    )
+    return select(literal_column(value, BigInteger)).select_from(text(source))
 
 
-def ids_of(session: Session, query: Select[Any]) -> Ids:
-    """The ids that a query answers, in its order. They come as one text: a row for each of a
-    hundred thousand would take ten times as long."""
+def as_list(ids: Iterable[int]) -> str:
+    """Ids as the parameter `listed`."""
+    return json.dumps(list(ids))
+
+
+def ids_of(reader: Reader, query: Select[Any]) -> Ids:
+    """The ids that a query answers, in its order."""
+    return read_ids(reader, joined_ids(dialect_of(reader), query))
+
+
+def joined_ids(dialect: Dialect, query: Select[Any]) -> Select[Any]:
+    """A query that answers the ids of another as one text: a row for each of a hundred thousand
+    would take ten times as long."""
     found = query.subquery()
     column_ = found.c[0]
-    if _dialect(session) == "sqlite":
+    if dialect == "sqlite":
         joined = func.group_concat(column_)
     else:
         joined = func.string_agg(cast(column_, Text), literal(","))
-    listed = session.scalar(select(joined).select_from(found))
+    return select(joined).select_from(found)
+
+
+def read_ids(reader: Reader, joined: Select[Any], values: Mapping[str, Any] | None = None) -> Ids:
+    """The ids that a query of `joined_ids` answers; `values` are its parameters."""
+    listed = reader.scalar(joined, values)
     return np.fromstring(listed or "", dtype=np.int64, sep=",")
 
 
@@ -125,7 +144,3 @@ _INSERT = {
     "postgresql": "INSERT INTO repository_search (rowid, words) "
     "VALUES (:id, array_to_tsvector(string_to_array(:words, ' ')))",
 }
-
-
-def _dialect(session: Session) -> str:
-    return session.get_bind().dialect.name
