@@ -81,9 +81,10 @@ class Served:
         self.log.close()
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path, "--workers", "2")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A Hub of two workers, each a process that has much to import: the tests share it."""
+    served = Served(tmp_path_factory.mktemp("served"), "--workers", "2")
     yield served
     served.stop()
 
@@ -101,16 +102,17 @@ def test_a_worker_that_dies_is_replaced(served: Served) -> None:
 
 
 def test_counts_are_those_of_all_workers(served: Served) -> None:
-    for _ in range(20):
-        assert httpx.get(f"{served.url}/api/models").status_code == 200
-    asked = 'graft_requests_total{method="GET",route="/api/{kind}"'
+    for _ in range(20):  # of an address that no other test asks for
+        assert httpx.get(f"{served.url}/api/models-tags-by-type").status_code == 200
+    asked = 'graft_requests_total{method="GET",route="/api/{kind}-tags-by-type"'
     wait_until(lambda: served.metric(asked) == 20)
 
 
-def test_workers_end_when_their_supervisor_is_killed(served: Served) -> None:
+def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    served = Served(tmp_path, "--workers", "2")
     workers = served.workers()
     served.process.kill()
-    served.process.wait()
+    served.stop()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
