@@ -10,6 +10,9 @@ from fastapi import Request
 
 from graft.server.errors import BadRequestError, TooLargeError
 from graft.server.runtime.connections import MAX_UNREAD_BYTES
+from graft.server.runtime.intake import EXTENSION, Intake
+from graft.server.storage.blobs import BLOCK_BYTES
+from graft.server.xet.hashes import Buffer
 
 PIECE_BYTES = 1024**2
 
@@ -49,7 +52,28 @@ async def spool(request: Request, limit: int, what: str) -> IO[bytes]:
     return file
 
 
-async def drain(chunks: AsyncIterator[bytes]) -> None:
+async def blocks(request: Request) -> AsyncIterator[Buffer]:
+    """The request's body, a long one in blocks of `BLOCK_BYTES` that are copied nowhere."""
+    chunks = request.stream()
+    intake: Intake | None = None
+    async for chunk in chunks:
+        yield chunk
+        intake = request.scope.get("extensions", {}).get(EXTENSION, _no_intake)()
+        if intake is not None:
+            break
+    while intake is not None and intake.left:
+        block = memoryview(bytearray(min(BLOCK_BYTES, intake.left)))
+        filled = 0
+        while filled < len(block):
+            filled += await intake.receive_into(block[filled:])
+        yield block
+
+
+def _no_intake() -> Intake | None:
+    return None
+
+
+async def drain(chunks: AsyncIterator[Buffer]) -> None:
     """Reads what is left of a body that was refused, up to a limit."""
     left = MAX_UNREAD_BYTES
     async for chunk in chunks:

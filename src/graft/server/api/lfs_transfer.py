@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from graft.server.api.answers import LfsResponse
-from graft.server.api.bodies import drain
+from graft.server.api.bodies import blocks, drain
 from graft.server.api.lfs import LfsObject
 from graft.server.api.ranges import parse_range
 from graft.server.api.streams import BytesResponse
@@ -120,7 +120,7 @@ def routes(kind: Kind) -> APIRouter:
 async def _receive(
     request: Request, hub: Hub, repository_id: int, sha256: str, size: int
 ) -> Response:
-    chunks = request.stream()
+    chunks = blocks(request)
     try:
         await large.receive(hub, repository_id, chunks, sha256, size)
     except RefusedError:
@@ -173,7 +173,7 @@ async def _receive_part(request: Request, hub: Hub, upload: Upload, number: int)
             async for _ in request.stream():
                 pass
     else:
-        chunks = request.stream()
+        chunks = blocks(request)
         try:
             await uploads.receive_part(hub, upload, number, chunks)
         except RefusedError:

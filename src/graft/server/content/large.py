@@ -13,6 +13,7 @@ from graft.server.hub import Hub
 from graft.server.records import Entry
 from graft.server.search.describe import Read
 from graft.server.storage.content import Received
+from graft.server.xet.hashes import Buffer
 
 
 def reader(hub: Hub, repository_id: int, snapshot: Snapshot, checked: Collection[str] = ()) -> Read:
@@ -64,7 +65,7 @@ def check_size(hub: Hub, sha256: str, size: int) -> None:
 
 
 async def receive(
-    hub: Hub, repository_id: int, chunks: AsyncIterator[bytes], sha256: str, size: int
+    hub: Hub, repository_id: int, chunks: AsyncIterator[Buffer], sha256: str, size: int
 ) -> None:
     """Stores an object, checked, and gives it to the repository.
 
@@ -94,12 +95,13 @@ def delete_orphan(hub: Hub, sha256: str) -> bool:
 
 
 def delete_stray(hub: Hub, sha256: str) -> None:
-    """Deletes the file that an object was before there were xorbs, unless it still is one."""
-    with hub.database.writing() as session:
-        hub.database.lock(session, f"object:{sha256}")
+    """Deletes the file that an object was before there were xorbs, unless it still is one. No lock
+    is needed: none becomes one any more."""
+    with hub.database.reading() as session:
         row = session.get(ObjectRow, sha256)
-        if row is None or row.xet_hash is not None:
-            hub.content.delete(sha256)
+        is_whole = row is not None and row.xet_hash is None
+    if not is_whole:
+        hub.content.delete(sha256)
 
 
 def publish(hub: Hub, repository_id: int, received: Collection[Received]) -> None:

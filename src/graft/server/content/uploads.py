@@ -19,6 +19,7 @@ from graft.server.errors import BadContentError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.storage.blobs import BlobNotFoundError
 from graft.server.storage.content import whole_key
+from graft.server.xet.hashes import Buffer
 
 PREFIX = "incoming/"
 MAX_PARTS = 1000
@@ -89,7 +90,9 @@ async def has_part(hub: Hub, upload: Upload, number: int) -> bool:
     return size == upload.part_size(number)
 
 
-async def receive_part(hub: Hub, upload: Upload, number: int, chunks: AsyncIterator[bytes]) -> None:
+async def receive_part(
+    hub: Hub, upload: Upload, number: int, chunks: AsyncIterator[Buffer]
+) -> None:
     """Keeps one part until all are there.
 
     Raises:
@@ -191,8 +194,8 @@ async def _joined(hub: Hub, upload: Upload) -> AsyncIterator[bytes]:
 
 
 async def _of_length(
-    chunks: AsyncIterator[bytes], expected: int, number: int
-) -> AsyncIterator[bytes]:
+    chunks: AsyncIterator[Buffer], expected: int, number: int
+) -> AsyncIterator[Buffer]:
     received = 0
     async for chunk in chunks:
         received += len(chunk)

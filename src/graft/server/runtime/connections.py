@@ -1,4 +1,4 @@
-"""Connections that cannot be held open by sending or reading slowly.
+"""Connections that nobody can hold open by sending or reading slowly, and that give bodies away.
 
 uvicorn gives up a connection that waits for its next request. This also gives up one whose headers
 do not come to an end, and one whose client does not take what it asked for.
@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from graft.server.runtime import intake
 from graft.server.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -26,9 +27,7 @@ def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
     """The HTTP protocol of uvicorn, with the settings' limits on its connections."""
     base: Any
     if find_spec("httptools") is not None:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-        base = HttpToolsProtocol
+        base = _giving_bodies_away()
     else:
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -97,6 +96,44 @@ def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
                 self.transport.abort()
 
     return Impatient
+
+
+def _giving_bodies_away() -> Any:
+    """uvicorn's protocol, whose requests have the ASGI extension of `intake`."""
+    import httptools
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class Generous(HttpToolsProtocol):
+        """Hands the rest of a body on without its parser, to whom asks for it."""
+
+        _body_bytes = 0  # of the request whose body comes
+
+        def on_headers_complete(self) -> None:
+            self._body_bytes = 0
+            self.scope["extensions"] = {intake.EXTENSION: self._give_body}  # type: ignore[dict-item]
+            super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self._body_bytes += len(body)
+            if not self.cycle.body:
+                # Adding to no bytes copies none.
+                self.cycle.body = b""  # type: ignore[assignment]
+            super().on_body(body)
+
+        def _give_body(self) -> intake.Intake | None:
+            """The rest of a body of known length, once what came of it was received."""
+            length = int(dict(self.headers).get(b"content-length", 0)) - self._body_bytes
+            if length <= 0 or self.cycle.body or self.cycle.disconnected:
+                return None
+            return intake.ConnectionIntake(self, self.transport, length, self._body_is_given)
+
+        def _body_is_given(self) -> None:
+            """Goes on behind the body, which the parser has not seen the end of."""
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.on_message_complete()
+
+    return Generous
 
 
 def configuration(app: Any, settings: Settings) -> uvicorn.Config:

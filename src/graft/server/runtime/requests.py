@@ -9,6 +9,8 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -19,6 +21,7 @@ from graft.server.errors import RefusedError, TooLargeError, TooSlowError
 from graft.server.mirror.upstream import HOPS, HOPS_HEADER, read_hops
 from graft.server.people.auth import SAFE_METHODS, check_same_origin
 from graft.server.runtime import logs
+from graft.server.runtime.intake import EXTENSION, Intake
 from graft.server.runtime.limits import Allowance, Gate, digest_of
 from graft.server.runtime.responses import refusal, unexpected
 from graft.server.runtime.traffic import Traffic
@@ -115,6 +118,10 @@ class _Exchange:
         self._secret: bytes | None = None
         self._allowance: Allowance | None = None
         self._gate: Gate | None = None
+        self._give_body: Callable[[], Intake | None] | None = None
+        if self.has_body and EXTENSION in scope.get("extensions", ()):
+            self._give_body = scope["extensions"][EXTENSION]
+            scope["extensions"][EXTENSION] = self.take_body
         traffic.metrics.in_flight += 1
 
     def check_rate(self, headers: Headers) -> None:
@@ -152,23 +159,45 @@ class _Exchange:
         """
         if not self.has_body:  # it has ended: what comes is that the client hung up
             return await self._receive()
+        async with self._patience():
+            message = await self._receive()
+        ended = message["type"] == "http.request" and not message.get("more_body", False)
+        await self._note_body(len(message.get("body", b"")), ended=ended)
+        return message
+
+    def take_body(self) -> Intake | None:
+        """The rest of the body, for who reads it without `receive`; None where that cannot be."""
+        found = self._give_body() if self._give_body is not None else None
+        return None if found is None else _WatchedIntake(self, found)
+
+    async def receive_into(self, intake: Intake, buffer: memoryview) -> int:
+        """`Intake.receive_into`, with what `receive` watches over."""
+        async with self._patience():
+            count = await intake.receive_into(buffer)
+        await self._note_body(count, ended=not intake.left)
+        return count
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """Waits for a part of the body no longer than the settings say."""
         seconds = self._traffic.body_seconds
         deadline = self._began + seconds + self._received / SLOWEST_BYTES_PER_SECOND
         try:
             async with asyncio.timeout(min(seconds, deadline - time.perf_counter())):
-                message = await self._receive()
+                yield
         except TimeoutError:
             raise self._fail(_too_slow(self._received)) from None
-        self._received += len(message.get("body", b""))
+
+    async def _note_body(self, count: int, *, ended: bool) -> None:
+        self._received += count
         if self._small and self._received > MAX_SMALL_BODY_BYTES:
             raise self._fail(_too_large())
-        if message["type"] == "http.request" and not message.get("more_body", False):
+        if ended:
             self.has_body = False
             try:
                 await self.enter_gate()
             except RefusedError as error:
                 raise self._fail(error) from None
-        return message
 
     async def send(self, message: Message) -> None:
         """Passes a part of the answer on, with the headers that all answers have."""
@@ -232,6 +261,21 @@ class _Exchange:
     def _fail(self, error: RefusedError) -> RefusedError:
         self.failure = error
         return error
+
+
+class _WatchedIntake(Intake):
+    """What is left of a body, with all that `_Exchange.receive` watches over."""
+
+    def __init__(self, exchange: _Exchange, intake: Intake) -> None:
+        self._exchange = exchange
+        self._intake = intake
+
+    @property
+    def left(self) -> int:
+        return self._intake.left
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        return await self._exchange.receive_into(self._intake, buffer)
 
 
 def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

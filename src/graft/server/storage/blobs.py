@@ -3,6 +3,7 @@
 A name is visible only once its bytes are whole. Functions that are not `async` block.
 """
 
+import asyncio
 import os
 import secrets
 import time
@@ -12,18 +13,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from starlette.concurrency import run_in_threadpool
 
 from graft.errors import HubError
 from graft.server.errors import StorageError
 from graft.server.storage.full import is_full, storage_full
+from graft.server.storage.threads import done, settled
+from graft.server.xet.hashes import Buffer
 
 INCOMING = "incoming"
 """The folder of what is being written, and has no name yet."""
 
 PIECE_BYTES = 2 * 1024**2
+BLOCK_BYTES = 1024**2
+"""How many bytes of an upload are hashed, cut or written at once: they stay in a core's cache."""
 
 Method = Literal["GET", "PUT"]
 
@@ -48,7 +53,7 @@ class Spool:
     path: Path
     file: BinaryIO
 
-    def write(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
+    def write(self, pieces: Sequence[Buffer]) -> None:
         """Appends the pieces.
 
         Raises:
@@ -168,11 +173,10 @@ class Blobs(ABC):
         """
         next(iter(self.entries(NOTHING)), None)
 
-    async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
+    async def put(self, name: str, chunks: AsyncIterator[Buffer]) -> None:
         """Keeps bytes as they come; where they end with an error, nothing is kept."""
         with self.spool() as spool:
-            async for chunk in chunks:
-                await run_in_threadpool(spool.write, [chunk])
+            await fill(spool, chunks)
             await run_in_threadpool(self.keep, name, spool)
 
     async def size(self, name: str) -> int | None:
@@ -198,6 +202,37 @@ class Blobs(ABC):
             length = min(PIECE_BYTES, end - start)
             yield await run_in_threadpool(self.read, name, start, length)
             start += length
+
+
+async def fill(spool: Spool, chunks: AsyncIterator[Buffer]) -> None:
+    """Appends bytes as they come: some are written while the next are on their way.
+
+    Raises:
+        StorageFullError: no space left.
+    """
+    loop = asyncio.get_running_loop()
+    under_way: list[asyncio.Future[Any]] = []
+    try:
+        async for block in gathered(chunks):
+            await done(under_way)
+            under_way = [loop.run_in_executor(None, spool.write, block)]
+        await done(under_way)
+    finally:
+        await settled(under_way)
+
+
+async def gathered(chunks: AsyncIterator[Buffer]) -> AsyncIterator[list[Buffer]]:
+    """The same bytes, as many at a time as are worth a thread's while."""
+    block: list[Buffer] = []
+    size = 0
+    async for chunk in chunks:
+        block.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 def too_short(name: str) -> StorageError:

@@ -23,7 +23,7 @@ from graft.server.db.database import Database, insert_into
 from graft.server.db.tables import ObjectRow, ObjectXorbRow, SharedChunkRow
 from graft.server.errors import BadContentError, ConflictError, EntryNotFoundError, StorageError
 from graft.server.storage import reading, reconstruction
-from graft.server.storage.blobs import BlobNotFoundError, Spool
+from graft.server.storage.blobs import BlobNotFoundError, Spool, gathered
 from graft.server.storage.cutting import Cut, Cutter
 from graft.server.storage.layout import Layout, Term, decode
 from graft.server.storage.open import open_blobs
@@ -31,13 +31,10 @@ from graft.server.storage.recent import Recent
 from graft.server.storage.reconstruction import Extent
 from graft.server.storage.threads import done, in_thread, settled
 from graft.server.storage.xorbs import Xorbs
-from graft.server.xet.hashes import to_text
+from graft.server.xet.hashes import Buffer, to_text
 from graft.server.xet.xorb import XorbError, scan
 
 Result = TypeVar("Result")
-
-BLOCK_BYTES = 1024**2
-"""How many bytes of an upload are hashed and cut at once."""
 
 WHOLE = "sha256"
 """The folder of objects that are one file, as all were before there were xorbs."""
@@ -101,7 +98,7 @@ class ContentStore:
         long as reading files does, and no other request waits for it. Ends only when `work` has."""
         return await in_thread(self._checkers, work, *given)
 
-    async def receive(self, chunks: AsyncIterator[bytes], sha256: str, size: int) -> Received:
+    async def receive(self, chunks: AsyncIterator[Buffer], sha256: str, size: int) -> Received:
         """Takes in a file's bytes and checks them; nobody sees it before it is published.
 
         Raises:
@@ -120,13 +117,13 @@ class ContentStore:
         self,
         loop: asyncio.AbstractEventLoop,
         cutter: Cutter,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterator[Buffer],
         sha256: str,
     ) -> Cut:
         digest = hashlib.sha256()
         under_way: list[asyncio.Future[Any]] = []
         try:
-            async for block in _blocks(chunks):
+            async for block in gathered(chunks):
                 await done(under_way)
                 # Both let go of the interpreter: two cores work, and the next block comes.
                 under_way = [
@@ -350,7 +347,9 @@ def _weight(layout: Layout | Whole) -> int:
     return 1 + (len(layout.terms) if isinstance(layout, Layout) else 0)
 
 
-async def _announced(chunks: AsyncIterator[bytes], sha256: str, size: int) -> AsyncIterator[bytes]:
+async def _announced(
+    chunks: AsyncIterator[Buffer], sha256: str, size: int
+) -> AsyncIterator[Buffer]:
     received = 0
     async for chunk in chunks:
         received += len(chunk)
@@ -367,21 +366,7 @@ async def _announced(chunks: AsyncIterator[bytes], sha256: str, size: int) -> As
         )
 
 
-async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """The same bytes, as many at a time as are worth a thread's while."""
-    block: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        block.append(chunk)
-        size += len(chunk)
-        if size >= BLOCK_BYTES:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
-
-
-def _hash(digest: "hashlib._Hash", block: list[bytes]) -> None:
+def _hash(digest: "hashlib._Hash", block: list[Buffer]) -> None:
     for chunk in block:
         digest.update(chunk)
 

@@ -9,7 +9,7 @@ from graft.server.storage.blobs import BlobNotFoundError, Blobs, Spool
 from graft.server.storage.layout import Term, join
 from graft.server.storage.xorbs import Xorbs
 from graft.server.xet.chunking import cut
-from graft.server.xet.hashes import Tree, chunk_hash, file_hash, is_shared, to_text
+from graft.server.xet.hashes import Buffer, Tree, chunk_hash, file_hash, is_shared, to_text
 from graft.server.xet.xorb import (
     FULL_XORB_BYTES,
     FULL_XORB_CHUNKS,
@@ -100,7 +100,7 @@ class Cutter:
                 name.exception()  # waits: the file that is being read must not go
         self._closing.close()
 
-    def feed(self, pieces: list[bytes]) -> None:
+    def feed(self, pieces: list[Buffer]) -> None:
         """The file's next bytes, in pieces.
 
         Raises:
@@ -131,14 +131,14 @@ class Cutter:
     def _take(self, data: bytes, *, final: bool) -> None:
         view = memoryview(data)
         start = 0
-        frames: list[bytes | bytearray | memoryview] = []
+        frames: list[Buffer] = []
         for end in cut(view, final=final):
             self._chunk(view[start:end], frames)
             start = end
         self._write(frames)
         self._rest = bytes(view[start:])
 
-    def _chunk(self, chunk: memoryview, frames: list[bytes | bytearray | memoryview]) -> None:
+    def _chunk(self, chunk: memoryview, frames: list[Buffer]) -> None:
         value, size = chunk_hash(chunk), len(chunk)
         self._tree.add(value, size)
         place = self._known.get(value)
@@ -186,7 +186,7 @@ class Cutter:
     def _start(self) -> _OpenXorb:
         return _OpenXorb(self._closing.enter_context(self._blobs.spool()), len(self._names))
 
-    def _write(self, frames: list[bytes | bytearray | memoryview]) -> None:
+    def _write(self, frames: list[Buffer]) -> None:
         if frames and self._open is not None:
             self._open.spool.write(frames)
 
