@@ -6,13 +6,15 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from graft.server.content import large, links
 from graft.server.content.signing import shared_key
@@ -25,7 +27,7 @@ from graft.server.db.tables import (
 )
 from graft.server.running import RunningHub
 from graft.server.storage.content import Received, whole_key
-from graft.server.upkeep import garbage
+from graft.server.upkeep import fsck, garbage
 
 Result = TypeVar("Result")
 
@@ -123,6 +125,55 @@ def test_an_object_that_is_linked_just_now_is_no_orphan(own_hub: RunningHub) -> 
             other = during(pool, lambda: large.delete_orphans(hub))
         assert other.result(30) == 0
     assert hub.content.read(received.sha256) == data
+
+
+def test_nobody_waits_for_storage_to_write(
+    own_hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite one transaction writes at a time: a storage that hangs in the middle of one would
+    keep everybody from writing."""
+    hub, number = own_hub.hub, repository(own_hub)
+    writing, asked = threading.local(), set()
+    begin = hub.database.writing
+
+    @contextmanager
+    def watched() -> Iterator[Session]:
+        writing.now = True
+        try:
+            with begin() as session:
+                yield session
+        finally:
+            writing.now = False
+
+    def watch(name: str) -> None:
+        real = getattr(hub.content.blobs, name)
+
+        def ask(*given: Any, **named: Any) -> Any:
+            assert not getattr(writing, "now", False), (
+                f"{name} is called while a transaction writes"
+            )
+            asked.add(name)
+            return real(*given, **named)
+
+        monkeypatch.setattr(hub.content.blobs, name, ask)
+
+    monkeypatch.setattr(hub.database, "writing", watched)
+    names = {"keep", "read", "read_end", "size_of", "remove", "entries"}
+    for name in names:
+        watch(name)
+    data = os.urandom(200_000)
+    large.publish(hub, number, [receive(own_hub, data), receive(own_hub, data + b"more")])
+    assert hub.content.read(hashlib.sha256(data).hexdigest()) == data
+    with hub.content.blobs.spool() as spool:  # of a Hub from before there were xorbs
+        spool.write([b"old"])
+        hub.content.blobs.keep(whole_key(hashlib.sha256(b"old").hexdigest()), spool)
+    with begin() as session:
+        session.execute(delete(RepositoryObjectRow))
+    assert fsck.check(hub, deep=True, repair=True).is_clean
+    freed = garbage.collect(hub, unused_for=timedelta(seconds=-60))
+    assert (freed.objects, freed.stray) == (2, 1)
+    assert freed.xorbs > 0
+    assert asked == names
 
 
 def test_processes_that_start_at_once_sign_alike(own_hub: RunningHub) -> None:

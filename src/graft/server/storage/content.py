@@ -160,7 +160,7 @@ class ContentStore:
             now = datetime.now(UTC)
             row = ObjectRow(sha256=received.sha256, size=received.size, created_at=now)
             session.add(row)
-        else:  # it was one file, for which there is no more use
+        else:  # it was one file, for which there is no more use: deleted when nobody waits for us
             event.listen(session, "after_commit", lambda _: self.delete(received.sha256), once=True)
         row.xet_hash = received.xet_hash
         row.terms = layout.encode()

@@ -128,9 +128,10 @@ class Xorbs:
 
     def delete_stray(self, name: str) -> None:
         """Deletes a xorb's bytes, unless the database knows it."""
-        with self._database.writing() as session:
-            self._database.lock(session, f"xorb:{name}")
-            if session.get(XorbRow, name) is None:
+        with self._database.held(_bytes_of(name)):
+            with self._database.reading() as session:
+                is_known = session.get(XorbRow, name) is not None
+            if not is_known:
                 self._blobs.remove(key_of(name))
                 self._indexes.forget(name)
 
@@ -147,6 +148,13 @@ class Xorbs:
 
     def _register(self, name: str, index: XorbIndex) -> bool | None:
         """Writes the row; None where the bytes were deleted just before."""
+        with self._database.held(_bytes_of(name)):
+            if self._blobs.size_of(key_of(name)) is None:
+                return None
+            return self._write_row(name, index)
+
+    def _write_row(self, name: str, index: XorbIndex) -> bool:
+        """Writes the row, unless there is one; answers whether there was none."""
         now = datetime.now(UTC)
         with self._database.writing() as session:
             self._database.lock(session, f"xorb:{name}")
@@ -154,8 +162,6 @@ class Xorbs:
             if row is not None:
                 row.last_used_at = now
                 return False
-            if self._blobs.size_of(key_of(name)) is None:
-                return None
             session.add(
                 XorbRow(
                     hash=name,
@@ -187,6 +193,11 @@ class Xorbs:
         if to_text(value) != name:
             raise damaged(name, f"it says that it is {to_text(value)}")
         return index
+
+
+def _bytes_of(name: str) -> str:
+    """The lock that who deletes a xorb's bytes holds, and who counts on them."""
+    return f"bytes of xorb {name}"
 
 
 def key_of(name: str) -> str:
