@@ -96,6 +96,16 @@ def test_lists_are_ordered_by_likes_and_trend(api: Api, ada: Person, bob: Person
     assert api(ada).model_info(three).trending_score == 0
 
 
+def test_a_trend_goes_down_in_lists_though_nothing_happens(
+    ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    like(ada, ada.create("of-today"))
+    asked = f"/api/models?author={ada.name}"
+    assert [item["trendingScore"] for item in ada.http.get(asked).json()] == [1]
+    monkeypatch.setattr(trending, "EPOCH", trending.EPOCH - 10 * trending.HALF_LIFE)  # time passes
+    assert [item["trendingScore"] for item in ada.http.get(asked).json()] == [0]
+
+
 def test_deleting_a_repository_or_liking_it_anew(api: Api, ada: Person, bob: Person) -> None:
     repo = ada.create("short-lived")
     like(bob, repo)

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -171,6 +172,29 @@ def test_private_repositories_are_found_by_their_owner_only(
         assert [item["id"] for item in ada.http.get("/api/models", params=params).json()] == [repo]
         assert bob.http.get("/api/models", params=params).json() == []
         assert anyone.get("/api/models", params=params).json() == []
+
+
+def test_lists_say_what_is_so_now(ada: Person, anyone: httpx.Client) -> None:
+    repo = ada.create("changing")
+
+    def listed() -> dict[str, Any]:
+        found = anyone.get("/api/models", params={"author": ada.name}).json()
+        return found[0] if found else {}
+
+    assert listed() == listed()  # the second time it is one that was shown before
+    ada.commit(repo, file("README.md", "---\nlicense: mit\n---\n"))
+    assert "license:mit" in listed()["tags"]
+    assert listed()["sha"] == ada.head(repo)
+    assert ada.http.post(f"/api/models/{repo}/like").status_code == 200
+    assert (listed()["likes"], listed()["trendingScore"]) == (1, 1)
+    move = {"fromRepo": repo, "toRepo": f"{ada.name}/changed", "type": "model"}
+    assert ada.http.post("/api/repos/move", json=move).status_code == 200
+    assert listed()["id"] == f"{ada.name}/changed"
+    setting = f"/api/models/{ada.name}/changed/settings"
+    assert ada.http.put(setting, json={"gated": "auto"}).status_code == 200
+    assert listed()["gated"] == "auto"
+    assert ada.http.put(setting, json={"private": True}).status_code == 200
+    assert listed() == {}
 
 
 def test_facets_count_what_a_list_can_be_cut_by(hub: RunningHub, library: Person) -> None:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
+
+Item = TypeVar("Item")
 
 
 class Kind(StrEnum):
@@ -281,10 +283,11 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[Item]):
     """Part of a list: `next_cursor` continues it, and is None at its end."""
 
-    repositories: tuple[Repository, ...]
+    repositories: tuple[Item, ...]
+    """As records, or what else was made of them."""
     total: int | None
     """How many match in all; None: more than are counted."""
     next_cursor: str | None

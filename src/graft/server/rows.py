@@ -36,10 +36,10 @@ def to_record(row: Row[Any] | RepositoryRow) -> Repository:
     if isinstance(row, RepositoryRow):
         own = (getattr(row, column.key) for column in BRIEF[:-1])
         values = (*own, row.owner.name, row.weights, row.card)
-    return _record(*values)
+    return from_values(*values)
 
 
-def _record(
+def from_values(
     number: int,
     kind: str,
     name: str,
@@ -62,8 +62,8 @@ def _record(
     _parameters: int | None,
     _key: str,
     owner: str,
-    weights: str = "{}",
-    card: str = "{}",
+    weights: str | None = None,
+    card: str | None = None,
 ) -> Repository:
     """The values of `WHOLE`, or of `BRIEF`, in their order: pages of many rows are made here, and
     looking up names in rows would take longer than the rest."""
@@ -87,9 +87,9 @@ def _record(
         license=license_name,
         languages=languages,
         datasets=datasets,
-        weights=json.loads(weights),
+        weights=json.loads(weights) if weights else {},
         size=size,
-        card=json.loads(card),
+        card=json.loads(card) if card else {},
         owner_id=owner_id,
         creator_id=creator_id,
         gated=to_gate(gated),

@@ -9,14 +9,20 @@ from starlette.responses import JSONResponse, Response
 LFS_PATH = "/info/lfs/"
 """Stands in each address that clients of Git LFS ask."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Values of JSON as text."""
 
 
 def json_answer(
     content: Any, headers: Mapping[str, str] | None = None, status: int = 200
 ) -> Response:
     """`content`, plain values of JSON all through, as a response."""
-    return Response(_encode(content).encode(), status, headers, "application/json")
+    return json_text(to_json(content), headers, status)
+
+
+def json_text(text: str, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """What is JSON already, as a response."""
+    return Response(text.encode(), status, headers, "application/json")
 
 
 class LfsResponse(JSONResponse):

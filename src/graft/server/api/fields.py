@@ -137,6 +137,9 @@ OF_CARD = frozenset(
 )
 """The fields that need the card or the counts of weights."""
 
+OF_ROW = frozenset(BRIEF[Kind.MODEL] + BRIEF[Kind.DATASET])
+"""Fields that need no more than a brief row holds."""
+
 _EXPANDABLE = {kind: frozenset(FIELDS[kind]) - {"_id", "id", "modelId"} for kind in Kind}
 
 
@@ -161,7 +164,8 @@ def expanded(kind: Kind, values: Collection[str]) -> tuple[str, ...] | None:
 def render(subject: Subject, names: Collection[str], *, keep_empty: bool = False) -> dict[str, Any]:
     """The fields of these names; those that have no value are left out, unless asked for."""
     makers = FIELDS[subject.repository.kind]
-    found = {name: makers[name](subject) for name in names}
-    if not keep_empty:
-        found = {name: value for name, value in found.items() if value is not None}
-    return found | dict(subject.extra)
+    found = {
+        name: value for name in names if (value := makers[name](subject)) is not None or keep_empty
+    }
+    found.update(subject.extra)
+    return found

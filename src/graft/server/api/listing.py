@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,19 +12,23 @@ from starlette.concurrency import run_in_threadpool
 
 from graft.server import records
 from graft.server.api import fields
-from graft.server.api.answers import json_answer
+from graft.server.api.answers import json_answer, json_text, to_json
 from graft.server.api.repository import find_kind, next_link
+from graft.server.community import trending
 from graft.server.errors import BadRequestError
 from graft.server.hub import Hub
 from graft.server.people.auth import current_user, get_hub
-from graft.server.records import Kind, Repository, Sort, User
+from graft.server.records import Kind, Page, Repository, Sort, User
 from graft.server.repositories import catalogue
+from graft.server.rows import BRIEF, from_values
 
 router = APIRouter()
 
 DEFAULT_LIMIT = 100
 MAX_TAGS_BY_TYPE = 100_000
 MAX_FILTERS = 50
+KEPT_LINES = 8192
+"""Repositories as lists say them; two kilobytes each."""
 
 _SORTS: dict[str, Sort] = {
     "lastModified": "updated",
@@ -39,6 +45,7 @@ _SORTS: dict[str, Sort] = {
     "usedStorage": "size",
     "id": "name",
 }
+_TREND = [column.key for column in BRIEF].index("trending_score")
 _FACET_NAMES = {"task": "pipeline_tag"}
 _NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)([KMBT]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -101,13 +108,33 @@ def _list(request: Request, user: User | None, kind: Kind) -> Response:
     query = _query(kind, asked, brief=not fields.OF_CARD.intersection(names))
     if query is None:
         return json_answer([])
-    page = catalogue.search(hub, query, user)
-    subjects = _subjects(hub, page.repositories, names, user)
-    items = [fields.render(subject, names) for subject in subjects]
+    page = _lines(hub, query, names, user)
     headers = {} if page.total is None else {"X-Total-Count": str(page.total)}
     if page.next_cursor:
         headers |= next_link(request, cursor=page.next_cursor)
-    return json_answer(items, headers)
+    return json_text(f"[{','.join(page.repositories)}]", headers)
+
+
+def _lines(hub: Hub, query: records.Query, names: tuple[str, ...], user: User | None) -> Page[str]:
+    """The page of the list, each repository as JSON."""
+    if not fields.OF_ROW.issuperset(names):
+        page = catalogue.search(hub, query, user)
+        subjects = _subjects(hub, page.repositories, names, user)
+        lines = tuple(to_json(fields.render(subject, names)) for subject in subjects)
+        return Page(lines, page.total, page.next_cursor)
+    now = datetime.now(UTC)
+
+    def line(*values: Any) -> str:
+        return _line(names, trending.shown(values[_TREND], now), values)
+
+    return catalogue.search_rows(hub, query, user, line)
+
+
+@lru_cache(KEPT_LINES)
+def _line(names: tuple[str, ...], _trend: int, values: tuple[Any, ...]) -> str:
+    """A repository as JSON, from the values of its row and from the trend of today: they are all
+    that these fields say, so what has changed is not found here. Most lists show the same few."""
+    return to_json(fields.render(fields.Subject(from_values(*values)), names))
 
 
 def _names(kind: Kind, asked: Any) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ All functions here block (database), so async code calls them in a worker thread
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,9 +17,9 @@ from graft.server.errors import RefusedError
 from graft.server.git.repository import DEFAULT_BRANCH
 from graft.server.hub import Hub
 from graft.server.people.access import visible_to
-from graft.server.records import Entry, Kind, Lfs, Page, Query, Repository, User
+from graft.server.records import Entry, Item, Kind, Lfs, Page, Query, Repository, User
 from graft.server.repositories import repos
-from graft.server.rows import repositories, to_record
+from graft.server.rows import from_values, repositories, to_record
 from graft.server.scan.scans import Scan, blob_of, scans
 from graft.server.search import index
 from graft.server.search import query as search_query
@@ -62,8 +62,17 @@ class Tree:
     """How many children there are of each relation."""
 
 
-def search(hub: Hub, query: Query, user: User | None) -> Page:
+def search(hub: Hub, query: Query, user: User | None) -> Page[Repository]:
     """The repositories that match and that `user` may see.
+
+    Raises:
+        BadRequestError: a cursor that this Hub did not give out.
+    """
+    return search_rows(hub, query, user, from_values)
+
+
+def search_rows(hub: Hub, query: Query, user: User | None, make: Callable[..., Item]) -> Page[Item]:
+    """As `search`, with what `make` makes of the values of each row, those of `rows.repositories`.
 
     Raises:
         BadRequestError: a cursor that this Hub did not give out.
@@ -80,7 +89,7 @@ def search(hub: Hub, query: Query, user: User | None) -> Page:
             if total is not None and total > FEW:
                 kept.many.put(key, True)
                 total = None
-    return Page(tuple(to_record(row) for row in found.rows), total, found.cursor)
+    return Page(tuple(make(*row) for row in found.rows), total, found.cursor)
 
 
 def facets(hub: Hub, query: Query, user: User | None, most: int = MAX_VALUES) -> Facets:

@@ -36,7 +36,7 @@ def facets(reader: Reader, chosen: Chosen, most: int = MAX_VALUES) -> Facets:
 
 
 def _ids(reader: Reader, chosen: Chosen) -> Select[Any]:
-    matching = select(RepositoryRow.id).where(*chosen.all_conditions)
+    matching = select(RepositoryRow.id).where(*chosen.conditions)
     if chosen.ids is None:
         return matching
     ids = chosen.ids

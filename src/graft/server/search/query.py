@@ -24,20 +24,20 @@ class Chosen:
     """What a query leaves, before order and pages: a list of few ids, bits of many, or everything;
     and the conditions that hold beside that."""
 
+    query: Query
     ids: list[int] | Bits | None
-    conditions: tuple[ColumnElement[bool], ...]
     visible: ColumnElement[bool]
 
     @property
-    def all_conditions(self) -> tuple[ColumnElement[bool], ...]:
+    def conditions(self) -> tuple[ColumnElement[bool], ...]:
         """All that is looked at row by row."""
-        return (*self.conditions, self.visible)
+        return (*within(self.query), self.visible)
 
 
 def choose(reader: Reader, query: Query, visible: ColumnElement[bool], sets: CommonSets) -> Chosen:
     """What matches and may be seen."""
     ids = sets.choose(reader, selectors_of(query))
-    return Chosen(ids, tuple(within(query)), visible)
+    return Chosen(query, ids, visible)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def count(reader: Reader, chosen: Chosen, most: int = FEW) -> int:
     ids = chosen.ids
     if isinstance(ids, np.ndarray):
         return most + 1
-    matching = select(RepositoryRow.id).where(*chosen.all_conditions)
+    matching = select(RepositoryRow.id).where(*chosen.conditions)
     if ids is not None:
         matching = matching.where(RepositoryRow.id.in_(text.among(reader, ids)))
     limited = matching.limit(most + 1).subquery()
@@ -134,7 +134,7 @@ def _in_order(
 ) -> Iterator[list[int]]:
     """The ids that were chosen, in the query's order, some at a time; whether each may be seen is
     asked of those that would be shown."""
-    share = max(float(bits.mean()), 0.001)
+    share = max(np.count_nonzero(bits) / len(bits), 0.001)
     step = max(WALK_ROWS, int(limit / share * 1.5))
     shape, dialect = order.shape_of(query), dialect_of(reader)
     while True:

@@ -88,7 +88,7 @@ class CommonSets:
             return [i for i in few if many is None or (i < len(many) and many[i])]
         if many is None:
             return None
-        return np.flatnonzero(many).tolist() if int(many.sum()) <= FEW else many
+        return np.flatnonzero(many).tolist() if np.count_nonzero(many) <= FEW else many
 
     def _look_up(self, reader: Reader, selector: Selector, changes: "_Changes") -> set[int] | Bits:
         kept = self._kept.get(selector.key)
