@@ -33,8 +33,9 @@ def run(
 
     `settings` are those of the Hub, which say where its database and storage are.
     """
-    context = multiprocessing.get_context("forkserver")  # what is imported, is so once for all
-    context.set_forkserver_preload(["victim"])
+    context = multiprocessing.get_context("forkserver")
+    # Imported once for all children. Not this module: the server does not look in its folder.
+    context.set_forkserver_preload([module.__name__ for module in (commits, pull_requests)])
     child = context.Process(target=_do, args=(settings, repo, point, way, operations))
     child.start()
     child.join()
