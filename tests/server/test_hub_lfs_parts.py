@@ -287,3 +287,15 @@ def test_one_answer_tells_of_so_many_parts_at_most(eve: Person) -> None:
     answer = eve.http.post(f"/{repo}.git/info/lfs/objects/batch", json=body).json()
     told = [found["actions"]["upload"].get("header", {}) for found in answer["objects"]]
     assert [len(header) for header in told] == [1001] * 20 + [0] * 20
+
+
+def test_a_file_of_a_gigabyte_comes_in_one_piece(ada: Person) -> None:
+    repo = ada.create("one-piece")
+    for size, transfer in ((10**9, "basic"), (2 * 10**9, "multipart")):
+        body = {
+            "operation": "upload",
+            "objects": [{"oid": f"{size:064}", "size": size}],
+            "transfers": ["basic", "multipart"],
+        }
+        answer = ada.http.post(f"/{repo}.git/info/lfs/objects/batch", json=body).json()
+        assert answer["transfer"] == transfer

@@ -84,9 +84,10 @@ class Settings:
         1024**3, "The longest pack that `git push` may send; large files go by LFS."
     )
     max_part_bytes: int = setting(
-        64 * 1024**2,
+        1024**3,
         "A file longer than this is sent in parts of this length by clients that can: what broke "
-        "off goes on where it was.",
+        "off goes on where it was. Parts are written twice: longer ones, fewer files in parts, are "
+        "quicker; shorter ones lose less where connections break.",
     )
     upload_seconds: int = setting(
         24 * 3600, "How long an upload may take; what is left of a longer one is deleted."
