@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub.hf_api import ExpandDatasetProperty_T, ExpandModelProperty_T
 from person import Person, file
 
-from graft.server.records import Kind, Query
-from graft.server.repositories import catalogue
+from graft.server.records import Kind
+from graft.server.repositories import contents
 from graft.server.running import RunningHub
 from graft.server.search import selectors, text
 
@@ -170,11 +170,10 @@ def test_rows_and_columns_of_parquet_files(hub: RunningHub, ada: Person) -> None
     pq.write_table(pa.table({"text": ["a"] * 70, "label": list(range(70))}), buffer)
     files = [file("data/train.parquet", buffer.getvalue()), file("b.parquet", b"PAR1 not PAR1")]
     assert ada.commit(repo, *files, kind="datasets").status_code == 200
-    page = catalogue.search(hub.hub, Query(Kind.DATASET, author=ada.name), None)
-    contents = catalogue.contents(hub.hub, page.repositories[0])
-    assert contents is not None
-    assert contents.about["rows"] == 70
-    facts = catalogue.known_facts(hub.hub, page.repositories[0].id)
+    repository, found = contents.find_whole(hub.hub, Kind.DATASET, *repo.split("/"), None)
+    assert found is not None
+    assert found.about["rows"] == 70
+    facts = contents.known_facts(hub.hub, repository.id)
     (table,) = [fact for fact in facts.values() if fact.get("rows") == 70]
     assert table["columns"] == {"text": "string", "label": "int64"}
     assert "format:parquet" in info(ada, repo, "datasets")["tags"]

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from person import Person, file, large
 
+from graft.server.repositories import contents
 from graft.server.repositories.downloads import DownloadCounter
 from graft.server.running import RunningHub
 
@@ -33,6 +34,27 @@ def test_head_says_all_and_sends_nothing(ada: Person, stored: str) -> None:
     assert head.headers["X-Repo-Commit"] == ada.head(repo)
     for name in ("ETag", "Content-Length", "X-Repo-Commit"):
         assert head.headers[name] == get.headers[name]
+
+
+@pytest.mark.parametrize("others", [0, 1 + contents.MAX_LIST // 150])
+def test_files_at_any_revision(ada: Person, stored: str, others: int) -> None:
+    """However long the list of files is: a short one is looked through instead of git."""
+    repo = stored.partition("/resolve")[0].strip("/")
+    first = ada.head(repo)
+    more = [file(f"{number:0150d}", "") for number in range(others)]
+    ada.commit(repo, file("data.bin", "new"), file("a/b.txt", "deep"), *more)
+    second = ada.head(repo)
+    asked = dict.fromkeys(("main", "refs/heads/main", second, second[:12]), b"new")
+    asked[first] = DATA
+    for revision, content in asked.items():
+        head = ada.http.head(f"/{repo}/resolve/{revision}/data.bin")
+        assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(content)))
+        assert head.headers["X-Repo-Commit"] == (first if content == DATA else second)
+        assert ada.read(repo, "data.bin", revision) == content
+    assert ada.read(repo, "a/b.txt") == b"deep"
+    for missing in ("a", "a/c.txt", "", "data.bin/x"):
+        answer = ada.http.head(f"/{repo}/resolve/main/{missing}")
+        assert (answer.status_code, answer.headers["X-Repo-Commit"]) == (404, second)
 
 
 def test_the_etag_is_the_hash_of_the_content(ada: Person) -> None:

@@ -8,7 +8,7 @@ from graft.server.api import wire
 from graft.server.community import trending
 from graft.server.errors import BadRequestError
 from graft.server.records import Kind, Repository
-from graft.server.repositories.catalogue import Contents
+from graft.server.repositories.contents import Contents
 
 
 @dataclass(frozen=True)

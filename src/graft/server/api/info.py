@@ -13,7 +13,8 @@ from graft.server.git.repository import DEFAULT_BRANCH
 from graft.server.hub import Hub
 from graft.server.people.auth import current_user, get_hub
 from graft.server.records import Kind, Repository, User
-from graft.server.repositories import catalogue, repos
+from graft.server.repositories import catalogue, contents, repos
+from graft.server.repositories.contents import Contents
 
 router = APIRouter()
 
@@ -52,9 +53,9 @@ def _info(
 ) -> Response:
     asked, hub = request.query_params, get_hub(request)
     expand = fields.expanded(kind, asked.getlist("expand"))
-    repository = repos.find(hub, kind, owner, name, user)
     names = expand or fields.WHOLE[kind]
-    subject = _subject(hub, repository, revision, names, user)
+    subject = _subject(hub, _found(hub, kind, owner, name, names, user), revision, names, user)
+    repository = subject.repository
     found = fields.render(subject, names, keep_empty=expand is not None)
     if expand is None:
         found["disabled"] = False
@@ -69,20 +70,31 @@ def _info(
     return json_answer(found)
 
 
+def _found(
+    hub: Hub, kind: Kind, owner: str, name: str, names: tuple[str, ...], user: User | None
+) -> tuple[Repository, Contents | None]:
+    if fields.OF_CONTENTS.intersection(names):
+        return contents.find_whole(hub, kind, owner, name, user)
+    return repos.find(hub, kind, owner, name, user), None
+
+
 def _subject(
-    hub: Hub, repository: Repository, revision: str, names: tuple[str, ...], user: User | None
+    hub: Hub,
+    known: tuple[Repository, Contents | None],
+    revision: str,
+    names: tuple[str, ...],
+    user: User | None,
 ) -> fields.Subject:
-    contents = None
+    repository, found = known
     if revision not in (DEFAULT_BRANCH, f"refs/heads/{DEFAULT_BRANCH}", repository.head):
-        repository, contents = catalogue.at_revision(hub, repository, revision)
-    elif fields.OF_CONTENTS.intersection(names):
-        contents = catalogue.contents(hub, repository)
-        if contents is None:  # not read yet: the newest commit came before this version of Graft
-            repository, contents = catalogue.at_revision(hub, repository, DEFAULT_BRANCH)
+        repository, found = contents.at_revision(hub, repository, revision)
+    elif found is None and fields.OF_CONTENTS.intersection(names):
+        # Not read yet: the newest commit came before this version of Graft.
+        repository, found = contents.at_revision(hub, repository, DEFAULT_BRANCH)
     children = 0
     if "childrenModelCount" in names:
         children = catalogue.children_of(hub, [repository], user).get(repository.id, 0)
-    return fields.Subject(repository, contents, children)
+    return fields.Subject(repository, found, children)
 
 
 def _tree(hub: Hub, user: User | None, kind: Kind, owner: str, name: str) -> Response:

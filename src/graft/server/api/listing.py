@@ -19,7 +19,7 @@ from graft.server.errors import BadRequestError
 from graft.server.hub import Hub
 from graft.server.people.auth import current_user, get_hub
 from graft.server.records import Kind, Page, Repository, Sort, User
-from graft.server.repositories import catalogue
+from graft.server.repositories import catalogue, contents
 from graft.server.rows import BRIEF, from_values
 
 router = APIRouter()
@@ -207,13 +207,13 @@ def _subjects(
     names: Collection[str],
     user: User | None,
 ) -> list[fields.Subject]:
-    contents: dict[int, catalogue.Contents] = {}
+    read: dict[int, contents.Contents] = {}
     children: dict[int, int] = {}
     if fields.OF_CONTENTS.intersection(names):
-        contents = catalogue.contents_of(hub, found)
+        read = contents.contents_of(hub, found)
     if "childrenModelCount" in names:
         children = catalogue.children_of(hub, found, user)
-    return [fields.Subject(item, contents.get(item.id), children.get(item.id, 0)) for item in found]
+    return [fields.Subject(item, read.get(item.id), children.get(item.id, 0)) for item in found]
 
 
 def _is_on(value: str | None) -> bool:

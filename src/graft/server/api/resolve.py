@@ -14,7 +14,7 @@ from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.people.auth import CurrentHub, CurrentUser, base_url
 from graft.server.records import Entry, Kind, Repository, User
-from graft.server.repositories import repos
+from graft.server.repositories import contents, repos
 
 # Types that a browser may show in place. Everything else, HTML above all, is text or a download: it
 # would run in the Hub's own name.
@@ -41,25 +41,29 @@ def routes(kind: Kind) -> APIRouter:
     def resolve(
         request: Request, owner: str, name: str, rest: str, hub: CurrentHub, user: CurrentUser
     ) -> Response:
-        repository = repos.find(hub, kind, owner, name, user)
+        repository, files = contents.find_files(hub, kind, owner, name, user)
         access.check_files(hub, repository, user)
-        return _download(request, hub, repository, rest, user)
+        commit_id, entry = files.find(rest)
+        return _download(request, hub, repository, commit_id, entry, user)
 
     return router
 
 
 def _download(
-    request: Request, hub: Hub, repository: Repository, rest: str, user: User | None
+    request: Request,
+    hub: Hub,
+    repository: Repository,
+    commit_id: str,
+    entry: Entry,
+    user: User | None,
 ) -> Response:
-    snapshot, path = repos.split_revision(hub, repository, rest)
-    entry = snapshot.entry(path)
     if not entry.is_file:
         raise EntryNotFoundError(
-            f"{path!r} is a folder at revision {snapshot.id}: name one of its files.",
-            headers={"X-Repo-Commit": snapshot.id},
+            f"{entry.path!r} is a folder at revision {commit_id}: name one of its files.",
+            headers={"X-Repo-Commit": commit_id},
         )
-    headers = _headers(entry, snapshot.id, "download" in request.query_params)
-    headers |= _xet_headers(request, hub, repository, entry, snapshot.id)
+    headers = _headers(entry, commit_id, "download" in request.query_params)
+    headers |= _xet_headers(request, hub, repository, entry, commit_id)
     if _is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     start, end, status = parse_range(request, entry.size, headers)

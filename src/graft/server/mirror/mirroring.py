@@ -102,9 +102,10 @@ class Mirror:
             renamed = self._known(kind, found.owner, found.name)
             return renamed or self._make(kind, found)
 
-    def refresh(self, repository: Repository) -> None:
+    def refresh(self, repository: Repository) -> bool:
         """Looks whether a mirrored repository has changed there, where that was last done longer
-        ago than `upstream_max_age`. Where the other hub gives no answer, what is here stays.
+        ago than `upstream_max_age`, and answers whether it has changed here by that. Where the
+        other hub gives no answer, what is here stays.
 
         Raises:
             RepoNotFoundError: it is not there any more, or not for everybody.
@@ -112,23 +113,24 @@ class Mirror:
         if self._gone.holds(repository.id):
             raise access.not_found(repository.kind, repository.owner, repository.name)
         if self._fresh.holds(repository.id):
-            return
+            return False
         age = self._age(repository)
         if age is None:
             self._fresh.set(repository.id, float("inf"))
-            return
+            return False
         max_age = self._hub.settings.upstream_max_age
         if age < max_age:
             self._fresh.set(repository.id, max_age - age)
-            return
+            return False
         # One asks; who comes meanwhile takes what is here.
         with self._locks.tried(repository.id) as first:
             if first:
                 self._fresh.set(repository.id, AWAY_SECONDS)
                 try:
-                    self._update(repository)
+                    return self._update(repository)
                 except UpstreamError as error:
                     logger.warning("%s is served as it was: %s", repository.full_name, error)
+        return False
 
     def is_mirrored(self, repository_id: int) -> bool:
         """Whether the repository is one of the other hub's."""
@@ -270,7 +272,7 @@ class Mirror:
             row = session.get(MirrorRow, repository.id)
             return None if row is None else (datetime.now(UTC) - row.checked_at).total_seconds()
 
-    def _update(self, repository: Repository) -> None:
+    def _update(self, repository: Repository) -> bool:
         found = self._upstream.find(repository.kind, repository.full_name)
         open_to_all = found is not None and not (found.private or found.gated)
         if found is None or not (open_to_all or self._hub.settings.upstream_private):
@@ -296,6 +298,7 @@ class Mirror:
             if row is not None:
                 row.state, row.checked_at = state or "", datetime.now(UTC)
         self._fresh.set(repository.id, self._hub.settings.upstream_max_age)
+        return not same
 
     def _place(self, repository_id: int) -> Key:
         with self._hub.database.reading() as session:

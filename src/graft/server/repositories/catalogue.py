@@ -1,46 +1,26 @@
-"""What can be found: lists, searches, and what is known of a repository without opening it.
+"""What can be found: lists, searches, and what is made from what.
 
 All functions here block (database), so async code calls them in a worker thread.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
-from graft.server.content import large
-from graft.server.db.tables import AccountRow, BaseModelRow, ContentsRow, RepositoryRow
-from graft.server.errors import RefusedError
-from graft.server.git.repository import DEFAULT_BRANCH
+from graft.server.db.tables import AccountRow, BaseModelRow, RepositoryRow
 from graft.server.hub import Hub
 from graft.server.people.access import visible_to
-from graft.server.records import Entry, Item, Kind, Lfs, Page, Query, Repository, User
-from graft.server.repositories import repos
+from graft.server.records import Entry, Item, Kind, Page, Query, Repository, User
 from graft.server.rows import from_values, repositories, to_record
 from graft.server.scan.scans import Scan, blob_of, scans
-from graft.server.search import index
 from graft.server.search import query as search_query
-from graft.server.search.describe import Facts, describe
 from graft.server.search.facets import MAX_VALUES, Facets
 from graft.server.search.facets import facets as find_facets
 from graft.server.search.selectors import FEW
 
 MAX_RELATIVES = 100
-
-_C = ContentsRow.__table__.c
-_CONTENTS = select(_C.head, _C.files, _C.about).where(_C.repository_id == bindparam("id"))
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a repository's newest commit holds, as it was read when it came."""
-
-    head: str
-    files: tuple[Entry, ...]
-    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,55 +86,6 @@ def facets(hub: Hub, query: Query, user: User | None, most: int = MAX_VALUES) ->
 
     key = (*_key(query, user), most)
     return hub.lists.facets.get_or_make(key, count, keep=is_large)
-
-
-def contents(hub: Hub, repository: Repository) -> Contents | None:
-    """What the newest commit of `main` holds; None where that has not been read yet."""
-    with hub.database.reading() as session:
-        row = session.execute(_CONTENTS, {"id": repository.id}).first()
-    if row is None or row.head != repository.head:
-        return None
-    return Contents(row.head, tuple(map(_entry, json.loads(row.files))), json.loads(row.about))
-
-
-def contents_of(hub: Hub, wanted: Collection[Repository]) -> dict[int, Contents]:
-    """What the newest commits of repositories hold, by id."""
-    found = _read_contents(hub, wanted)
-    for repository in wanted:
-        if repository.id not in found and repository.head is not None:
-            with suppress(RefusedError):  # deleted since the list was read
-                found[repository.id] = at_revision(hub, repository, DEFAULT_BRANCH)[1]
-    return found
-
-
-def at_revision(hub: Hub, repository: Repository, revision: str) -> tuple[Repository, Contents]:
-    """The repository as it was at a branch, tag or commit, read out of git.
-
-    Raises:
-        RevisionNotFoundError: none of those.
-    """
-    snapshot = repos.snapshot(hub, repository, revision)
-    read = large.reader(hub, repository.id, snapshot)
-    found = describe(repository.kind, snapshot, read, known_facts(hub, repository.id))
-    then = replace(
-        repository,
-        head=found.head,
-        updated_at=snapshot.commit.date,
-        tags=tuple(found.tags),
-        task=found.task,
-        library=found.library,
-        license=found.license,
-        weights=found.weights,
-        size=found.size,
-        card=found.card,
-    )
-    return then, Contents(found.head, tuple(map(_entry, found.files)), found.about)
-
-
-def known_facts(hub: Hub, repository_id: int) -> dict[str, Facts]:
-    """What was read out of the files of a repository before, by blob."""
-    with hub.database.reading() as session:
-        return index.known_facts(session, repository_id)
 
 
 def children_of(hub: Hub, wanted: Collection[Repository], user: User | None) -> dict[int, int]:
@@ -236,21 +167,3 @@ def _key(query: Query, user: User | None) -> tuple[Any, ...]:
     """What a count depends on: all but order and page; and who asks, with what token."""
     bounds = (query.min_parameters, query.max_parameters, query.gated)
     return (query.kind, query.words, query.author, query.tags, *bounds, user)
-
-
-def _read_contents(hub: Hub, wanted: Collection[Repository]) -> dict[int, Contents]:
-    heads = {item.id: item.head for item in wanted}
-    columns = (ContentsRow.repository_id, ContentsRow.head, ContentsRow.files, ContentsRow.about)
-    with hub.database.reading() as session:
-        rows = session.execute(select(*columns).where(ContentsRow.repository_id.in_(heads))).all()
-    return {
-        id_: Contents(head, tuple(map(_entry, json.loads(files))), json.loads(about))
-        for id_, head, files, about in rows
-        if heads[id_] == head
-    }
-
-
-def _entry(listed: list[Any]) -> Entry:
-    path, size, oid, sha256, pointer_size = listed
-    lfs = Lfs(sha256, size, pointer_size) if sha256 else None
-    return Entry(path, "file", oid, size, lfs)

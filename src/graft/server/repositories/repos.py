@@ -8,9 +8,10 @@ them in a worker thread; only the pieces that `stream` answers come without bloc
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pygit2
-from sqlalchemy import bindparam, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -37,13 +38,14 @@ from graft.server.records import (
     User,
 )
 from graft.server.repositories import refchanges
-from graft.server.rows import repositories, to_record
+from graft.server.rows import WHOLE, from_values, repositories, to_record
 from graft.server.search import index
 from graft.server.search.describe import Description, describe, read_card
 
 logger = logging.getLogger("graft.server")
 
 _R = RepositoryRow.__table__.c
+_OWN = len(WHOLE)
 # Made once: putting a query together takes longer than asking it.
 _FOUND = repositories().where(_R.kind == bindparam("kind"), _R.key == bindparam("key"))
 _MOVED = (
@@ -61,25 +63,40 @@ def find(hub: Hub, kind: Kind, owner: str, name: str, user: User | None) -> Repo
         RepoNotFoundError: it does not exist, or `user` may not see it.
         RepoMovedError: it has another name now.
     """
-    key = f"{owner}/{name}".lower()
-    with hub.database.reading() as session:
-        row = session.execute(_FOUND, {"kind": kind.value, "key": key}).first()
-        moved = row is None
-        if row is None:
-            row = session.execute(_MOVED, {"kind": kind.value, "key": key}).first()
-        found = None if row is None else to_record(row)
-    if found is None:
-        if hub.mirror is None:
-            raise access.not_found(kind, owner, name)
-        return hub.mirror.find(kind, owner, name)
-    if moved and not access.allows(user, found, "read"):
+    return find_by(hub, _FOUND, kind, owner, name, user)[0]
+
+
+def found_with(table: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+    """A query for `find_by`, with columns of a table that has a row for some repositories."""
+    return _FOUND.add_columns(*columns).outerjoin(table, table.c.repository_id == _R.id)
+
+
+def find_by(
+    hub: Hub, asked: Select[Any], kind: Kind, owner: str, name: str, user: User | None
+) -> tuple[Repository, tuple[Any, ...]]:
+    """As `find`, with the values of the columns that `found_with` was given.
+
+    Raises: as `find` does
+    """
+    values = {"kind": kind.value, "key": f"{owner}/{name}".lower()}
+    with hub.database.querying() as reader:
+        row = reader.execute(asked, values).first()
+        moved = None if row is not None else reader.execute(_MOVED, values).first()
+    if row is not None:
+        found = from_values(*row[:_OWN])
+        access.check_reader(user, found)
+        if hub.mirror is not None and hub.mirror.refresh(found):
+            return find_by(hub, asked, kind, owner, name, user)
+        return found, row[_OWN:]
+    if moved is not None:
+        found = to_record(moved)
+        if access.allows(user, found, "read"):
+            raise RepoMovedError(f"{owner}/{name}", found.full_name)
         raise access.not_found(kind, owner, name)
-    if moved:
-        raise RepoMovedError(f"{owner}/{name}", found.full_name)
-    access.check_reader(user, found)
-    if hub.mirror is not None:
-        hub.mirror.refresh(found)
-    return found
+    if hub.mirror is None:
+        raise access.not_found(kind, owner, name)
+    fetched = hub.mirror.find(kind, owner, name)
+    return fetched, (None,) * (len(asked.selected_columns) - _OWN)
 
 
 # --- counting ------------------------------------------------------------------------------------
