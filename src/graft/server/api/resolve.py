@@ -102,8 +102,8 @@ def _xet_headers(
     """Where clients that can may get the file's chunks from, instead of its bytes from here."""
     if entry.lfs is None:
         return {}
-    with hub.database.reading() as session:
-        found = links.xet_hashes(session, repository.id, [entry.lfs.sha256])
+    with hub.database.querying() as reader:
+        found = links.xet_hashes(reader, repository.id, [entry.lfs.sha256])
     value = found.get(entry.lfs.sha256)
     if value is None:
         return {}

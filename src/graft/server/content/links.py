@@ -8,7 +8,7 @@ from sqlalchemy import delete, exists, func, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from graft.server.db.database import Database, insert_into
+from graft.server.db.database import Database, Reader, insert_into
 from graft.server.db.tables import Moment, ObjectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.errors import ConflictError
 from graft.server.people import access
@@ -37,14 +37,14 @@ def sizes_in(session: Session, repository_id: int, hashes: Collection[str]) -> d
     return dict(_of_objects(session, repository_id, hashes, ObjectRow.size))
 
 
-def xet_hashes(session: Session, repository_id: int, hashes: Collection[str]) -> dict[str, str]:
+def xet_hashes(reader: Reader, repository_id: int, hashes: Collection[str]) -> dict[str, str]:
     """The Xet hashes, by SHA-256, of those objects that the repository holds and that have one."""
-    found = _of_objects(session, repository_id, hashes, ObjectRow.xet_hash)
+    found = _of_objects(reader, repository_id, hashes, ObjectRow.xet_hash)
     return {sha256: value for sha256, value in found if value}
 
 
 def _of_objects(
-    session: Session,
+    reader: Reader,
     repository_id: int,
     hashes: Collection[str],
     column: InstrumentedAttribute[Value],
@@ -56,7 +56,7 @@ def _of_objects(
             .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
             .where(RepositoryObjectRow.repository_id == repository_id, ObjectRow.sha256.in_(some))
         )
-        yield from session.execute(query)
+        yield from reader.execute(query)
 
 
 def size_for(session: Session, user: User, sha256: str) -> int | None:

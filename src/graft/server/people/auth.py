@@ -181,8 +181,8 @@ def user_of_token(hub: Hub, secret: str, address: str = "") -> User:
             refused for that.
     """
     now = datetime.now(UTC)
-    with hub.database.reading() as session:
-        found = identity.by_secret(session, digest(secret))
+    with hub.database.querying() as reader:
+        found = identity.by_secret(reader, digest(secret))
     if found is None:
         _note_wrong(hub, address)
         raise _bad_credentials(
@@ -217,8 +217,8 @@ def _note_use(hub: Hub, user: User, now: datetime) -> None:
 
 
 def _user_of_session(hub: Hub, cookie: str) -> User | None:
-    with hub.database.reading() as session:
-        return identity.by_cookie(session, digest(cookie))
+    with hub.database.querying() as reader:
+        return identity.by_cookie(reader, digest(cookie))
 
 
 def _bad_credentials(message: str) -> NotLoggedInError:

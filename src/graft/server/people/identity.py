@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
+from graft.server.db.database import Reader
 from graft.server.db.tables import AccountRow, MemberRow, SessionRow, TokenRow
 from graft.server.people import scopes
 from graft.server.records import Account, AccountType, MemberRole, Membership, Role, User
@@ -56,24 +57,24 @@ _TOKEN_AT = len(_WHO)
 _MEMBER_AT = 6
 
 
-def by_secret(session: Session, digest: bytes) -> tuple[User, datetime | None] | None:
+def by_secret(reader: Reader, digest: bytes) -> tuple[User, datetime | None] | None:
     """Whose token it is, and when it was last used; None for an unknown one.
 
     An expired token still answers its user: look at `expires_at`.
     """
-    rows = session.execute(_BY_SECRET, {"digest": digest}).all()
+    rows = reader.execute(_BY_SECRET, {"digest": digest}).all()
     return (_token_user(rows), rows[0][-1]) if rows else None
 
 
-def by_cookie(session: Session, digest: bytes) -> User | None:
+def by_cookie(reader: Reader, digest: bytes) -> User | None:
     """Who logged in with this cookie, or None where that was nobody, or too long ago."""
-    rows = session.execute(_BY_COOKIE, {"digest": digest}).all()
+    rows = reader.execute(_BY_COOKIE, {"digest": digest}).all()
     if not rows or rows[0][-1] <= datetime.now(UTC):
         return None
     return User(_account(rows[0], 0), "write", LOGIN_PAGE, _memberships(rows))
 
 
-def again(session: Session, account_id: int, token_id: int | None) -> User | None:
+def again(reader: Reader, account_id: int, token_id: int | None) -> User | None:
     """Who asked, for what works on after the request: a hook of git, a transfer's own token.
 
     None once the token is deleted or has expired. `token_id` None is a browser's session: it may
@@ -81,13 +82,13 @@ def again(session: Session, account_id: int, token_id: int | None) -> User | Non
     """
     if token_id is not None:
         given = {"account_id": account_id, "token_id": token_id}
-        rows = session.execute(_BY_TOKEN_ID, given).all()
+        rows = reader.execute(_BY_TOKEN_ID, given).all()
         if not rows:
             return None
         user = _token_user(rows)
         over = user.expires_at is not None and user.expires_at <= datetime.now(UTC)
         return None if over else user
-    rows = session.execute(_BY_ACCOUNT, {"account_id": account_id}).all()
+    rows = reader.execute(_BY_ACCOUNT, {"account_id": account_id}).all()
     return User(_account(rows[0], 0), "write", LOGIN_PAGE, _memberships(rows)) if rows else None
 
 
