@@ -164,8 +164,8 @@ def _sha256(hub: Hub, file: ShardFile, layout: Layout) -> str:
         found = session.scalar(select(ObjectRow.sha256).where(ObjectRow.xet_hash == name).limit(1))
     if found is None:
         digest = hashlib.sha256()
-        for piece in hub.content.pieces_of(layout):
-            digest.update(piece)
+        for chunk in hub.content.chunks_of(layout):
+            digest.update(chunk)
         found = digest.hexdigest()
     claimed = file.sha256.hex() if file.sha256 is not None else found
     if claimed != found:

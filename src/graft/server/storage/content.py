@@ -202,19 +202,19 @@ class ContentStore:
         finally:
             await settled([coming])
 
-    def pieces_of(self, layout: Layout) -> Iterator[bytes]:
-        """The bytes that a layout makes, which need not be an object yet; the next piece is read
-        while the one before is used.
+    def chunks_of(self, layout: Layout) -> Iterator[memoryview]:
+        """The bytes that a layout makes, which need not be an object yet; the next chunks are read
+        while those before are used.
 
         Raises:
             BlobNotFoundError, StorageError.
         """
         plan = reading.plan(self.xorbs, layout, 0, layout.size)
-        pieces = (reading.read(self.xorbs, piece) for piece in plan)
+        pieces = (reading.read_parts(self.xorbs, piece) for piece in plan)
         coming = self._workers.submit(next, pieces, None)
-        while (piece := coming.result()) is not None:
+        while (chunks := coming.result()) is not None:
             coming = self._workers.submit(next, pieces, None)
-            yield piece
+            yield from chunks
 
     def store_xorb(self, spool: Spool, name: str) -> bool:
         """Keeps a xorb that somebody sent; answers whether it is new.

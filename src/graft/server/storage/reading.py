@@ -53,11 +53,19 @@ def plan(xorbs: Xorbs, layout: Layout, start: int, end: int) -> Iterator[list[Ru
 def read(xorbs: Xorbs, piece: list[Run]) -> bytes:
     """The bytes of a piece.
 
+    Raises: as `read_parts`.
+    """
+    return b"".join(read_parts(xorbs, piece))
+
+
+def read_parts(xorbs: Xorbs, piece: list[Run]) -> list[memoryview]:
+    """The bytes of a piece, chunk after chunk.
+
     Raises:
         BlobNotFoundError: a xorb that is gone.
         StorageError: storage does not answer, or is damaged.
     """
-    parts: list[bytes | memoryview] = []
+    parts: list[memoryview] = []
     for run in piece:
         index = xorbs.index(run.xorb)
         start = index.packed_start(run.first)
@@ -67,7 +75,7 @@ def read(xorbs: Xorbs, piece: list[Run]) -> bytes:
         except XorbError as error:
             raise damaged(run.xorb, error) from error
         parts += _trimmed(chunks, run.skip, run.length)
-    return b"".join(parts)
+    return parts
 
 
 def _run(name: str, index: XorbIndex, start: int, stop: int, wanted: int) -> Run:
