@@ -70,7 +70,7 @@ class CommonSets:
     """The sets of selectors that thousands of repositories have."""
 
     def __init__(self) -> None:
-        self._kept: Kept[_Set] = Kept(KEPT_SECONDS, KEPT_SETS)
+        self._kept: Kept[_Set | set[int]] = Kept(KEPT_SECONDS, KEPT_SETS)
 
     def choose(self, reader: Reader, selectors: Sequence[Selector]) -> "list[int] | Bits | None":
         """Which ids fulfil all selectors: a list where they are few, bits where they are many, None
@@ -92,17 +92,17 @@ class CommonSets:
 
     def _look_up(self, reader: Reader, selector: Selector, changes: "_Changes") -> set[int] | Bits:
         kept = self._kept.get(selector.key)
-        if kept is not None:
+        if isinstance(kept, _Set):
             if monotonic() - kept.made < CURRENT_SECONDS or kept.changes == changes.newest:
                 return kept.bits
             self._kept.forget(selector.key)
-        found = text.ids_of(reader, selector.ids(reader).limit(FEW + 1))
-        if len(found) <= FEW:
-            return set(found.tolist())
-        made = self._kept.get_or_make(
-            selector.key, lambda: _all(reader, selector, changes.newest), keep=lambda _: True
+        # All at once: to see first whether they are few takes as long where a word is frequent.
+        found = self._kept.get_or_make(
+            selector.key,
+            lambda: _read(reader, selector, changes),
+            keep=lambda found: isinstance(found, _Set),
         )
-        return made.bits
+        return found.bits if isinstance(found, _Set) else found
 
 
 def selectors_of(query: Query) -> list[Selector]:
@@ -172,13 +172,16 @@ class _Changes:
         return tuple(self._reader.execute(_NEWEST).one())
 
 
-def _all(reader: Reader, selector: Selector, changes: tuple[Any, ...]) -> _Set:
+def _read(reader: Reader, selector: Selector, changes: _Changes) -> _Set | set[int]:
+    """Who fulfils a selector: as a set of ids where they are few."""
     made = monotonic()
     ids = text.ids_of(reader, selector.ids(reader))
+    if len(ids) <= FEW:
+        return set(ids.tolist())
     size = int(reader.scalar(select(func.max(RepositoryRow.id))) or 0) + 1
-    bits = np.zeros(max(size, int(ids.max(initial=0)) + 1), dtype=np.bool_)
+    bits = np.zeros(max(size, int(ids.max()) + 1), dtype=np.bool_)
     bits[ids] = True
-    return _Set(np.packbits(bits), len(bits), made, changes)
+    return _Set(np.packbits(bits), len(bits), made, changes.newest)
 
 
 def _both(one: Bits, other: Bits) -> Bits:
