@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import ssl
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,6 +61,15 @@ def quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "_hasher", cheapest)
         patch.setattr(accounts, "_DUMMY_HASH", cheapest.hash("of nobody"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_clients() -> Iterator[None]:
+    """One TLS context for all HTTP clients: reading the certificates takes 25 ms each time, and
+    tests make a thousand clients, for Hubs that speak no TLS."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
         yield
 
 
