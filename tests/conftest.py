@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from graft.server.git import durable
 from graft.server.people import accounts
 from graft.server.running import RunningHub
 
@@ -52,6 +53,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("GRAFT_CACHE_SIZE", raising=False)
         yield Path(os.environ["GRAFT_CACHE"])
     shutil.rmtree(os.environ["HF_XET_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_disks() -> Iterator[None]:
+    """Commits that do not wait until all that any program wrote to the disk is there: whether they
+    survive the loss of power is asked by one test only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "sync_all", lambda folder: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import json
 import os
+import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +15,8 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from person import Person
+from person import large as large_file
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -30,6 +34,9 @@ from graft.server.storage.content import Received, whole_key
 from graft.server.upkeep import fsck, garbage
 
 Result = TypeVar("Result")
+
+STORAGE = {"keep", "read", "read_end", "size_of", "remove", "entries"}
+"""What storage can be asked for, and may take long about."""
 
 
 @pytest.fixture
@@ -127,13 +134,12 @@ def test_an_object_that_is_linked_just_now_is_no_orphan(own_hub: RunningHub) -> 
     assert hub.content.read(received.sha256) == data
 
 
-def test_nobody_waits_for_storage_to_write(
-    own_hub: RunningHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On SQLite one transaction writes at a time: a storage that hangs in the middle of one would
-    keep everybody from writing."""
-    hub, number = own_hub.hub, repository(own_hub)
-    writing, asked = threading.local(), set()
+@pytest.fixture
+def asked(own_hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """What storage has been asked for; to ask it in the middle of a transaction that writes is an
+    error. On SQLite one writes at a time: a storage that hangs would keep everybody from it."""
+    hub = own_hub.hub
+    writing, asked = threading.local(), set[str]()
     begin = hub.database.writing
 
     @contextmanager
@@ -158,22 +164,47 @@ def test_nobody_waits_for_storage_to_write(
         monkeypatch.setattr(hub.content.blobs, name, ask)
 
     monkeypatch.setattr(hub.database, "writing", watched)
-    names = {"keep", "read", "read_end", "size_of", "remove", "entries"}
-    for name in names:
+    for name in STORAGE:
         watch(name)
+    return asked
+
+
+def test_nobody_waits_for_storage_to_write(own_hub: RunningHub, asked: set[str]) -> None:
+    hub, number = own_hub.hub, repository(own_hub)
     data = os.urandom(200_000)
     large.publish(hub, number, [receive(own_hub, data), receive(own_hub, data + b"more")])
     assert hub.content.read(hashlib.sha256(data).hexdigest()) == data
     with hub.content.blobs.spool() as spool:  # of a Hub from before there were xorbs
         spool.write([b"old"])
         hub.content.blobs.keep(whole_key(hashlib.sha256(b"old").hexdigest()), spool)
-    with begin() as session:
+    with hub.database.writing() as session:
         session.execute(delete(RepositoryObjectRow))
     assert fsck.check(hub, deep=True, repair=True).is_clean
     freed = garbage.collect(hub, unused_for=timedelta(seconds=-60))
     assert (freed.objects, freed.stray) == (2, 1)
     assert freed.xorbs > 0
-    assert asked == names
+    assert asked == STORAGE
+
+
+def test_files_are_looked_into_before_a_duplicate_is_written_down(
+    own_hub: RunningHub, asked: set[str]
+) -> None:
+    token = own_hub.add_user("ada")
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=own_hub.url, headers=headers) as http:
+        ada = Person("ada", token, http)
+        repo = ada.create("weights")
+        head = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+        data = struct.pack("<Q", len(head)) + head + bytes(8)
+        sha256 = ada.upload(repo, data)
+        made = ada.commit(repo, large_file("model.safetensors", sha256, len(data)))
+        assert made.status_code == 200
+        asked.clear()
+        copied = http.post(f"/api/models/{repo}/duplicate", json={"repository": "ada/copy"})
+        assert copied.status_code == 200
+        found = http.get("/api/models/ada/copy").json()
+    assert found["safetensors"] == {"parameters": {"F32": 2}, "total": 2}
+    assert "read" in asked
 
 
 def test_processes_that_start_at_once_sign_alike(own_hub: RunningHub) -> None:

@@ -7,8 +7,11 @@ import pygit2
 import pytest
 import victim
 from person import Person, file, large
+from sqlalchemy import text
 from victim import HAPPENED, POINTS
 
+from graft.server.git import durable
+from graft.server.git.durable import sync_all, sync_ref
 from graft.server.records import Kind, Repository
 from graft.server.repositories import repos
 from graft.server.running import RunningHub
@@ -85,6 +88,42 @@ def test_a_commit_is_there_whole_or_not_at_all(machine: Machine, point: str) -> 
             assert ada.head(machine.repo) == machine.head
         assert ada.commit(machine.repo, file("third.txt", "z")).status_code == 200
         assert_sound(hub)
+
+
+def test_what_is_acknowledged_is_on_the_disk_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects before the ref that names them, the ref before the tables."""
+    happened: list[str] = []
+    with RunningHub(tmp_path / "hub") as hub:
+        headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+        with httpx.Client(base_url=hub.url, headers=headers) as http:
+            ada = Person("ada", "", http)
+            repo = ada.create("kept")
+            before = ada.head(repo)
+
+            def all_of(folder: Path) -> None:
+                assert ada.head(repo) == before
+                at_rest = repos.snapshot(hub.hub, opened(hub, repo)[0]).id
+                objects = [path for path in (folder / "objects").glob("??/*") if path.is_file()]
+                happened.append(f"{len(objects)} objects, {at_rest == before}")
+                sync_all(folder)
+
+            def ref_of(folder: Path, ref: str, *, stays: bool) -> None:
+                assert ada.head(repo) == before
+                moved = (folder / ref).read_text().strip() != before
+                happened.append(f"{ref}, {moved}")
+                sync_ref(folder, ref, stays=stays)
+
+            monkeypatch.setattr(durable, "sync_all", all_of)
+            monkeypatch.setattr(durable, "sync_ref", ref_of)
+            assert ada.commit(repo, file("a.txt", "a")).status_code == 200
+            assert ada.head(repo) != before
+            with hub.hub.database.writing() as session:
+                if hub.hub.database.dialect == "sqlite":
+                    assert session.scalar(text("PRAGMA synchronous")) == 2  # FULL
+    # Blob, tree and commit, beside those of the first commit.
+    assert happened == ["6 objects, True", "refs/heads/main, True"]
 
 
 @pytest.mark.parametrize("point", POINTS[1:3])

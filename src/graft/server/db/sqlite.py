@@ -88,7 +88,8 @@ def _prepare_without_keys(connection: Any, _record: Any) -> None:
     # Python's own handling of transactions knows no BEGIN IMMEDIATE: `_begin` does it.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    # What was acknowledged is on the disk, also after the power fails.
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _begin(connection: Connection) -> None:

@@ -7,7 +7,6 @@ the machine leaves is a folder that nothing leads to, which `graft hub gc` remov
 import secrets
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,10 +26,9 @@ from graft.server.errors import (
     RevisionNotFoundError,
 )
 from graft.server.events import Event
-from graft.server.git import copies
+from graft.server.git import copies, durable
 from graft.server.git import repository as git
 from graft.server.git.refs import BRANCHES, TAGS
-from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.names import check_account_name, check_repository_name
 from graft.server.people import access
@@ -102,7 +100,15 @@ def duplicate(
     hidden = source.private if private is None else private
     with refchanges.locked(hub, source) as opened:
         return _add(
-            hub, source.kind, account, name, private=hidden, user=user, prepare=prepare, also=share
+            hub,
+            source.kind,
+            account,
+            name,
+            private=hidden,
+            user=user,
+            prepare=prepare,
+            also=share,
+            files_of=source.id,
         )
 
 
@@ -189,23 +195,25 @@ def _add(
     user: User,
     prepare: Callable[[Path], None],
     also: Callable[[Session, RepositoryRow], None] | None = None,
+    files_of: int = 0,
 ) -> Repository:
-    """Makes the git folder by `prepare`, then the row, and all that follows from it."""
+    """Makes the git folder by `prepare`, then the row, and all that follows from it.
+
+    Args:
+        files_of: the number of the repository whose large files it has, too.
+    """
     folder = _new_folder()
     path = hub.settings.repositories_folder / folder
     try:
         prepare(path)
-        opened = git.open_repository(path)
+        durable.sync_all(path)
+        description = _describe(hub, kind, files_of, git.open_repository(path))
         with hub.database.writing() as session:
             row = _insert(session, kind, account, name, folder, private, user)
             if also is not None:
                 also(session, row)
-            found = _snapshot(opened)
-            if found is not None:
-                # The session's own view: what it has just written is nobody else's to see yet.
-                held = {e.lfs.sha256 for e in found.entries(recursive=True) if e.lfs is not None}
-                read = large.reader(hub, row.id, found, held)
-                index.write(session, row, describe(kind, found, read))
+            if description is not None:
+                index.write(session, row, description)
             made = to_record(row)
             events.emit(session, Event("repo", "create", made))
             return made
@@ -268,17 +276,12 @@ def _forget_redirect(session: Session, kind: str, key: str) -> None:
 def _describe(
     hub: Hub, kind: Kind, repository_id: int, opened: pygit2.Repository
 ) -> Description | None:
-    found = _snapshot(opened)
-    if found is None:
+    """What `main` says, with the large files of that repository; None where it has no commit."""
+    try:
+        found = git.snapshot(opened, git.DEFAULT_BRANCH)
+    except RevisionNotFoundError:
         return None
     return describe(kind, found, large.reader(hub, repository_id, found))
-
-
-def _snapshot(opened: pygit2.Repository) -> Snapshot | None:
-    """`main`; None where it has no commit."""
-    with suppress(RevisionNotFoundError):
-        return git.snapshot(opened, git.DEFAULT_BRANCH)
-    return None
 
 
 def _exists(kind: Kind, owner: str, name: str) -> ConflictError:

@@ -4,7 +4,8 @@ Refs live in git, what is known about them in the database; a stop of the machin
 the two. So a note of what is about to move is written first and removed last. Whoever locks the
 repository next, or the Hub when it starts, finds the note and finishes what was begun: refs that
 moved stay where they are (all that they name was checked and stored before), and the tables are
-brought up to them.
+brought up to them. Objects and note are on the disk before a ref moves, and the ref before the
+tables: this holds after the power fails, too.
 """
 
 import json
@@ -26,8 +27,8 @@ from graft.server.db.tables import RepositoryRow
 from graft.server.db.tables.community import DiscussionRow
 from graft.server.errors import RepoNotFoundError
 from graft.server.events import RefUpdate
+from graft.server.git import durable, refs
 from graft.server.git import locks as git_locks
-from graft.server.git import refs
 from graft.server.git import repository as git
 from graft.server.git.merging import pull_request_number
 from graft.server.git.snapshot import Snapshot
@@ -90,6 +91,8 @@ def move(
     description = _describe_new(hub, repository, opened, updates, objects)
     links.give(hub.database, repository.id, objects)
     note = _write_note(hub, repository.id, updates, merge)
+    folder = Path(opened.path)
+    durable.sync_all(folder)
     moved: list[RefUpdate] = []
     try:
         with hub.database.writing() as session:
@@ -97,9 +100,12 @@ def move(
             if also is not None:
                 also(session)
             session.flush()
-            for update in updates:  # the last thing that can fail, but for the commit itself
+            # The last thing that can fail, but for the commit itself.
+            for update in updates:
+                stays = update.new is not None and (folder / update.ref).is_file()
                 refs.move_ref(opened, update.ref, update.old, update.new)
                 moved.append(update)
+                durable.sync_ref(folder, update.ref, stays=stays)
     except BaseException:
         for update in reversed(moved):
             refs.move_ref(opened, update.ref, update.new, update.old)
