@@ -150,19 +150,35 @@ def written(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def test_a_long_body_that_stops_is_given_up_with_an_answer(tmp_path: Path) -> None:
-    data = os.urandom(LENGTH)
+@pytest.fixture
+def eve(tmp_path: Path) -> Iterator[Person]:
+    """Somebody at a Hub that waits for half a second."""
     with RunningHub(tmp_path, body_seconds=0.5) as hub:
         headers = {"Authorization": f"Bearer {hub.add_user('eve')}"}
         with httpx.Client(base_url=hub.url, headers=headers) as client:
-            eve = Person("eve", "", client)
-            host, port, path = upload_address(eve, eve.create("stops"), data)
-        with socket.create_connection((host, port), timeout=30) as sender:
-            sender.sendall(head(f"PUT {path}", f"Content-Length: {LENGTH}") + data[:-1])
-            received = wait_for(sender, b"\r\n\r\n")
-            assert received.startswith(b"HTTP/1.1 408 ")
-            while sender.recv(65536):  # until the Hub closes the connection
-                pass
+            yield Person("eve", "", client)
+
+
+def test_a_long_body_that_stops_is_given_up_with_an_answer(eve: Person) -> None:
+    data = os.urandom(LENGTH)
+    host, port, path = upload_address(eve, eve.create("stops"), data)
+    with socket.create_connection((host, port), timeout=30) as sender:
+        sender.sendall(head(f"PUT {path}", f"Content-Length: {LENGTH}") + data[:-1])
+        received = wait_for(sender, b"\r\n\r\n")
+        assert received.startswith(b"HTTP/1.1 408 ")
+        while sender.recv(65536):  # until the Hub closes the connection
+            pass
+
+
+def test_a_long_body_that_trickles_is_waited_for(eve: Person) -> None:
+    data = os.urandom(LENGTH)
+    host, port, path = upload_address(eve, eve.create("trickles"), data)
+    with socket.create_connection((host, port), timeout=30) as sender:
+        sender.sendall(head(f"PUT {path}", f"Content-Length: {LENGTH}") + data[:-6])
+        for end in range(LENGTH - 6, LENGTH):
+            time.sleep(0.3)
+            sender.sendall(data[end : end + 1])
+        assert wait_for(sender, b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_long_body_that_is_refused_gets_its_answer(ada: Person) -> None:

@@ -15,6 +15,9 @@ from starlette.requests import ClientDisconnect
 
 EXTENSION = "graft.intake"
 
+SECONDS = 0.2
+"""After so long, who waits for a block is told of what has come, so that it knows who is slow."""
+
 
 class Intake(ABC):
     """What is left of a body."""
@@ -26,7 +29,8 @@ class Intake(ABC):
 
     @abstractmethod
     async def receive_into(self, buffer: memoryview) -> int:
-        """Puts the next bytes at the beginning of the buffer; answers how many, 0 at the end.
+        """Fills the buffer with the next bytes, as far as they come within `SECONDS`; answers how
+        many, one at least, and 0 only behind the end.
 
         Raises:
             ClientDisconnect: the connection was lost before the body's end.
@@ -48,8 +52,9 @@ class ConnectionIntake(asyncio.BufferedProtocol, Intake):
         self._transport = transport
         self._left = left
         self._taken = taken
-        self._buffer = memoryview(b"")
-        self._coming: asyncio.Future[int] | None = None
+        self._buffer = memoryview(b"")  # what is still to be filled
+        self._until = 0.0
+        self._coming: asyncio.Future[None] | None = None
         self._lost = False
         transport.pause_reading()  # nothing comes but while somebody waits for it
         transport.set_protocol(self)
@@ -63,18 +68,18 @@ class ConnectionIntake(asyncio.BufferedProtocol, Intake):
             return 0
         if self._lost:
             raise ClientDisconnect
-        self._buffer = buffer[: self._left]
-        self._coming = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._buffer = wanted = buffer[: self._left]
+        self._until = loop.time() + SECONDS
+        self._coming = loop.create_future()
         self._transport.resume_reading()
         try:
-            count = await self._coming
+            await self._coming
         finally:
-            self._coming = None
             self._transport.pause_reading()
-        self._left -= count
         if not self._left:
             self._give_back()
-        return count
+        return len(wanted) - len(self._buffer)
 
     def _give_back(self) -> None:
         self._transport.set_protocol(self._connection)
@@ -85,9 +90,14 @@ class ConnectionIntake(asyncio.BufferedProtocol, Intake):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._transport.pause_reading()
-        if self._coming is not None and not self._coming.done():
-            self._coming.set_result(nbytes)
+        self._buffer = self._buffer[nbytes:]
+        self._left -= nbytes
+        coming = self._coming
+        if coming is None or coming.done():
+            return
+        if not self._buffer or coming.get_loop().time() > self._until:
+            self._transport.pause_reading()
+            coming.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
