@@ -7,6 +7,7 @@ from collections.abc import Callable
 from customer import Customer
 from git_program import Git
 
+from graft.server.people import accounts, organizations
 from graft.server.running import RunningHub
 
 
@@ -45,3 +46,22 @@ def test_what_another_has_locked_is_seen_and_cannot_be_taken(
     assert "403" in said or "may not" in said
     assert "may not" in theirs.refused("lfs", "lock", "new.bin")
     assert len(json.loads(theirs("lfs", "locks", "--json"))) == 1
+
+
+def test_a_push_of_what_another_has_locked_is_stopped_by_git_lfs(
+    hub: RunningHub, eve: Customer, mallory: Customer, clone: Callable[..., Git]
+) -> None:
+    team = f"team-of-{eve.name}"
+    founder = accounts.find_account(hub.hub, eve.name)
+    organization = organizations.create(hub.hub, team, founder=founder)
+    member = accounts.find_account(hub.hub, mallory.name)
+    organizations.put_member(hub.hub, organization, member, "write")
+    repo = f"{team}/locked"
+    eve.api.create_repo(repo)
+    eve.api.upload_file(path_or_fileobj=b"w" * 5000, path_in_repo="w.bin", repo_id=repo)
+    clone(eve.address(hub, repo))("lfs", "lock", "w.bin")
+    theirs = clone(mallory.address(hub, repo))
+    theirs.commit(w__bin=os.urandom(5000))
+    said = theirs.refused("push")
+    assert "w.bin" in said
+    assert eve.name in said

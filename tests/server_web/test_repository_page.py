@@ -45,6 +45,29 @@ def test_a_data_sets_page_shows_its_first_rows(visitor: httpx.Client) -> None:
     assert "<td>How far, &lt;b&gt;really&lt;/b&gt;, is it?</td>" in page
 
 
+def test_a_data_sets_page_counts_rows_and_names_columns(
+    visitor: httpx.Client, garden: Garden
+) -> None:
+    def file(rows: int, **more: int) -> bytes:
+        content = io.BytesIO()
+        columns = {"text": ["x"] * rows, "label": range(rows)}
+        pq.write_table(pa.table(columns | {name: [n] * rows for name, n in more.items()}), content)
+        return content.getvalue()
+
+    repo = f"{OWNER}/counted"
+    many = {f"c{number}": number for number in range(45)}
+    files = {"data/a.parquet": file(1200), "data/b.parquet": file(34, **many)}
+    garden.push(repo, files, "dataset")
+    page = re.sub(r">\s+<", "><", visitor.get(f"/datasets/{repo}").text)
+    assert '<dt>Rows</dt><dd title="1234">' in page
+    assert "<dt>Parquet files</dt><dd>2</dd>" in page
+    assert "<dt>text</dt><dd><code>string</code></dd><dt>label</dt><dd><code>int64</code>" in page
+    assert "<dt>c37</dt>" in page
+    assert "<dt>c38</dt>" not in page
+    assert "and 7 more" in page
+    assert "Rows and columns" not in visitor.get(f"/datasets/{OWNER}/questions").text
+
+
 def _damaged_parquet() -> bytes:
     """A file whose end is sound, and whose pages are not."""
     whole = io.BytesIO()

@@ -3,6 +3,9 @@
 What somebody may do is the less of two: what their account may (its own repositories, those of its
 organizations by its role there, what is public), and what their token lets it. All that this needs
 is loaded with the token, so that only the files of gated repositories take a query.
+
+In an organization, as on the public hub, "write" includes settings, names and deletion of all its
+repositories; "admin" adds the organization itself: its profile and its members.
 """
 
 from functools import lru_cache

@@ -15,7 +15,7 @@ from graft.server.inference.service import Score
 from graft.server.inference.widgets import widget_inputs
 from graft.server.people import access, gating
 from graft.server.records import Card, Kind, Repository
-from graft.server.repositories import repos
+from graft.server.repositories import contents, repos
 from graft.server.web.cards import CardLinks, render_card
 from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address
@@ -30,6 +30,7 @@ LABELS_SHOWN = 8
 DEFAULT_EXAMPLE = Example("How far is it from the earth to the moon?")
 GIT_SETTINGS = ".gitattributes"
 """All that a repository holds before anything is pushed."""
+COLUMNS_SHOWN = 40
 SHOWN_AS_LINEAGE = ("base_model:", "dataset:")
 
 
@@ -115,6 +116,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         trial=trial,
         labels_shown=LABELS_SHOWN,
         preview=None if empty else _preview(visit, repository),
+        rows=None if empty else _rows(visit, repository),
         snippets=snippets(
             repository,
             visit.hub_url,
@@ -136,6 +138,36 @@ def _preview(visit: Visit, repository: Repository) -> Preview | None:
     if repository.kind is not Kind.DATASET or not gating.lets_in(visit.hub, repository, visit.user):
         return None
     return preview(visit.hub, repository)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the Parquet files of a data set hold together."""
+
+    count: int
+    files: int
+    columns: tuple[tuple[str, str], ...]
+    """(name, type) of each, in the order they come in the files."""
+    more_columns: int
+    """How many are not shown."""
+
+
+def _rows(visit: Visit, repository: Repository) -> Rows | None:
+    """None where there are no such files, or the visitor may not read them."""
+    if repository.kind is not Kind.DATASET or not gating.lets_in(visit.hub, repository, visit.user):
+        return None
+    read = contents.contents_of(visit.hub, [repository]).get(repository.id)
+    listed = read.about.get("tables", []) if read else []
+    if not listed:
+        return None
+    facts = contents.known_facts(visit.hub, repository.id)
+    columns: dict[str, str] = {}
+    for item in listed:
+        for name, kind in facts.get(item["blob"], {}).get("columns", {}).items():
+            columns.setdefault(name, kind)
+    count = sum(item["rows"] for item in listed)
+    shown = tuple(columns.items())[:COLUMNS_SHOWN]
+    return Rows(count, len(listed), shown, len(columns) - len(shown))
 
 
 @dataclass(frozen=True)
