@@ -2,11 +2,14 @@
 
 The Hub is a process of its own, as `graft hub serve` starts it, and so is every client. Each figure
 is MB/s of one file of random bytes that nobody has sent before, until all of it is on the disk
-(`sync`). Up, the peer is `cp` on the same disk, which hashes nothing; its bar is 40%. Down, it
-is nginx and `curl`; the bar is 70%. The last row is what a client sends again after 1% of the file
+(`sync`). Up, the peers are nginx's PUT and `cp` on the same disk, which hash nothing; the bar is
+40%. The stock client's own work is part of its figures: beside them stands what it reaches with a
+server that throws everything away (`hub_discard`). Down, the peer is nginx with `curl`; the bar is
+70%. The last row is what a client sends again after 1% of the file
 has changed, as a share of the file, by the counters of the loopback network; the bar is 5%.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,10 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from huggingface_hub import HfApi
 
 from common import Row
 from graft.server.hub import Hub
@@ -49,7 +55,10 @@ print(json.dumps(time.perf_counter() - started))
 _NGINX = """
 daemon off; pid {folder}/pid; error_log stderr; user root;
 events {{ }}
-http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
+http {{
+  access_log off; sendfile on; client_max_body_size 0; client_body_temp_path {folder}/incoming;
+  server {{ listen 127.0.0.1:{port}; root {folder}; location /sent/ {{ dav_methods PUT; }} }}
+}}
 """
 
 
@@ -67,6 +76,18 @@ class Bench:
         settings = {"HF_ENDPOINT": self.url, "HF_TOKEN": self.token, "HF_HOME": home}
         quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "0" if xet else "1"}
         return {"PATH": os.environ["PATH"], "HOME": home} | settings | quiet
+
+    def send(self, path: Path, repo: str) -> float:
+        """Seconds of `curl`, which sends a file by Git LFS, until it is on the disk."""
+        HfApi(self.url, self.token).create_repo(repo)
+        size, sha256 = path.stat().st_size, file_hash(path)
+        wanted = {"operation": "upload", "objects": [{"oid": sha256, "size": size}]}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        address = f"{self.url}/{repo}.git/info/lfs/objects/batch"
+        request = urllib.request.Request(address, json.dumps(wanted).encode(), headers)
+        with urllib.request.urlopen(request) as answer:
+            action = json.load(answer)["objects"][0]["actions"]["upload"]
+        return put(path, action["href"], self.folder)
 
     def client(self, script: str, *arguments: str, environment: dict[str, str]) -> float:
         """The seconds that a stock client takes in a process of its own."""
@@ -132,61 +153,114 @@ def fetch(address: str, folder: Path) -> float:
     return seconds
 
 
-def transfers(bench: Bench, size: int, repeats: int) -> list[Row]:
-    """MB/s of every way in and out, each beside its peer."""
-    seconds: dict[str, list[float]] = {}
+def put(source: Path, address: str, folder: Path) -> float:
+    """Seconds of `curl`, until what it sent is on the disk."""
+    started = time.perf_counter()
+    subprocess.run(["curl", "-sSf", "-o", "/dev/null", "-T", str(source), address], check=True)
+    return on_disk(folder, time.perf_counter() - started)
 
-    def note(name: str, value: float) -> None:
-        seconds.setdefault(name, []).append(value)
 
-    static = bench.folder / "static"
-    static.mkdir()
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def nginx(static: Path) -> Iterator[str]:
+    """The address at which nginx gives the files of a folder, and takes those below `sent`."""
+    (static / "sent").mkdir(parents=True)
     port = free_port()
     settings = static / "nginx.conf"
     settings.write_text(_NGINX.format(folder=static, port=port))
     url = f"http://127.0.0.1:{port}"
-    command = ["nginx", "-c", str(settings)]
-    with serving(command, f"{url}/nginx.conf", bench.folder / "nginx.log"):
+    with serving(["nginx", "-c", str(settings)], f"{url}/nginx.conf", static / "nginx.log"):
+        yield url
+
+
+@contextmanager
+def discarding(folder: Path) -> Iterator[str]:
+    """The address of a server that throws away what stock clients send it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    program = Path(__file__).with_name("hub_discard.py")
+    with serving([sys.executable, str(program), str(port)], url, folder / "discard.log"):
+        yield url
+
+
+class Transfers:
+    """The seconds of every way in and out, and of its peers, all in turn."""
+
+    def __init__(self, bench: Bench, nginx: str, discarding: str, static: Path) -> None:
+        self._bench = bench
+        self._alone = replace(bench, url=discarding)
+        self._nginx = nginx
+        self._static = static
+        self._seconds: dict[str, list[float]] = {}
+
+    def speed(self, name: str, size: int) -> float:
+        """MB/s, of the median."""
+        return size / MB / statistics.median(self._seconds[name])
+
+    def up(self, way: str, size: int, repo: str) -> None:
+        """A new file to every server, by the stock client (`way` "Xet" or "LFS") or by curl."""
+        bench, file = self._bench, random_file(self._static / "weights.safetensors", size)
+        self._note("cp", copy(file, bench.folder))
+        self._note("nginx PUT", put(file, f"{self._nginx}/sent/{way}", bench.folder))
+        (self._static / "sent" / way).unlink()
+        if way == "curl":
+            self._note(f"up {way}", bench.send(file, repo))
+            return
+        for name, server in ((f"up {way}", bench), (f"alone {way}", self._alone)):
+            environment = server.environment(xet=way == "Xet")
+            seconds = server.client(_UPLOAD, str(file), repo, environment=environment)
+            self._note(name, on_disk(bench.folder, seconds))
+
+    def down(self, way: str, repo: str) -> None:
+        """What was sent last, from every server."""
+        bench, name = self._bench, "weights.safetensors"
+        self._note("nginx", fetch(f"{self._nginx}/{name}", bench.folder))
+        address = f"{bench.url}/{repo}/resolve/main/{name}"
+        self._note(f"down {way}, curl", fetch(address, bench.folder))
+        for client in ("Xet", "plain GET"):
+            target = tempfile.mkdtemp(dir=bench.folder)
+            environment = bench.environment(xet=client == "Xet")
+            seconds = bench.client(_DOWNLOAD, target, repo, environment=environment)
+            self._note(f"down {way}, {client}", on_disk(bench.folder, seconds))
+            subprocess.run(["cmp", str(self._static / name), f"{target}/{name}"], check=True)
+            shutil.rmtree(target)
+
+    def _note(self, name: str, seconds: float) -> None:
+        self._seconds.setdefault(name, []).append(seconds)
+
+
+def transfers(bench: Bench, size: int, repeats: int) -> list[Row]:
+    """MB/s of every way in and out, each beside its peers."""
+    static = bench.folder / "static"
+    with nginx(static) as address, discarding(bench.folder) as nowhere:
+        timed = Transfers(bench, address, nowhere, static)
         for repeat in range(repeats):
+            timed.up("curl", size, f"bench/curl-{repeat}")
             for way in ("Xet", "LFS"):
-                file = random_file(static / "weights.safetensors", size)
                 repo = f"bench/{way.lower()}-{repeat}"
-                note("cp", copy(file, bench.folder))
-                environment = bench.environment(xet=way == "Xet")
-                up = bench.client(_UPLOAD, str(file), repo, environment=environment)
-                note(f"up {way}", on_disk(bench.folder, up))
-                note("nginx", fetch(f"{url}/weights.safetensors", bench.folder))
-                address = f"{bench.url}/{repo}/resolve/main/weights.safetensors"
-                note(f"down {way}, curl", fetch(address, bench.folder))
-                for client in ("Xet", "LFS"):
-                    target = tempfile.mkdtemp(dir=bench.folder)
-                    environment = bench.environment(xet=client == "Xet")
-                    down = bench.client(_DOWNLOAD, target, repo, environment=environment)
-                    note(f"down {way}, client {client}", on_disk(bench.folder, down))
-                    same = ["cmp", str(file), f"{target}/weights.safetensors"]
-                    subprocess.run(same, check=True)
-                    shutil.rmtree(target)
-    speeds = {name: size / MB / statistics.median(values) for name, values in seconds.items()}
-    return [
-        Row(
-            _case(name),
-            speeds["cp" if name.startswith("up") else "nginx"],
-            speed,
-            speed / speeds["cp" if name.startswith("up") else "nginx"],
-            "MB/s",
-        )
-        for name, speed in speeds.items()
-        if name.startswith(("up", "down"))
-    ]
+                timed.up(way, size, repo)
+                timed.down(way, repo)
 
+    def row(case: str, ours: str, peer: str) -> Row:
+        speed, theirs = timed.speed(ours, size), timed.speed(peer, size)
+        return Row(case, theirs, speed, speed / theirs, "MB/s")
 
-def _case(name: str) -> str:
-    direction, _, rest = name.partition(" ")
-    way, _, client = rest.partition(", ")
-    if direction == "up":
-        return f"upload by {way}"
-    by = "curl" if client == "curl" else f"the stock client, {client.removeprefix('client ')}"
-    return f"download of what came by {way}, by {by}".replace("client, LFS", "client, plain GET")
+    rows = []
+    for way, by in (("curl", "curl"), ("Xet", "client, Xet"), ("LFS", "client, LFS")):
+        rows.append(row(f"up by {by} (nginx PUT)", f"up {way}", "nginx PUT"))
+        rows.append(row(f"up by {by} (cp)", f"up {way}", "cp"))
+        if way != "curl":
+            rows.append(row(f"up by {by} (thrown away)", f"up {way}", f"alone {way}"))
+    for way in ("Xet", "LFS"):
+        for by in ("curl", "Xet", "plain GET"):
+            case = f"down by {by}, came by {way} (nginx)"
+            rows.append(row(case, f"down {way}, {by}", "nginx"))
+    return rows
 
 
 def sent_again(bench: Bench, size: int) -> Row:
