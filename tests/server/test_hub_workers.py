@@ -63,12 +63,7 @@ class Served:
     def workers(self) -> set[int]:
         """The processes that serve."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        commands = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in children.split()}
-        return {
-            pid
-            for pid, path in commands.items()
-            if path.exists() and b"spawn_main" in path.read_bytes()
-        }
+        return {int(pid) for pid in children.split()}
 
     def metric(self, name: str) -> int:
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
@@ -99,6 +94,22 @@ def test_a_worker_that_dies_is_replaced(served: Served) -> None:
     wait_until(lambda: served.metric("graft_processes ") == 2)
     assert f"The worker {victim} ended with status -9" in served.told()
     assert httpx.get(f"{served.url}/api/models").status_code == 200
+
+
+def test_what_keeps_a_hub_from_opening_is_told_once(tmp_path: Path) -> None:
+    script = "from graft.cli import main; main()"
+    command = [sys.executable, "-c", script, "hub", "serve", "--data", str(tmp_path)]
+    refused = subprocess.run(
+        [*command, "--port", "0", "--workers", "2"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"GRAFT_DATABASE_URL": "mysql://me:hidden@host/name"},
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: The Hub cannot use the database 'mysql'")
+    assert refused.stderr.count("\n") == 1
 
 
 def test_counts_are_those_of_all_workers(served: Served) -> None:

@@ -60,9 +60,9 @@ def _serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
     listening = listen(settings.host, settings.port)
     try:
         if settings.workers > 1:
-            from graft.server.runtime.workers import supervise
+            from graft.server.runtime.workers import in_another_process, supervise
 
-            count = _prepare(settings)
+            count = in_another_process(_prepare, settings)
             announce(_address(settings, listening), count)
             supervise(settings, listening)
             return

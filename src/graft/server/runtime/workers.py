@@ -5,18 +5,24 @@ to know of each other is in the database; what they count goes to a folder, so t
 asked for the metrics can add up all of it.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TypeVar
 
 from graft.server.runtime import logs
 from graft.server.settings import Settings
@@ -30,8 +36,21 @@ EXTRA_SECONDS = 5.0
 """After the grace of running requests, what stopping itself may take."""
 
 logger = logging.getLogger("graft.server")
-# Others than threads of this process: forking would copy locks that nobody gives back.
-_spawn = multiprocessing.get_context("spawn")
+Result = TypeVar("Result")
+# Forked, a worker begins with all modules loaded, and shares their memory with the others. Threads
+# would be missing in it and their locks stay taken: so this process starts none, and opens no Hub.
+# Outside of Linux, libraries of the system have threads of their own.
+_context: ForkContext | SpawnContext = (
+    multiprocessing.get_context("fork")
+    if sys.platform == "linux"
+    else multiprocessing.get_context("spawn")
+)
+
+
+def in_another_process(work: Callable[[Settings], Result], settings: Settings) -> Result:
+    """What `work` answers, or raises, in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=_context) as pool:
+        return pool.submit(work, settings).result()
 
 
 def supervise(settings: Settings, listening: socket.socket) -> None:
@@ -45,6 +64,8 @@ def supervise(settings: Settings, listening: socket.socket) -> None:
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     workers = [_Worker(shared, listening) for _ in range(settings.workers)]
+    gc.collect()
+    gc.freeze()  # else a worker's first look for garbage would copy all that it shares
     try:
         while not signals:
             for worker in workers:
@@ -77,7 +98,7 @@ class _Worker:
     def __init__(self, settings: Settings, listening: socket.socket) -> None:
         self._settings = settings
         self._listening = listening
-        self._process: SpawnProcess | None = None
+        self._process: BaseProcess | None = None
         self._started = self._due = self._pause = 0.0
 
     @property
@@ -101,7 +122,7 @@ class _Worker:
             self._process = None
         if self._process is None and now >= self._due:
             self._started = now
-            self._process = _spawn.Process(
+            self._process = _context.Process(
                 target=_serve, args=(self._settings, self._listening, os.getpid()), name="graft-hub"
             )
             self._process.start()
@@ -125,6 +146,7 @@ def _serve(settings: Settings, listening: socket.socket, parent: int) -> None:
 
     # Ctrl-C reaches all processes of the terminal: the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until the server has its own way to stop
     with logs.written(settings.log_format, settings.log_level):
         app = create_app(settings)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
