@@ -252,20 +252,24 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         cached(step(), write)
 
 
-def slow_step(folder: str, log: str) -> None:
-    """In a process of its own: computes the step, and notes that it did."""
+def slow_step(folder: str, log: str, first_stays: bool = False) -> None:
+    """In a process of its own: computes the step, and notes that it did; the first to do so may
+    never come to an end."""
     os.environ["GRAFT_CACHE"] = folder
 
     def slowly(writer: EntryWriter) -> None:
+        is_first = not Path(log).exists()
         with Path(log).open("a") as notes:
             notes.write(f"{os.getpid()}\n")
+        if is_first and first_stays:
+            signal.pause()
         time.sleep(0.5)
         write(writer)
 
     assert cached(step(), slowly).tables["rows"].equals(TABLE)
 
 
-def processes(count: int, *arguments: str) -> Iterator[multiprocessing.process.BaseProcess]:
+def processes(count: int, *arguments: str | bool) -> Iterator[multiprocessing.process.BaseProcess]:
     context = multiprocessing.get_context("fork")
     for _ in range(count):
         process = context.Process(target=slow_step, args=arguments)
@@ -284,7 +288,7 @@ def test_processes_that_ask_for_one_step_compute_it_once(folder: Path, tmp_path:
 
 def test_another_process_takes_over_when_the_first_one_dies(folder: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    running = list(processes(3, str(folder.parent), str(log)))
+    running = list(processes(3, str(folder.parent), str(log), True))
     while not log.exists() or not log.read_text().endswith("\n"):
         time.sleep(0.01)
     first = int(log.read_text().split()[0])
