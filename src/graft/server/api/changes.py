@@ -3,13 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-import pygit2
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
 from graft.server.api import wire
 from graft.server.api.repository import REPOSITORY, PathRepository
-from graft.server.errors import BadRequestError
 from graft.server.git import diffs, merging
 from graft.server.git import repository as git
 from graft.server.git.blame import blame as blame_file
@@ -35,7 +33,7 @@ def compare(
     `main...v2` since they parted. With `raw`, as `git diff` prints it."""
     access.check_files(hub, repository, user)
     opened = repos.open_git(hub, repository)
-    old, new = _ends(opened, revisions)
+    old, new = diffs.ends(opened, revisions)
     if raw:
         return PlainTextResponse(diffs.unified_diff(opened, old, new))
     return {
@@ -89,16 +87,6 @@ def _blame(hub: Hub, repository: Repository, rest: str) -> dict[str, Any]:
             for part in parts
         ],
     }
-
-
-def _ends(opened: pygit2.Repository, revisions: str) -> tuple[str | None, str]:
-    """The two commits that `a..b` or `a...b` names."""
-    since_parted = "..." in revisions
-    first, dots, second = revisions.partition("..." if since_parted else "..")
-    if not dots or not first or not second:
-        raise BadRequestError(f"{revisions!r} must name two revisions: `main..v2` or `main...v2`.")
-    old, new = (str(git.find_commit(opened, name).id) for name in (first, second))
-    return (merging.merge_base(opened, old, new) if since_parted else old), new
 
 
 def _file(change: diffs.FileChange) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Literal
 import pygit2
 from pygit2.enums import DeltaStatus
 
+from graft.server.errors import BadRequestError
 from graft.server.git.merging import merge_base
+from graft.server.git.repository import find_commit
 
 MAX_DIFF_BYTES = 5 * 1024**2
 """Longer differences are cut off between two files, and say so."""
@@ -68,6 +70,22 @@ def changed_files(repository: pygit2.Repository, old: str | None, new: str) -> I
             binary=bool(delta.is_binary),
             patch=text,
         )
+
+
+def ends(repository: pygit2.Repository, revisions: str) -> tuple[str | None, str]:
+    """The two commits that `a..b` names; of `a...b` the first is where they parted, None where they
+    have nothing in common.
+
+    Raises:
+        BadRequestError: it names no two revisions.
+        RevisionNotFoundError: no such branch, tag or commit.
+    """
+    since_parted = "..." in revisions
+    first, dots, second = revisions.partition("..." if since_parted else "..")
+    if not dots or not first or not second:
+        raise BadRequestError(f"{revisions!r} must name two revisions: `main..v2` or `main...v2`.")
+    old, new = (str(find_commit(repository, name).id) for name in (first, second))
+    return (merge_base(repository, old, new) if since_parted else old), new
 
 
 def unified_diff(repository: pygit2.Repository, old: str | None, new: str) -> str:

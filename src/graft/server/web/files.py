@@ -40,7 +40,7 @@ def tree(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
         refs=repos.refs(visit.hub, repository),
         crumbs=crumbs(path),
         address=file_address,
-        json=_api_address(repository, "tree", revision, path),
+        json=api_address(repository, "tree", revision, path),
     )
 
 
@@ -64,7 +64,7 @@ def blob(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
         shown_bytes=MAX_SHOWN_BYTES,
         crumbs=crumbs(path),
         address=file_address,
-        json=_api_address(repository, "tree", revision, path.rpartition("/")[0]),
+        json=api_address(repository, "tree", revision, path.rpartition("/")[0]),
     )
 
 
@@ -93,7 +93,7 @@ def commits(
         number=number,
         more=number * COMMITS_PER_PAGE < total,
         address=file_address,
-        json=_api_address(repository, "commits", revision, ""),
+        json=api_address(repository, "commits", revision, ""),
     )
 
 
@@ -125,12 +125,13 @@ def _lines(visit: Visit, repository: Repository, entry: Entry) -> list[str] | No
 
 
 def file_address(repository: Repository, view: str, revision: str, path: str = "") -> str:
-    """The address of a file or folder: `view` is tree, blob, commits or resolve."""
+    """The address of a file or folder: `view` is tree, blob, commits, compare..."""
     address = f"{quote(repository.path)}/{view}/{quote(revision, safe='')}"
     return f"{address}/{quote(path)}" if path else address
 
 
-def _api_address(repository: Repository, view: str, revision: str, path: str) -> str:
+def api_address(repository: Repository, view: str, revision: str, path: str) -> str:
+    """The address of the same as JSON."""
     address = f"/api/{repository.kind.plural}/{repository.full_name}/{view}/"
     return quote(address) + quote(revision, safe="") + (f"/{quote(path)}" if path else "")
 
