@@ -101,7 +101,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     """Sound inputs: (target, bytes)."""
     data = random.Random(0).randbytes(30_000)
     frames, start = b"", 0
-    for end in cut(data, final=True):
+    for end in cut(data):
         frames += xorb.header(end - start, xorb.RAW, end - start) + data[start:end]
         start = end
     index = xorb.scan(frames)

@@ -77,7 +77,7 @@ class Made:
 def made(data: bytes) -> Made:
     frames = b""
     start = 0
-    for end in cut(data, final=True):
+    for end in cut(data):
         frames += header(end - start, RAW, end - start) + data[start:end]
         start = end
     return Made(data, frames, scan(frames))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from graft.server.storage.blobs import BlobNotFoundError, Blobs, Spool
 from graft.server.storage.layout import Term, join
 from graft.server.storage.xorbs import Xorbs
-from graft.server.xet.chunking import cut
+from graft.server.xet.chunking import Chunker
 from graft.server.xet.hashes import Buffer, Tree, chunk_hash, file_hash, is_shared, to_text
 from graft.server.xet.xorb import (
     FULL_XORB_BYTES,
@@ -82,7 +82,8 @@ class Cutter:
         self._xorbs = xorbs
         self._lookup = lookup
         self._executor = executor
-        self._rest = b""
+        self._chunker = Chunker()
+        self._rest: list[memoryview] = []  # of the chunk that has not ended
         self._tree = Tree()
         self._first_chunk: bytes | None = None
         # A chunk's place: a xorb's name, or the number of one that has none yet; and the chunk's.
@@ -106,7 +107,16 @@ class Cutter:
         Raises:
             StorageFullError, StorageError.
         """
-        self._take(b"".join([self._rest, *pieces]), final=False)
+        view = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        start = 0
+        frames: list[Buffer] = []
+        for end in self._chunker.feed(view):
+            self._chunk([*self._rest, view[start:end]], frames)
+            self._rest.clear()
+            start = end
+        self._write(frames)
+        if start < len(view):
+            self._rest.append(view[start:])
 
     def finish(self) -> Cut:
         """Ends the file; when this returns, storage holds all its chunks.
@@ -114,7 +124,10 @@ class Cutter:
         Raises:
             StorageFullError, StorageError.
         """
-        self._take(self._rest, final=True)
+        if self._rest:
+            frames: list[Buffer] = []
+            self._chunk(self._rest, frames)
+            self._write(frames)
         self._close()
         names = [name.result() for name in self._names]
         terms = [
@@ -128,18 +141,8 @@ class Cutter:
         ]
         return Cut(to_text(file_hash(self._tree.root())), join(terms), self._first_chunk)
 
-    def _take(self, data: bytes, *, final: bool) -> None:
-        view = memoryview(data)
-        start = 0
-        frames: list[Buffer] = []
-        for end in cut(view, final=final):
-            self._chunk(view[start:end], frames)
-            start = end
-        self._write(frames)
-        self._rest = bytes(view[start:])
-
-    def _chunk(self, chunk: memoryview, frames: list[Buffer]) -> None:
-        value, size = chunk_hash(chunk), len(chunk)
+    def _chunk(self, parts: list[memoryview], frames: list[Buffer]) -> None:
+        value, size = chunk_hash(*parts), sum(map(len, parts))
         self._tree.add(value, size)
         place = self._known.get(value)
         if place is None and (self._first_chunk is None or is_shared(value)):
@@ -154,7 +157,7 @@ class Cutter:
                 self._close()
                 self._open = self._start()
             place = (self._open.number, len(self._open.hashes))
-            frames += (header(size, RAW, size), chunk)
+            frames += (header(size, RAW, size), *parts)
             self._open.add(value, size)
             if len(self._known) < MOST_KNOWN_CHUNKS:
                 self._known[value] = place

@@ -11,10 +11,21 @@ MIN_CHUNK_BYTES: int = _chunking.MIN_CHUNK_BYTES
 MAX_CHUNK_BYTES: int = _chunking.MAX_CHUNK_BYTES
 
 
-def cut(data: Buffer, *, final: bool) -> list[int]:
-    """Where the chunks of `data` end, which begins with a chunk.
+class Chunker:
+    """Finds where the chunks of a file end, whose bytes come in pieces."""
 
-    Without `final` more bytes follow, and those behind the last end are to be given again, in front
-    of them; with it the last chunk ends where the data does.
-    """
-    return _chunking.cut(data, final)
+    def __init__(self) -> None:
+        self._chunker = _chunking.Chunker()
+
+    def feed(self, data: Buffer) -> list[int]:
+        """Where chunks end in the file's next bytes; the first of them may have begun before. The
+        file's last chunk ends with the file, wherever that is."""
+        return self._chunker.feed(data)
+
+
+def cut(data: Buffer) -> list[int]:
+    """Where the chunks of a whole file end."""
+    ends = Chunker().feed(data)
+    if len(data) > (ends[-1] if ends else 0):
+        ends.append(len(data))
+    return ends

@@ -50,9 +50,12 @@ def from_text(text: str) -> bytes:
     return _WORDS.pack(*_WORDS_IN_ORDER.unpack(bytes.fromhex(text)))
 
 
-def chunk_hash(data: Buffer) -> bytes:
-    """The hash of a chunk's bytes, as they were before any compression."""
-    return blake3(data, key=CHUNK_KEY).digest()
+def chunk_hash(data: Buffer, *more: Buffer) -> bytes:
+    """The hash of a chunk's bytes, laid end to end, as they were before any compression."""
+    digest = blake3(data, key=CHUNK_KEY)
+    for part in more:
+        digest.update(part)
+    return digest.digest()
 
 
 def is_shared(value: bytes) -> bool:
