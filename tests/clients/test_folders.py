@@ -14,6 +14,8 @@ from forwarder import Forwarder
 from graft.server.running import RunningHub
 
 FILES = 2000
+# Of each of four files whose upload breaks off, and how much of all of them comes before that.
+SIZE, BEFORE = 10_000_000, 5_000_000
 
 UPLOAD = """
 import os
@@ -69,15 +71,15 @@ def test_an_upload_that_breaks_off_is_taken_up_again(
     folder = tmp_path / "folder"
     folder.mkdir()
     for number in range(4):
-        (folder / f"{number}.bin").write_bytes(os.urandom(40_000_000))
+        (folder / f"{number}.bin").write_bytes(os.urandom(SIZE))
     repo = f"{eve.name}/broken-off"
     eve.api.create_repo(repo)
     before = eve.api.model_info(repo).sha
     variables = {"REPO": repo, "HF_TOKEN": eve.token, "FOLDER": str(folder)} | way
-    with Forwarder(hub.port, 20_000_000) as forwarder:
+    with Forwarder(hub.port, BEFORE) as forwarder:
         variables["HF_ENDPOINT"] = forwarder.url
         sender = subprocess.Popen([sys.executable, "-c", UPLOAD], env=outside | variables)
-        assert forwarder.held.wait(60), "20 MB of the upload did not come"
+        assert forwarder.held.wait(60), "the beginning of the upload did not come"
         sender.send_signal(signal.SIGKILL)
         sender.wait()
         forwarder.release()
