@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -65,6 +66,14 @@ class Served:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return {int(pid) for pid in children.split()}
 
+    def sockets(self) -> dict[int, int]:
+        """How many sockets each of them has."""
+        folders = {pid: Path(f"/proc/{pid}/fd") for pid in self.workers()}
+        return {
+            pid: sum(str(link.readlink()).startswith("socket:") for link in folder.iterdir())
+            for pid, folder in folders.items()
+        }
+
     def metric(self, name: str) -> int:
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
         return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
@@ -110,6 +119,24 @@ def test_what_keeps_a_hub_from_opening_is_told_once(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("error: The Hub cannot use the database 'mysql'")
     assert refused.stderr.count("\n") == 1
+
+
+def test_connections_are_shared_out_evenly(served: Served) -> None:
+    address = httpx.URL(served.url)
+
+    def connect() -> socket.socket:
+        connection = socket.create_connection((address.host, address.port or 0))
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        return connection
+
+    before = served.sockets()
+    opened = [connect() for _ in range(48)]
+    after = served.sockets()
+    for connection in opened:
+        connection.close()
+    shares = [after[pid] - before[pid] for pid in before]
+    assert max(shares) <= 28
 
 
 def test_counts_are_those_of_all_workers(served: Served) -> None:

@@ -1,5 +1,6 @@
 """Serving a Hub until it is told to stop: what `graft hub serve` runs."""
 
+import asyncio
 import errno
 import logging
 import socket
@@ -15,6 +16,7 @@ from graft.server.errors import StorageError
 from graft.server.hub import Hub
 from graft.server.people import accounts
 from graft.server.runtime import logs
+from graft.server.runtime.accepting import Acceptor, Counts
 from graft.server.runtime.connections import configuration
 from graft.server.settings import Settings
 
@@ -29,10 +31,44 @@ class HubServer(uvicorn.Server):
     After a signal it returns, where uvicorn would send the signal to itself once more.
     """
 
-    def __init__(self, app: Any, settings: Settings, on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: Any,
+        settings: Settings,
+        on_stop: Callable[[], None],
+        counts: Counts | None = None,
+    ) -> None:
+        """`counts`: of the connections of all processes, where several listen at one socket."""
         super().__init__(configuration(app, settings))
         self._app = app
         self._on_stop = on_stop
+        self._counts = counts
+        self._acceptors: list[Acceptor] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._counts is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        connections = self.server_state.connections
+        self._acceptors = [
+            Acceptor(listening, self._new_protocol, connections, self._counts)
+            for listening in sockets or ()
+        ]
+        servers: list[Any] = self.servers
+        servers += self._acceptors
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    async def on_tick(self, counter: int) -> bool:
+        for acceptor in self._acceptors:
+            acceptor.tell()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:

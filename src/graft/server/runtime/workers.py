@@ -1,6 +1,6 @@
 """Several processes that serve one Hub at one port, and the one that looks after them.
 
-They share the port's socket: the system gives each connection to one that is free. What they have
+They share the port's socket, and its connections evenly (`accepting`). What they have
 to know of each other is in the database; what they count goes to a folder, so that whichever is
 asked for the metrics can add up all of it.
 """
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing.context import ForkContext, SpawnContext
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from graft.server.runtime import logs
+from graft.server.runtime.accepting import Counts
 from graft.server.settings import Settings
 
 LOOK_SECONDS = 0.5
@@ -63,7 +64,8 @@ def supervise(settings: Settings, listening: socket.socket) -> None:
         number: signal.signal(number, lambda received, _frame: signals.append(received))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    workers = [_Worker(shared, listening) for _ in range(settings.workers)]
+    counts = _context.RawArray("i", settings.workers)
+    workers = [_Worker(shared, listening, counts, n) for n in range(settings.workers)]
     gc.collect()
     gc.freeze()  # else a worker's first look for garbage would copy all that it shares
     try:
@@ -95,9 +97,17 @@ def supervise(settings: Settings, listening: socket.socket) -> None:
 class _Worker:
     """The place of one process: there is always one in it, unless all die at their start."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        counts: MutableSequence[int],
+        number: int,
+    ) -> None:
         self._settings = settings
         self._listening = listening
+        self._counts = counts
+        self._number = number
         self._process: BaseProcess | None = None
         self._started = self._due = self._pause = 0.0
 
@@ -122,8 +132,12 @@ class _Worker:
             self._process = None
         if self._process is None and now >= self._due:
             self._started = now
+            counts = Counts(self._counts, self._number)
+            counts.tell(0)
             self._process = _context.Process(
-                target=_serve, args=(self._settings, self._listening, os.getpid()), name="graft-hub"
+                target=_serve,
+                args=(self._settings, self._listening, os.getpid(), counts),
+                name="graft-hub",
             )
             self._process.start()
 
@@ -139,7 +153,7 @@ class _Worker:
             self._process.join()
 
 
-def _serve(settings: Settings, listening: socket.socket, parent: int) -> None:
+def _serve(settings: Settings, listening: socket.socket, parent: int, counts: Counts) -> None:
     """What a worker runs."""
     from graft.server.app import create_app
     from graft.server.runtime.serving import HubServer
@@ -150,7 +164,7 @@ def _serve(settings: Settings, listening: socket.socket, parent: int) -> None:
     with logs.written(settings.log_format, settings.log_level):
         app = create_app(settings)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-        HubServer(app, settings, lambda: None).run(sockets=[listening])
+        HubServer(app, settings, lambda: None, counts).run(sockets=[listening])
 
 
 def _end_with(parent: int) -> None:
