@@ -22,8 +22,9 @@ folder = os.environ["FOLDER"]
 model.config.save_pretrained(folder)
 torch.save(model.state_dict(), os.path.join(folder, "pytorch_model.bin"))
 api = HfApi()
-api.create_repo(os.environ["REPO"], private=os.environ["PRIVATE"] == "1")
-api.upload_folder(repo_id=os.environ["REPO"], folder_path=folder)
+for name in ("PRIVATE", "PUBLIC"):
+    repo = api.create_repo(os.environ[name], private=name == "PRIVATE").repo_id
+    api.upload_folder(repo_id=repo, folder_path=folder)
 """
 
 LOAD = """
@@ -31,14 +32,15 @@ import os, threading
 import torch
 from transformers import BertModel
 
-model = BertModel.from_pretrained(os.environ["REPO"])
-for thread in threading.enumerate():  # what it starts beside the loading
-    if thread.name == "Thread-auto_conversion":
-        thread.join()
-again = BertModel.from_pretrained(os.environ["REPO"], use_safetensors=True)
-for name, tensor in model.state_dict().items():
-    assert torch.equal(tensor, again.state_dict()[name]), name
-print("same")
+for repo in (os.environ["PRIVATE"], os.environ["PUBLIC"]):
+    model = BertModel.from_pretrained(repo)
+    for thread in threading.enumerate():  # what it starts beside the loading
+        if thread.name == "Thread-auto_conversion":
+            thread.join()
+    again = BertModel.from_pretrained(repo, use_safetensors=True)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    print(repo)
 """
 
 
@@ -52,33 +54,25 @@ def opened_by_the_hub(who: Customer, repo: str) -> int:
     return opened[0].num
 
 
-def test_private_pickles_are_not_offered_outside(
+def test_pickles_are_not_offered_outside_whatever_else_changes(
     eve: Customer, python: Callable[..., str], tmp_path: Path
 ) -> None:
-    repo = f"{eve.name}/pickled-for-myself"
-    variables = {"REPO": repo, "HF_TOKEN": eve.token, "HF_HUB_DISABLE_XET": "0"}
-    python(PUSH, FOLDER=str(tmp_path), PRIVATE="1", **variables)
-    number = opened_by_the_hub(eve, repo)
-    assert python(LOAD, **variables).strip() == "same"
-    eve.api.merge_pull_request(repo, number)
-    assert eve.api.file_exists(repo, "model.safetensors")
-    assert len(list(eve.api.get_repo_discussions(repo, discussion_status="all"))) == 1
-
-
-def test_public_ones_are_not_either_whatever_else_changes(
-    eve: Customer, python: Callable[..., str], tmp_path: Path
-) -> None:
-    repo = f"{eve.name}/pickled-for-all"
-    variables = {"REPO": repo, "HF_TOKEN": eve.token, "HF_HUB_DISABLE_XET": "0"}
-    python(PUSH, FOLDER=str(tmp_path), PRIVATE="0", **variables)
-    revision = f"refs/pr/{opened_by_the_hub(eve, repo)}"
+    private, public = f"{eve.name}/pickled-for-myself", f"{eve.name}/pickled-for-all"
+    variables = {"PRIVATE": private, "PUBLIC": public, "HF_TOKEN": eve.token}
+    variables["HF_HUB_DISABLE_XET"] = "0"
+    python(PUSH, FOLDER=str(tmp_path), **variables)
+    number = opened_by_the_hub(eve, private)
+    revision = f"refs/pr/{opened_by_the_hub(eve, public)}"
     made = eve.api.upload_file(
         path_or_fileobj=b"---\nlicense: mit\n---\n# A model\n",
         path_in_repo="README.md",
-        repo_id=repo,
+        repo_id=public,
     )
     give_up = time.monotonic() + WAIT_SECONDS
-    while eve.api.list_repo_commits(repo, revision=revision)[1].commit_id != made.oid:
+    while eve.api.list_repo_commits(public, revision=revision)[1].commit_id != made.oid:
         assert time.monotonic() < give_up, "the pull request was not put on top"
         time.sleep(0.2)
-    assert python(LOAD, **variables).strip() == "same"
+    assert python(LOAD, **variables).split() == [private, public]
+    eve.api.merge_pull_request(private, number)
+    assert eve.api.file_exists(private, "model.safetensors")
+    assert len(list(eve.api.get_repo_discussions(private, discussion_status="all"))) == 1
