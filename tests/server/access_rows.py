@@ -315,6 +315,8 @@ def _login_rows() -> list[Row]:
         Row("POST", "/new", "login", data={"name": "minted"}),
         Row("GET", "/device", "login"),
         Row("POST", "/device", "login", data={"code": "BBBBBBBB", "decision": "allow"}),
+        Row("GET", settings + "/password", "login"),
+        Row("POST", settings + "/password", "login", data={"current": "guessed"}),
         Row("GET", settings + "/sessions", "login"),
         Row("POST", settings + "/sessions/{key}/end", "login"),
         Row("POST", settings + "/devices/{login_id}/end", "login"),

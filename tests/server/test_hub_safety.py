@@ -246,6 +246,7 @@ def test_nothing_that_people_write_becomes_markup(
         f"/{repo}/discussions/1",
         f"/device?code={code['user_code']}",
         "/device?code=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        "/settings/password",
         "/settings/sessions",
         "/settings/tokens",
         "/login?next_page=/%22%3E%3Cscript%3Ealert(1)%3C/script%3E",

@@ -6,7 +6,13 @@ from typing import Annotated
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server.errors import NotFoundError, RateLimitedError, RefusedError
+from graft.server.errors import (
+    BadRequestError,
+    NotAllowedError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+)
 from graft.server.people import access, accounts, auth, tokens
 from graft.server.people.scopes import PERMISSIONS
 from graft.server.records import Account, Kind, Role
@@ -86,6 +92,46 @@ def _require_sign_up(visit: Visit) -> None:
 def _welcomed(visit: Visit, account: Account, address: str) -> Response:
     response = RedirectResponse(address, status_code=303)
     auth.start_session(visit.hub, visit.request, response, account)
+    return response
+
+
+@router.get("/settings/password")
+def password_page(visit: OwnVisit) -> Response:
+    """The form to change one's password with."""
+    if visit.user is None:
+        return to_login(visit)
+    return _password(visit)
+
+
+@router.post("/settings/password")
+def change_password(
+    visit: OwnVisit, current: Text = "", new: Text = "", again: Text = ""
+) -> Response:
+    """Gives the account another password, where the current one is known, and logs out all other
+    browsers: this one gets a new session."""
+    if visit.user is None:
+        return to_login(visit)
+    client = visit.request.client
+    address = client.host if client else ""
+    try:
+        account = accounts.log_in(visit.hub, visit.user.name, current, address)
+        if account is None:
+            raise NotAllowedError("That is not your current password. Nothing was changed.")
+        if new != again:
+            raise BadRequestError("The two new passwords differ. Nothing was changed.")
+        accounts.set_password(visit.hub, account, new)
+    except RefusedError as error:
+        response = _password(visit, wrong=str(error), status=error.status)
+        response.headers.update(error.headers)
+        return response
+    response = _password(visit, done=True)
+    auth.start_session(visit.hub, visit.request, response, account)
+    return response
+
+
+def _password(visit: Visit, *, done: bool = False, wrong: str = "", status: int = 200) -> Response:
+    response = visit.page("password.html", status=status, done=done, wrong=wrong)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 
