@@ -1,8 +1,8 @@
 """Lists and searches of a large Hub: latencies under load, and what a hundred times more costs.
 
 A Hub with a hundred thousand models and twenty thousand data sets is filled (`hub_fill`, two
-minutes), served by `graft hub serve --workers 2`, and asked by 16 clients at once (`wrk`, or
-threads of Python for HEAD, which `wrk` cannot). The peer of each row is the same Hub with a
+minutes), served by `graft hub serve --workers 2`, and asked by 16 clients at once (`wrk`, or a few
+lines of asyncio for HEAD, which `wrk` cannot). The peer of each row is the same Hub with a
 thousand repositories in all. Bars, for the 95th percentile: 50 ms for words, filters and lists,
 20 ms for a model's information and for HEAD of a file; 3 s until the first answer after the start.
 
@@ -10,20 +10,20 @@ The bars are for a machine that does nothing else: two processes, `wrk` and Post
 work share its cores.
 """
 
-import http.client
+import asyncio
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from common import Row
@@ -105,7 +105,7 @@ def served(folder: Path, workers: int) -> Iterator[tuple[int, float]]:
 def ask(port: int, case: str, wanted: list[str], seconds: int) -> Load:
     """Asks with 16 clients at once for some seconds."""
     if case == "head" or shutil.which("wrk") is None:
-        return _ask_by_threads(port, wanted, seconds)
+        return _ask_by_sockets(port, wanted, seconds)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(wanted) + "\n")
         file.flush()
@@ -121,29 +121,61 @@ def ask(port: int, case: str, wanted: list[str], seconds: int) -> Load:
     return Load(said["p50"], said["p95"], rate, int(said["errors"]))
 
 
-def _ask_by_threads(port: int, wanted: list[str], seconds: int) -> Load:
-    end = time.monotonic() + seconds
+def _ask_by_sockets(port: int, wanted: list[str], seconds: float) -> Load:
+    """As `wrk`, which waits for the bodies that answers to HEAD do not have."""
+    took, errors = asyncio.run(_all_clients(port, wanted, seconds))
+    took.sort()
+    return Load(took[len(took) // 2], took[int(len(took) * 0.95)], len(took) / seconds, errors)
 
-    def client(seed: int) -> tuple[list[float], int]:
-        chance = random.Random(seed)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        took, errors = [], 0
-        while time.monotonic() < end:
-            method, path = chance.choice(wanted).split(" ", 1)
-            started = time.perf_counter()
-            connection.request(method, path)
-            answer = connection.getresponse()
-            answer.read()
-            took.append(1000 * (time.perf_counter() - started))
-            errors += answer.status >= 400
-        return took, errors
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        results = list(pool.map(client, range(CLIENTS)))
-    took = sorted(value for times, _ in results for value in times)
-    rate = len(took) / seconds
-    errors = sum(count for _, count in results)
-    return Load(took[len(took) // 2], took[int(len(took) * 0.95)], rate, errors)
+async def _all_clients(port: int, wanted: list[str], seconds: float) -> tuple[list[float], int]:
+    loop = asyncio.get_running_loop()
+    clients = [_Client(wanted, seed, loop.time() + seconds) for seed in range(CLIENTS)]
+    for client in clients:
+        await loop.create_connection(lambda one=client: one, "127.0.0.1", port)
+    await asyncio.gather(*(client.done for client in clients))
+    return [t for client in clients for t in client.took], sum(c.errors for c in clients)
+
+
+class _Client(asyncio.Protocol):
+    """One connection, on which the next request goes out when an answer has come."""
+
+    def __init__(self, wanted: list[str], seed: int, end: float) -> None:
+        self._wanted, self._chance, self._end = wanted, random.Random(seed), end
+        self._loop = asyncio.get_running_loop()
+        self._answer = b""
+        self.took: list[float] = []
+        """Milliseconds of each request."""
+        self.errors = 0
+        self.done = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        head, ended, body = self._answer.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        if not ended or (self._has_body and length and len(body) < int(length[1])):
+            return
+        self.took.append(1000 * (self._loop.time() - self._began))
+        self.errors += not head.startswith(b"HTTP/1.1 2")
+        if self._loop.time() < self._end:
+            self._ask()
+        else:
+            self._transport.close()
+            self.done.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or ConnectionError("The Hub ended a connection."))
+
+    def _ask(self) -> None:
+        line = self._chance.choice(self._wanted)
+        self._has_body, self._answer = not line.startswith("HEAD "), b""
+        self._began = self._loop.time()
+        self._transport.write(f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
 
 
 def measure(
@@ -153,7 +185,7 @@ def measure(
     asked = addresses(filled, seed=1)
     with served(folder, workers) as (port, start):
         for wanted in asked.values():  # each process reads what it needs once
-            _ask_by_threads(port, wanted[:200], 1)
+            _ask_by_sockets(port, wanted[:200], 1)
         return start, {case: ask(port, case, wanted, seconds) for case, wanted in asked.items()}
 
 
