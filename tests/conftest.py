@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 from argon2 import PasswordHasher
 
@@ -21,6 +22,12 @@ from graft.server.running import RunningHub
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Read when the hub's client is loaded: what it remembers of Hubs by Xet is none of the user's.
 os.environ["HF_XET_CACHE"] = str(Path(tempfile.gettempdir(), f"graft-tests-xet-{os.getpid()}"))
+
+# How long an example takes, and to make it up, says nothing on a busy machine.
+hypothesis.settings.register_profile(
+    "graft", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("graft")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

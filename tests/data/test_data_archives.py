@@ -129,7 +129,7 @@ def test_what_is_not_compressed_is_told(write, suffix):
         load_dataset(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_damaged_archive_gives_its_rows_or_an_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("zip") / "a.zip"

@@ -101,7 +101,7 @@ def test_same_rows_as_datasets(real_data, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [each for each in WRITERS if "polars" not in each])
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_damaged_file_gives_rows_or_an_error_and_never_a_crash(tmp_path_factory, name, data):
     path = tmp_path_factory.mktemp("damaged") / name

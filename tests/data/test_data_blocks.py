@@ -36,7 +36,6 @@ def cut(row: list[int], size: int, drop_last: bool) -> Iterator[list[int]]:
             yield row[start : start + size]
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, st.integers(1, 25), st.booleans(), st.booleans(), st.booleans())
 def test_every_token_is_in_its_place(
     documents: list[list[int]], size: int, across: bool, separated: bool, drop_last: bool
@@ -56,7 +55,7 @@ def test_every_token_is_in_its_place(
     assert max(map(len, wanted), default=0) <= size
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(DOCUMENTS, st.integers(1, 25), st.randoms(use_true_random=False))
 def test_an_order_is_kept(documents: list[list[int]], size: int, random: object) -> None:
     rows = tokens(documents)

@@ -52,7 +52,6 @@ VALUES = {
 }
 SLOW = settings(
     max_examples=12,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.generate],
 )

@@ -23,7 +23,7 @@ def made(start: int, count: int) -> Dataset:
 lengths = st.lists(st.integers(1, 30), min_size=1, max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lengths, st.lists(st.booleans(), min_size=4, max_size=4))
 def test_concatenated_rows_come_in_their_order(counts, shuffled):
     parts = [made(100 * number, count) for number, count in enumerate(counts)]
@@ -47,7 +47,7 @@ def test_concatenating_shuffled_rows_copies_none():
     assert whole.fingerprint == data.shuffle(1).concatenate(data, data.shuffle(2)).fingerprint
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lengths, st.sampled_from(["first_exhausted", "all_exhausted"]))
 def test_by_turns_as_datasets_does(counts, stop):
     parts = [made(100 * number, count) for number, count in enumerate(counts)]
@@ -56,7 +56,7 @@ def test_by_turns_as_datasets_does(counts, stop):
     assert parts[0].interleave(*parts[1:], stop=stop)["n"] == list(theirs["n"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.integers(1, 9)), min_size=1, max_size=4),
     st.integers(0, 9),

@@ -59,7 +59,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values, st.data())
 def test_exact_duplicates_are_equal_rows(first, data):
     second = data.draw(st.lists(st.sampled_from(["a", "", "1:a", None]), min_size=len(first)))
@@ -102,7 +102,7 @@ def test_shuffled_and_sliced_rows_are_counted_as_they_stand():
 words = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=8).map(" ".join)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(words, max_size=30), st.sampled_from([0.3, 0.5, 0.8, 1.0]), st.integers(1, 4))
 def test_near_duplicates_are_like_an_earlier_row_that_stays(values, near, run):
     data = texts(values)
@@ -129,7 +129,7 @@ def test_what_does_not_count():
     assert len(tokens.deduplicate(["t"], near=1.0)) == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text("ab É世.🙂 \n", max_size=12), max_size=12), st.integers(1, 3))
 def test_a_texts_runs_do_not_depend_on_its_neighbours(values, run):
     whole = shingles_of(pa.array(values, pa.string()), run)

@@ -360,7 +360,7 @@ def told(value: Any) -> Any:
 
 
 @given(plain, plain)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_values_have_one_digest_only_if_they_are_the_same(one: Any, other: Any) -> None:
     assert (digest(one) == digest(other)) == (told(one) == told(other))
     assert digest(copy.deepcopy(one)) == digest(one)

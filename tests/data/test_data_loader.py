@@ -54,7 +54,7 @@ def told(batch: Batch) -> tuple[list[int], list[int]]:
     return batch.rows.tolist(), batch.lengths.tolist()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(LENGTHS, st.integers(1, 20), st.integers(0, 3), st.booleans())
 def test_an_epoch_holds_each_row_once(
     lengths: list[int], batch_size: int, seed: int, shuffle: bool
@@ -71,14 +71,14 @@ def test_an_epoch_holds_each_row_once(
     assert shuffle or rows == list(range(len(lengths)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(LENGTHS, st.integers(1, 300), st.booleans())
 def test_a_budget_of_tokens_is_kept(lengths: list[int], tokens: int, shuffle: bool) -> None:
     loader = BatchLoader(rows_of_lengths(lengths), tokens=tokens, shuffle=shuffle)
     assert all(batch.tokens <= tokens or len(batch) == 1 for batch in loader)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(LENGTHS, st.integers(1, 3), st.integers(1, 3))
 def test_workers_change_nothing(lengths: list[int], workers: int, prefetch: int) -> None:
     rows = rows_of_lengths(lengths)
@@ -139,7 +139,7 @@ def test_what_goes_wrong_in_a_worker_is_raised() -> None:
 
 
 class TestRanks:
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(LENGTHS, st.integers(1, 20), st.integers(1, 7), st.integers(0, 2), st.booleans())
     def test_they_share_every_row(
         self, lengths: list[int], batch_size: int, ranks: int, epoch: int, shuffle: bool
@@ -161,7 +161,7 @@ class TestRanks:
         assert seen == Counter(range(len(lengths)))
         assert len(steps) == 1
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(LENGTHS, st.integers(1, 300), st.integers(1, 7))
     def test_the_budget_is_of_each(self, lengths: list[int], tokens: int, ranks: int) -> None:
         assume(len(lengths) >= ranks)
@@ -201,7 +201,7 @@ class TestRanks:
 
 
 class TestPosition:
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(LENGTHS, st.integers(0, 30), st.integers(0, 2), st.integers(0, 2), st.integers(0, 2))
     def test_it_is_gone_back_to(
         self, lengths: list[int], steps: int, epoch: int, workers: int, others: int

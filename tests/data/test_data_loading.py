@@ -298,7 +298,7 @@ def test_classes_declared_in_one_file_count_in_all(write, tmp_path):
     assert data["test"]["label"] == [1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.data.dataset import Dataset
@@ -58,7 +58,6 @@ def mapped(tmp_path: Path) -> pa.Table:
     return open_mapped(path)
 
 
-@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 9), max_size=5), st.data())
 def test_rows_are_those_of_the_table_in_that_order(texts, sizes, data):
     table = table_of(texts)

@@ -35,7 +35,7 @@ rows = st.lists(
 seeds = st.integers(0, 9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kinds, st.floats(0.01, 0.99), seeds)
 def test_a_split_has_every_row_once(values, share, seed):
     data = made(values)
@@ -49,7 +49,7 @@ def test_a_split_has_every_row_once(values, share, seed):
     assert parts["train"]["n"] == sorted(parts["train"]["n"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kinds, st.floats(0.1, 0.9), seeds)
 def test_a_stratified_split_keeps_proportions_to_one_row(values, share, seed):
     data = made(values)
@@ -68,7 +68,7 @@ def test_a_stratified_split_keeps_proportions_to_one_row(values, share, seed):
         assert test[kind] < count
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows, st.floats(0.1, 0.9), seeds, st.booleans())
 def test_no_group_is_on_both_sides_of_a_split(values, share, seed, stratified):
     data = made([kind for kind, _ in values], [group for _, group in values])
@@ -83,7 +83,7 @@ def test_no_group_is_on_both_sides_of_a_split(values, share, seed, stratified):
         assert abs(len(parts["test"]) - share * len(data)) <= max(sizes.values())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows, st.integers(2, 6), seeds, st.booleans(), st.booleans())
 def test_each_row_is_tested_in_one_fold(values, k, seed, stratified, by_group):
     data = made([kind for kind, _ in values], [group for _, group in values])
@@ -111,7 +111,7 @@ def test_each_row_is_tested_in_one_fold(values, k, seed, stratified, by_group):
             assert max(counts) - min(counts) <= 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kinds, seeds)
 def test_balance_makes_classes_as_frequent(values, seed):
     data = made(values)

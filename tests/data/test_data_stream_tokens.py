@@ -13,9 +13,7 @@ from graft.data.stream.loader import StreamLoader
 from graft.errors import DataError
 from graft.text.tokenizer import Tokenizer
 
-quick = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -196,7 +196,7 @@ class TestWindows:
         assert source_rows(found).tolist() == batch.sources.tolist()
         assert found["text"] == [TEXTS[row] for row in batch.sources]
 
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(
         st.lists(st.text("abc ,.é", max_size=40), min_size=1, max_size=6),
         st.integers(4, 12),

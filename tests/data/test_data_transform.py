@@ -415,7 +415,7 @@ def test_splits_take_the_same_options(data):
     assert both.sort("n", descending=True).materialize()["test"]["n"] == list(range(9, -1, -1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.none() | st.integers(-3, 3) | st.floats(allow_nan=False, width=16),

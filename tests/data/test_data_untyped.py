@@ -42,7 +42,7 @@ def test_types_that_lose_nothing(tmp_path, values, dtype, expected):
     assert data["value"] == expected
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(-(10**20), 10**20), min_size=1, max_size=5))
 def test_whole_numbers_keep_their_digits(tmp_path_factory, numbers):
     data = loaded(tmp_path_factory.mktemp("numbers"), *numbers)

@@ -20,7 +20,7 @@ columns = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(columns, st.integers(0, 5))
 def test_distinct_values_and_their_counts(values, seed):
     data = Dataset(pa.table({"x": values}), roles=Roles()).shuffle(seed)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.data.formats.bad_rows import BadRows
@@ -123,7 +123,6 @@ def test_entities_are_never_expanded(write):
 TEXT = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.fixed_dictionaries({"text": TEXT}, optional={"id": TEXT}), min_size=1))
 def test_what_was_written_is_read(tmp_path_factory, items):
     root = ElementTree.Element("root")

@@ -179,7 +179,7 @@ def test_blocks_hold_what_is_seen_and_little_else(
         assert made < 1.15 * int(found.sum()) + 64 * length
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(1, 5))
 def test_any_mix_of_lengths(lengths: list[int], heads: int) -> None:
     batch, parts = inputs(lengths, heads, 4)

@@ -27,7 +27,7 @@ def test_neighbours_are_dropped_independently() -> None:
         assert float(both) == pytest.approx(0.09, abs=0.003)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=4))
 def test_any_shape(shape: list[int]) -> None:
     assert Dropout(0.5).train()(torch.ones(shape)).shape == torch.Size(shape)

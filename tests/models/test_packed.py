@@ -37,7 +37,7 @@ def test_packed_equals_alone(classifier: graft.Model, lengths: list[int]) -> Non
     torch.testing.assert_close(packed.hidden, hidden, atol=1e-5, rtol=0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=20), st.randoms(use_true_random=False))
 @torch.inference_mode()
 def test_order_and_company_do_not_matter(

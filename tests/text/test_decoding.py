@@ -56,7 +56,7 @@ TOKENS = [
 
 @pytest.mark.parametrize("part", DECODERS, ids=lambda part: part["type"] if part else "none")
 @given(st.lists(st.sampled_from(TOKENS), max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_decoders_are_those_of_the_reference(
     part: dict[str, Any] | None, tokens: list[str]
 ) -> None:
@@ -88,7 +88,7 @@ def tokenizer() -> graft.Tokenizer:
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_stream_tells_the_same_text(tokenizer: graft.Tokenizer, text: str) -> None:
     ids = tokenizer(text).ids
     stream = tokenizer.decode_stream()

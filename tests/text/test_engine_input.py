@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, normalizers
 import graft
 from graft.text import _engine as engine
 
-FIXED = settings(deadline=None, derandomize=True, database=None)
+FIXED = settings(derandomize=True, database=None)
 
 
 def make_tokenizer(**parts: Any) -> Any:

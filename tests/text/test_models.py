@@ -21,7 +21,7 @@ from graft.text import _engine as engine
 
 Tokens = list[tuple[int, tuple[int, int]]]
 
-FIXED = settings(deadline=None, derandomize=True, database=None)
+FIXED = settings(derandomize=True, database=None)
 BYTE_TOKENS = [f"<0x{byte:02X}>" for byte in range(256)]
 
 

@@ -188,7 +188,7 @@ def test_random_texts_and_their_origins_equal_the_reference(name: str) -> None:
     check(PAIRS[name], random_texts(len(name), 400))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(text=st.text(), name=st.sampled_from(list(PAIRS)))
 def test_any_text_equals_the_reference(text: str, name: str) -> None:
     check(PAIRS[name], [text])

@@ -105,7 +105,7 @@ class TestManyTexts:
         assert batch.type_ids.tolist() == [0, 0, 0, 0, 1, 1, 1]
 
     @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4), st.integers(4, 14))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_rows_are_cut_as_the_ecosystem_cuts_them(
         self, oracle: tokenizers.Tokenizer, tokenizer: graft.Tokenizer, rows: Any, length: int
     ) -> None:
@@ -138,7 +138,7 @@ class TestManyTexts:
             tokenizer.encode_batch(["rain", "sun"], ["ball"])
 
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), max_size=8))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_a_batch_holds_what_each_text_gives_alone(
         self, tokenizer: graft.Tokenizer, texts: list[str]
     ) -> None:

@@ -82,7 +82,7 @@ class TestWindows:
         stride=st.integers(0, 9),
         truncation=st.sampled_from(["longest_first", "only_first", "only_second"]),
     )
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_any_windows_are_those_of_the_ecosystem(
         self,
         tokenizer: graft.Tokenizer,

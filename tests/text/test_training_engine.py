@@ -99,7 +99,7 @@ def test_counts_add_up() -> None:
 
 
 @given(st.lists(st.tuples(st.text(st.sampled_from("ab\0é"), max_size=20), st.integers(0, 9))))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_counts_as_a_dictionary_would(words: list[tuple[str, int]]) -> None:
     expected: Counter[bytes] = Counter()
     counter = engine.WordCounter()
@@ -152,7 +152,7 @@ WIDE_WORDS = st.dictionaries(
     byte_level=st.booleans(),
     special_tokens=st.lists(st.sampled_from(["[X]", "ab", "aba", "a", "é"]), unique=True),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_bpe_merges_as_the_oracle_does(words: dict[str, int], **options: Any) -> None:
     assert engine.train_bpe(counter_of(words), **options) == oracle_bpe(words, **options)
 
@@ -201,7 +201,7 @@ def test_bpe_limits_an_alphabet_of_equals_to_the_first() -> None:
 # The oracle numbers the forms of characters as its hash map happens to hold words. As special
 # tokens, they have their numbers beforehand, and all that follows can be compared.
 @given(WORDS | WIDE_WORDS)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_bpe_marks_the_ends_of_words_as_the_oracle_does(words: dict[str, int]) -> None:
     ends = [f"{char}</w>" for char in "abcé漢😀"]
     options = {"vocab_size": 100, "special_tokens": ends, "end_of_word_suffix": "</w>"}
@@ -209,7 +209,7 @@ def test_bpe_marks_the_ends_of_words_as_the_oracle_does(words: dict[str, int]) -
 
 
 @given(WORDS | WIDE_WORDS)
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_bpe_marks_the_inside_of_words_as_the_oracle_does(words: dict[str, int]) -> None:
     inside = [f"#{char}" for char in "abcé漢😀"]
     options = {"vocab_size": 100, "special_tokens": inside, "continuing_subword_prefix": "#"}
@@ -300,7 +300,7 @@ def test_unigram_explains_real_text_as_well_as_the_oracles(vocab_size: int) -> N
     max_piece_length=st.integers(1, 255),
     seed_size=st.integers(0, 50),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_unigram_keeps_its_promises(words: dict[str, int], vocab_size: int, **options: Any) -> None:
     scored = engine.train_unigram(counter_of(words), vocab_size, initial_alphabet=["z"], **options)
     tokens = [token for token, _ in scored]

@@ -31,7 +31,7 @@ class Net(nn.Module):
         return self.layer(self.table(ids)).square().sum()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.integers(0, 11), min_size=1, max_size=5), min_size=1, max_size=8),
     st.sampled_from([0.0, 0.1]),
