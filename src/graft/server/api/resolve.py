@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from graft.server.api.ranges import parse_range
 from graft.server.api.streams import BytesResponse
@@ -12,7 +13,7 @@ from graft.server.content import cas, links
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.people import access
-from graft.server.people.auth import CurrentHub, CurrentUser, base_url
+from graft.server.people.auth import base_url, current_user, get_hub
 from graft.server.records import Entry, Kind, Repository, User
 from graft.server.repositories import contents, repos
 
@@ -38,15 +39,22 @@ def routes(kind: Kind) -> APIRouter:
     # Two routes, since the description of the Hub has one operation for each method.
     @router.get(address)
     @router.head(address)
-    def resolve(
-        request: Request, owner: str, name: str, rest: str, hub: CurrentHub, user: CurrentUser
-    ) -> Response:
-        repository, files = contents.find_files(hub, kind, owner, name, user)
-        access.check_files(hub, repository, user)
-        commit_id, entry = files.find(rest)
-        return _download(request, hub, repository, commit_id, entry, user)
+    async def resolve(request: Request, owner: str, name: str, rest: str) -> Response:
+        # One thread for all that blocks: each change of threads costs as much as a query.
+        user = await current_user(request)
+        return await run_in_threadpool(_resolve, request, user, kind, owner, name, rest)
 
     return router
+
+
+def _resolve(
+    request: Request, user: User | None, kind: Kind, owner: str, name: str, rest: str
+) -> Response:
+    hub = get_hub(request)
+    repository, files = contents.find_files(hub, kind, owner, name, user)
+    access.check_files(hub, repository, user)
+    commit_id, entry = files.find(rest)
+    return _download(request, hub, repository, commit_id, entry, user)
 
 
 def _download(

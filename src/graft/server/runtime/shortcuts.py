@@ -1,10 +1,13 @@
 """Finding the route of an address by its parts, instead of asking each of two hundred in turn."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
+
+KEPT_SHAPES = 5000
+"""Most requests are for a few dozen shapes of addresses; who makes up others gets no more."""
 
 
 class Shortcuts(BaseRoute):
@@ -14,26 +17,28 @@ class Shortcuts(BaseRoute):
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        known = [_Known(route) for route in _plain(routes)]
-        names = {route.parts[0] for route in known if route.parts[0] is not None}
-        by_name: dict[str, list[_Known]] = defaultdict(list)
-        for route in known:
-            for name in names if route.parts[0] is None else (route.parts[0],):
-                by_name[str(name)].append(route)
-        self._by_name = dict(by_name)
-        self._others = [route for route in known if route.parts[0] is None]
+        self._known = [_Known(route) for route in _plain(routes)]
+        self._names = {part for route in self._known for part in route.parts if part is not None}
+        # What is longer than this differs by no more than that.
+        self._longest = 1 + max(len(route.parts) for route in self._known)
+        self._fitting = lru_cache(KEPT_SHAPES)(self._find_fitting)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """The match of the first route that fits; none where there is no such."""
         if scope["type"] != "http":
             return Match.NONE, {}
         parts = scope["path"].split("/")[1:]
-        for route in self._by_name.get(parts[0], self._others):
-            if route.fits(parts):
-                match, found = route.route.matches(scope)
-                if match is Match.FULL:
-                    return match, {**found, "route": route.route}
+        shape = tuple(part if part in self._names else "" for part in parts[: self._longest])
+        for route in self._fitting(shape):
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                return match, {**found, "route": route}
         return Match.NONE, {}
+
+    def _find_fitting(self, shape: tuple[str, ...]) -> list[Route]:
+        """The routes of all addresses whose parts are these, where they are a part of some route's
+        address; "" stands for any other."""
+        return [route.route for route in self._known if route.fits(shape)]
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request to the route that was found."""
@@ -54,7 +59,7 @@ class _Known:
                 break
         self._literals = [(at, part) for at, part in enumerate(self.parts) if part is not None]
 
-    def fits(self, parts: list[str]) -> bool:
+    def fits(self, parts: Sequence[str]) -> bool:
         """Whether an address of these parts may be the route's."""
         length = len(self.parts)
         if len(parts) < length or (len(parts) > length and not self._is_open):
