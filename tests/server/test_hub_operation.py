@@ -183,7 +183,9 @@ def test_the_answer_to_a_body_that_nobody_reads_arrives(anyone: httpx.Client) ->
         assert anyone.post("/there/is/nothing/here", content=bytes(length)).status_code == 404
 
 
-def test_who_takes_no_answer_is_cut_off(impatient: RunningHub) -> None:
+def test_who_takes_no_answer_is_cut_off(
+    impatient: RunningHub, caplog: pytest.LogCaptureFixture
+) -> None:
     headers = {"Authorization": f"Bearer {impatient.add_user('ada')}"}
     with httpx.Client(base_url=impatient.url, headers=headers) as client:
         ada = Person("ada", "", client)
@@ -192,9 +194,13 @@ def test_who_takes_no_answer_is_cut_off(impatient: RunningHub) -> None:
         sha256 = ada.upload(repo, data)
         value = {"path": "w.bin", "algo": "sha256", "oid": sha256, "size": len(data)}
         assert ada.commit(repo, {"key": "lfsFile", "value": value}).status_code == 200
-    with socket.create_connection(("127.0.0.1", impatient.port)) as connection:
-        connection.sendall(f"GET /{repo}/resolve/main/w.bin HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        time.sleep(3)
+    path = f"/{repo}/resolve/main/w.bin"
+    with (
+        caplog.at_level(logging.INFO, "graft.access"),
+        socket.create_connection(("127.0.0.1", impatient.port)) as connection,
+    ):
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_for_line(caplog, path)
         assert len(wait_for_end(connection)) < len(data)
 
 
@@ -223,6 +229,18 @@ def test_more_changes_than_can_wait_are_told_to_come_back(tmp_path: Path) -> Non
             assert done
             assert all(answer.headers["Retry-After"] for answer in busy)
             assert ada.files(repo) == {f"{number}.txt" for number in done}
+
+
+def wait_for_line(caplog: pytest.LogCaptureFixture, path: str) -> dict[str, object]:
+    """What the log's line says of the request for `path`: it is written when that has ended."""
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        for record in list(caplog.records):
+            fields: dict[str, object] = record.__dict__.get("fields", {})
+            if fields.get("path") == path:
+                return fields
+        time.sleep(0.01)
+    raise AssertionError(f"no line of the log tells of {path}")
 
 
 def test_lines_of_the_log_are_json_without_secrets() -> None:
@@ -257,11 +275,7 @@ def test_each_request_is_a_line(
     repo = ada.create("logged")
     with caplog.at_level(logging.INFO, "graft.access"):
         ada.http.get(f"/api/models/{repo}?secret=signature", headers={"X-Request-Id": "mine"})
-        give_up = time.monotonic() + 10
-        while not caplog.records and time.monotonic() < give_up:
-            time.sleep(0.01)
-    fields = caplog.records[0].__dict__["fields"]
-    assert fields["path"] == f"/api/models/{repo}"
+        fields = wait_for_line(caplog, f"/api/models/{repo}")
     assert fields["route"] == "/api/{kind}/{owner}/{name}"
     assert (fields["status"], fields["user"], fields["address"]) == (200, ada.name, "127.0.0.1")
     assert "signature" not in str(caplog.records[0].__dict__)
