@@ -92,12 +92,17 @@ class Snapshot:
         return found
 
     def _missing(self, path: str, why: str) -> EntryNotFoundError:
-        return EntryNotFoundError(
-            f"{path!r} {why} in this repository at revision {self.id}.",
-            headers={"X-Repo-Commit": self.id},
-        )
+        return missing(self.id, path, why)
 
     def with_last_commits(self, entries: list[Entry]) -> list[Entry]:
         """The same entries, each with the newest commit that touched it."""
         newest = last_commits(self._commit, [entry.path for entry in entries])
         return [Entry(e.path, e.type, e.oid, e.size, e.lfs, newest.get(e.path)) for e in entries]
+
+
+def missing(commit_id: str, path: str, why: str = "does not exist") -> EntryNotFoundError:
+    """The error for a path at which a commit has nothing, or not what was asked for."""
+    return EntryNotFoundError(
+        f"{path!r} {why} in this repository at revision {commit_id}.",
+        headers={"X-Repo-Commit": commit_id},
+    )

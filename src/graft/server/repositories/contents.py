@@ -17,6 +17,7 @@ from graft.server.content import large
 from graft.server.db.tables import ContentsRow
 from graft.server.errors import RefusedError
 from graft.server.git.repository import DEFAULT_BRANCH
+from graft.server.git.snapshot import missing
 from graft.server.hub import Hub
 from graft.server.records import Entry, Kind, Lfs, Repository, User
 from graft.server.repositories import repos
@@ -63,11 +64,21 @@ class Files:
         revision, _, path = rest.partition("/")
         head = self.repository.head
         if self.newest is not None and head is not None and revision in (DEFAULT_BRANCH, head):
-            for listed in json.loads(self.newest):
-                if listed[0] == path:
-                    return head, _entry(listed)
+            found = self._find_newest(head, path)
+            if found is not None:
+                return head, found
         snapshot, path = repos.split_revision(self.hub, self.repository, rest)
         return snapshot.id, snapshot.entry(path)
+
+    def _find_newest(self, head: str, path: str) -> Entry | None:
+        """The file; None for what git has to tell about, such as folders."""
+        files = {listed[0]: listed for listed in json.loads(self.newest or "[]")}
+        if path in files:
+            return _entry(files[path])
+        # Clients ask for many files that only some repositories have.
+        if path.strip("/") != path or path == "" or any(f.startswith(f"{path}/") for f in files):
+            return None
+        raise missing(head, path)
 
 
 def find_whole(
