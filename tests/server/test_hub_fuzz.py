@@ -56,6 +56,17 @@ def test_a_body_that_is_not_text_is_refused_as_lfs_clients_read_it(anyone: httpx
     assert answer.json()["message"] == answer.json()["error"] != ""
 
 
+def test_an_address_names_all_methods_that_it_can_be_asked_for_with(
+    anyone: httpx.Client,
+) -> None:
+    """They belong to several routes, of which the framework would name the first one's."""
+    refused = anyone.request("OPTIONS", "/api/collections/ada/best")
+    assert refused.status_code == 405
+    assert refused.headers["Allow"] == "DELETE, GET, PATCH"
+    page = anyone.request("PUT", "/login", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
 def test_a_lock_that_another_holds_is_refused_in_the_form_of_all_errors(ada: Person) -> None:
     address = f"/{ada.create('locked')}/info/lfs/locks"
     assert ada.http.post(address, json={"path": "a.bin"}).status_code == 201

@@ -116,11 +116,14 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
     text = f"There is nothing at {path}." if error.status_code == 404 else str(error.detail)
+    headers = dict(error.headers or {})
     if error.status_code == 405:
         text = f"{path} cannot be asked for with {request.method}."
+        headers["Allow"] = ", ".join(request.app.state.shortcuts.methods(request.scope))
     if _wants_page(request):
-        return pages.error_page(request, error.status_code, text)
-    headers = dict(error.headers or {})
+        page = pages.error_page(request, error.status_code, text)
+        page.headers.update(headers)
+        return page
     if LFS_PATH in path:
         return LfsResponse(_lfs_content(request, text), error.status_code, headers)
     return JSONResponse({"error": text}, status_code=error.status_code, headers=headers)

@@ -40,6 +40,12 @@ class Shortcuts(BaseRoute):
         address; "" stands for any other."""
         return [route.route for route in self._known if route.fits(shape)]
 
+    def methods(self, scope: Scope) -> list[str]:
+        """All methods that an address can be asked for with, whichever routes answer them."""
+        routes = [known.route for known in self._known]
+        found = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+        return sorted({method for route in found for method in route.methods or ()})
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request to the route that was found."""
         await scope["route"].handle(scope, receive, send)
