@@ -95,6 +95,15 @@ def test_what_is_sent_right_behind_a_long_body_is_another_request(
     assert hashed(data, past=True) in received
 
 
+def test_a_request_does_not_take_the_body_of_the_one_behind_it(connection: socket.socket) -> None:
+    data = os.urandom(LENGTH)
+    sent = put(data)
+    connection.sendall(put(b"short") + sent[: -len(data)])
+    wait_for(connection, hashed(b"short", past=False))
+    connection.sendall(data)
+    wait_for(connection, hashed(data, past=True))
+
+
 def test_a_long_body_may_come_in_pieces(connection: socket.socket) -> None:
     data = os.urandom(LENGTH)
     sent = put(data)

@@ -6,6 +6,7 @@ do not come to an end, and one whose client does not take what it asked for.
 
 import asyncio
 import logging
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -101,7 +102,7 @@ def protocol_class(settings: Settings) -> type[asyncio.Protocol]:
 def _giving_bodies_away() -> Any:
     """uvicorn's protocol, whose requests have the ASGI extension of `intake`."""
     import httptools
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
     class Generous(HttpToolsProtocol):
         """Hands the rest of a body on without its parser, to whom asks for it."""
@@ -110,8 +111,9 @@ def _giving_bodies_away() -> Any:
 
         def on_headers_complete(self) -> None:
             self._body_bytes = 0
-            self.scope["extensions"] = {intake.EXTENSION: self._give_body}  # type: ignore[dict-item]
             super().on_headers_complete()
+            give: Any = partial(self._give_body, self.cycle)
+            self.scope["extensions"] = {intake.EXTENSION: give}
 
         def on_body(self, body: bytes) -> None:
             self._body_bytes += len(body)
@@ -120,10 +122,12 @@ def _giving_bodies_away() -> Any:
                 self.cycle.body = b""  # type: ignore[assignment]
             super().on_body(body)
 
-        def _give_body(self) -> intake.Intake | None:
-            """The rest of a body of known length, once what came of it was received."""
+        def _give_body(self, cycle: RequestResponseCycle) -> intake.Intake | None:
+            """The rest of a request's body of known length, once what came of it was received."""
+            if cycle is not self.cycle or not cycle.more_body:
+                return None  # it has ended: what comes is another request
             length = int(dict(self.headers).get(b"content-length", 0)) - self._body_bytes
-            if length <= 0 or self.cycle.body or self.cycle.disconnected:
+            if length <= 0 or cycle.body or cycle.disconnected:
                 return None
             return intake.ConnectionIntake(self, self.transport, length, self._body_is_given)
 
