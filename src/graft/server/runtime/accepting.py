@@ -11,8 +11,9 @@ import logging
 import socket
 from collections.abc import Callable, MutableSequence, Sized
 
-PATIENCE_SECONDS = 0.005
-"""How long a connection is left to those who have fewer."""
+PATIENCE_SECONDS = 0.002
+"""How long a connection is left to another process, for each that this one has more than it."""
+MOST_PATIENCE_SECONDS = 0.02
 PAUSE_SECONDS = 1.0
 """How long none is taken after the system had no room for one."""
 NEVER = 2**31 - 1
@@ -34,9 +35,9 @@ class Counts:
         self._shared[self._mine] = count
 
     @property
-    def has_more(self) -> bool:
-        """Whether this process has more than another."""
-        return self._shared[self._mine] > min(self._shared)
+    def ahead(self) -> int:
+        """How many this process has more than the one with the fewest."""
+        return self._shared[self._mine] - min(self._shared)
 
 
 class Acceptor:
@@ -77,8 +78,9 @@ class Acceptor:
 
     def _come(self) -> None:
         self.tell()
-        if self._counts.has_more:
-            self._wait(PATIENCE_SECONDS)
+        ahead = self._counts.ahead
+        if ahead > 0:
+            self._wait(min(ahead * PATIENCE_SECONDS, MOST_PATIENCE_SECONDS))
         else:
             self._take()
 
