@@ -13,6 +13,8 @@ from person import Person, file, large
 
 from graft.server.running import RunningHub
 
+PART_BYTES = 20_000_000
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -31,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def cramped(small_disk: Path) -> Iterator[tuple[RunningHub, Person]]:
     """A Hub whose data lies on that disk, and somebody who uses it."""
-    with RunningHub(small_disk) as hub:
+    with RunningHub(small_disk, max_part_bytes=PART_BYTES) as hub:
         token = hub.add_user("ada")
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=hub.url, headers=headers, timeout=30) as client:
@@ -70,13 +72,13 @@ def test_an_upload_that_does_not_fit(cramped: tuple[RunningHub, Person]) -> None
 def test_a_part_that_does_not_fit(cramped: tuple[RunningHub, Person]) -> None:
     hub, ada = cramped
     repo = ada.create("model")
-    data = os.urandom(80_000_000)  # more than one part
+    data = os.urandom(PART_BYTES + 1_000_000)
     wanted = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}
     body = {"operation": "upload", "objects": [wanted], "transfers": ["basic", "multipart"]}
     answer = ada.http.post(f"/{repo}.git/info/lfs/objects/batch", json=body).json()
     upload = answer["objects"][0]["actions"]["upload"]
     before = used(hub.settings.data_folder)
-    refused = httpx.put(upload["header"]["00001"], content=data[: 64 * 1024**2], timeout=30)
+    refused = httpx.put(upload["header"]["00001"], content=data[:PART_BYTES], timeout=30)
     assert refused.status_code == 507
     assert "no space left" in refused.json()["message"]
     assert used(hub.settings.data_folder) - before < 500_000
