@@ -180,6 +180,9 @@ def test_a_running_request_may_end_before_the_hub_does(
     assert made.status_code == 200
     assert served.process.wait(START_SECONDS) == 0
     assert "Stopped." in served.told()
+    assert "Traceback" not in served.told()
+    processes = served.told().count("Started server process")
+    assert served.told().count("Application shutdown complete") == processes
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{served.url}/healthz", timeout=5)
     served.log.close()

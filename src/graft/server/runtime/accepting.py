@@ -71,6 +71,11 @@ class Acceptor:
             self._later.cancel()
         self._loop.remove_reader(self._listening)
 
+    async def wait_closed(self) -> None:
+        """Waits for the connections that were taken last to begin."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
+
     def tell(self) -> None:
         """Says how many connections this process has."""
         if not self._is_closed:
