@@ -7,6 +7,8 @@ import httpx
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
+from graft.server.git import merging
+
 Browser = Callable[[str], httpx.Client]
 
 
@@ -72,6 +74,19 @@ def test_what_lies_between_two_revisions_counts_both_sides(browser: Browser, rep
     assert '<span class="old">-zero</span>' in text
     assert '<span class="new">+three</span>' in text
     assert "No file differs" in browser("").get(f"/{repo}/compare/main..main").text
+
+
+def test_more_commits_than_are_shown_are_not_counted(
+    browser: Browser, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = browser("").get(f"/api/models/{repo}/commits/main").json()[-1]["id"]
+    address = f"/{repo}/compare/{first}..main"
+    assert "<h2>3 commits</h2>" in plain(browser("").get(address).text)
+    monkeypatch.setattr(merging, "MAX_COMMITS_NAMED", 2)
+    text = plain(browser("").get(address).text)
+    assert "<h2>The newest 2 commits</h2>" in text
+    assert "Elsewhere" in text
+    assert "lines</a>" not in text
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,6 @@ from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
 router = page_router()
 
-COMMITS_SHOWN = 100
-
 
 @router.get("/{owner}/{name}/blame/{rest:path}")
 @router.get("/datasets/{owner}/{name}/blame/{rest:path}")
@@ -71,8 +69,8 @@ def compare(visit: CurrentVisit, repository: CurrentRepository, revisions: str) 
         repository,
         base=base,
         head=head.lstrip("."),
-        commits=[to_commit(commit) for commit in commits[:COMMITS_SHOWN]],
-        more_commits=max(0, len(commits) - COMMITS_SHOWN),
+        commits=[to_commit(commit) for commit in commits],
+        may_be_more=len(commits) == merging.MAX_COMMITS_NAMED,
         changes=changes[:FILES_SHOWN],
         shown=FILES_SHOWN if len(changes) > FILES_SHOWN else None,
         json=api_address(repository, "compare", revisions, ""),
