@@ -22,6 +22,10 @@ from graft.server.xet.xorb import (
 # A file's chunks are compared with so many of its own and of others at most: 40 MB of memory.
 MOST_KNOWN_CHUNKS = 200_000
 
+# So many finished xorbs are on their way to storage before a file waits for the first of them: a
+# disk takes several in the time of one.
+_XORBS_UNDER_WAY = 3
+
 Lookup = Callable[[bytes], Iterator[str]]
 """Names of xorbs among whose chunks the ones that follow a chunk of that hash are likely to be."""
 
@@ -194,12 +198,12 @@ class Cutter:
             self._open.spool.write(frames)
 
     def _close(self) -> None:
-        """Has the open xorb written to storage, once the one before it is there."""
+        """Has the open xorb written to storage, once few others are under way."""
         finished, self._open = self._open, None
         if finished is None:
             return
-        if self._names:
-            self._names[-1].result()
+        if len(self._names) >= _XORBS_UNDER_WAY:
+            self._names[-_XORBS_UNDER_WAY].result()
         self._names.append(self._executor.submit(self._store, finished))
 
     def _store(self, finished: _OpenXorb) -> str:
