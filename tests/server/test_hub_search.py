@@ -132,6 +132,17 @@ def test_a_cursor_that_nobody_gave_out(ada: Person, cursor: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sort", "says"),
+    [("likes", b"[1, Infinity]"), ("likes", b"[1, 1e400]"), ("id", b'["\\ud800", 1]')],
+)
+def test_a_cursor_of_what_no_database_holds(ada: Person, sort: str, says: bytes) -> None:
+    cursor = base64.urlsafe_b64encode(says).decode()
+    refused = ada.http.get("/api/models", params={"sort": sort, "cursor": cursor})
+    assert refused.status_code == 400
+    assert "cursor" in refused.json()["error"]
+
+
+@pytest.mark.parametrize(
     "params", [{"sort": "beauty"}, {"num_parameters": "lots"}, {"limit": "many"}]
 )
 def test_parameters_that_make_no_sense(ada: Person, params: dict[str, str]) -> None:

@@ -126,10 +126,12 @@ def _read(cursor: str, column: KeyedColumnElement[Any]) -> Cursor:
             last = datetime.fromisoformat(last)
         elif not isinstance(last, str if column.key == "key" else int):
             raise TypeError(last)
+        elif isinstance(last, str) and not last.isascii():  # no name is so
+            raise ValueError(last)
         if not all(abs(n) < 2**63 for n in (last, int(row_id)) if isinstance(n, int)):
             raise ValueError(cursor)
         return last, int(row_id)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadRequestError(
             f"The cursor {cursor[:40]!r} is not one that this Hub gave out; start the list anew."
         ) from None
