@@ -58,6 +58,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def sync(path: Path) -> None:
+    """Waits until the disk has what was written to a file, or the names of what is in a folder.
+
+    Raises:
+        OSError: it is not there, or the disk could not take it.
+    """
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no such thing for folders
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a model's, such as `config.json`.
 

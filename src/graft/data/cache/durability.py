@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
+from graft.files import sync
+
 SYNCED = "synced"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -58,15 +60,5 @@ def _sync_all(waiting: SimpleQueue[Path]) -> None:
 def sync_now(folder: Path) -> None:
     """Has the files in `folder` written to the disk, and marks that they are."""
     for path in [*folder.iterdir(), folder, folder.parent]:
-        _sync(path)
+        sync(path)
     (folder / SYNCED).touch()
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows has no such thing for folders
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

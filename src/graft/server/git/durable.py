@@ -7,6 +7,8 @@ import ctypes
 import os
 from pathlib import Path
 
+from graft.files import sync
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -40,15 +42,7 @@ def sync_ref(repository: Path, ref: str, *, stays: bool) -> None:
     """
     path = repository / ref
     if stays:
-        _sync(path)
-        _sync(path.parent)
+        sync(path)
+        sync(path.parent)
     else:
         sync_all(repository)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

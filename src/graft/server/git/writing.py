@@ -17,6 +17,8 @@ from typing import IO
 import pygit2
 from pygit2.enums import ObjectType
 
+from graft.files import sync
+
 MAX_LOOSE_OBJECTS = 100
 """More objects than this go into a pack; git itself draws the line at as many for a push."""
 
@@ -126,7 +128,7 @@ class _PackFile:
             for temporary, suffix in ((self._path, ".pack"), (index, ".idx")):
                 temporary.chmod(0o444)
                 temporary.rename(name.with_suffix(suffix))  # the index last: it makes it a pack
-            _sync_folder(folder)
+            sync(folder)
         except BaseException:
             self.discard()
             raise
@@ -211,11 +213,3 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

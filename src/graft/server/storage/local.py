@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from graft.files import sync
 from graft.server.storage.blobs import (
     INCOMING,
     Blob,
@@ -34,7 +35,7 @@ class LocalBlobs(Blobs):
                 spool.path.replace(path)
             else:
                 path.hardlink_to(spool.path)
-            _sync_folder(path.parent)
+            sync(path.parent)
         except FileExistsError:
             return False
         except OSError as error:
@@ -105,12 +106,4 @@ def _make_folders(folder: Path) -> None:
         return
     _make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(folder.parent)
