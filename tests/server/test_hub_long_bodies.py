@@ -1,13 +1,15 @@
 """Long bodies, which are taken off their connections: what comes before, behind and in between."""
 
+import asyncio
 import hashlib
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from select import select
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from graft.server.api import bodies
 from graft.server.api.bodies import blocks
 from graft.server.running import RunningHub
 from graft.server.runtime.connections import configuration
@@ -27,12 +30,18 @@ from graft.server.settings import Settings
 LENGTH = 5_000_000
 
 
+released = threading.Event()
+
+
 async def hashing(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers the SHA-256 of what it is sent, and whether any of it came past the parser."""
+    """Answers the SHA-256 of what it is sent, and whether any of it came past the parser; at
+    `/held` only once that is released."""
     digest, past = hashlib.sha256(), False
     async for block in blocks(Request(scope, receive)):
         digest.update(block)
         past = past or isinstance(block, memoryview)
+    while scope["path"] == "/held" and not released.is_set():
+        await asyncio.sleep(0.01)
     await Response(f"{digest.hexdigest()} {past}")(scope, receive, send)
 
 
@@ -102,6 +111,23 @@ def test_a_request_does_not_take_the_body_of_the_one_behind_it(connection: socke
     wait_for(connection, hashed(b"short", past=False))
     connection.sendall(data)
     wait_for(connection, hashed(data, past=True))
+
+
+def test_what_is_sent_behind_a_long_body_waits_outside(connection: socket.socket) -> None:
+    data, behind = os.urandom(LENGTH), os.urandom(10 * LENGTH)
+    released.clear()
+    connection.sendall(head("PUT /held", f"Content-Length: {LENGTH}"))
+    time.sleep(0.1)  # until the body is waited for
+    connection.sendall(data)
+    waiting = memoryview(put(behind))
+    while select([], [connection], [], 1)[1]:  # as long as the server takes it
+        waiting = waiting[connection.send(waiting) :]
+    held_back = len(waiting)
+    released.set()
+    connection.sendall(waiting)
+    received = wait_for(connection, hashed(behind, past=True))
+    assert hashed(data, past=True) in received
+    assert held_back > len(behind) // 2
 
 
 def test_a_long_body_may_come_in_pieces(connection: socket.socket) -> None:
@@ -198,3 +224,18 @@ def test_a_long_body_that_is_refused_gets_its_answer(ada: Person) -> None:
         for _ in range(2):
             sender.sendall(head(f"PUT {path}", f"Content-Length: {LENGTH}") + other)
             assert b"was announced" in wait_for(sender, b"send the file again")
+
+
+def test_what_is_left_of_a_refused_body_takes_the_connection_along(
+    ada: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_UNREAD_BYTES", LENGTH)
+    data = os.urandom(LENGTH)
+    host, port, path = upload_address(ada, ada.create("endless"), data)
+    with socket.create_connection((host, port), timeout=30) as sender:
+        sender.sendall(head(f"PUT {path}", f"Content-Length: {10 * LENGTH}") + 3 * data)
+        assert b"422" in wait_for(sender, b"were announced")
+        with suppress(ConnectionError):  # not after the time for a next request
+            while sender.recv(65536):
+                pass
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

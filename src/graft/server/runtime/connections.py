@@ -129,6 +129,7 @@ def _giving_bodies_away() -> Any:
             length = int(dict(self.headers).get(b"content-length", 0)) - self._body_bytes
             if length <= 0 or cycle.body or cycle.disconnected:
                 return None
+            self.flow.resume_reading()  # from now on the intake says when to read
             return intake.ConnectionIntake(self, self.transport, length, self._body_is_given)
 
         def _body_is_given(self) -> None:
@@ -136,6 +137,11 @@ def _giving_bodies_away() -> Any:
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.on_message_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.transport.get_protocol() is not self:  # nobody takes the rest of the body
+                self.transport.close()
 
     return Generous
 
