@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,8 @@ import pytest
 from backends import environment_of
 from graft.server.hub import Hub
 from graft.server.people import accounts
+from graft.server.runtime.accepting import Counts
+from graft.server.runtime.workers import _Worker
 from graft.server.settings import Settings
 
 START_SECONDS = 60.0
@@ -137,6 +140,16 @@ def test_connections_are_shared_out_evenly(served: Served) -> None:
         connection.close()
     shares = [after[pid] - before[pid] for pid in before]
     assert max(shares) <= 28
+
+
+def test_no_connection_is_left_to_a_worker_that_does_not_serve(tmp_path: Path) -> None:
+    shared = RawArray("i", 2)
+    mine = Counts(shared, 0)
+    mine.tell(5)
+    assert mine.ahead == 5
+    with socket.socket() as listening:
+        _Worker(Settings(data_folder=tmp_path), listening, shared, 1)
+    assert mine.ahead <= 0
 
 
 def test_counts_are_those_of_all_workers(served: Served) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from graft.server.runtime import logs
-from graft.server.runtime.accepting import Counts
+from graft.server.runtime.accepting import NEVER, Counts
 from graft.server.settings import Settings
 
 LOOK_SECONDS = 0.5
@@ -106,8 +106,8 @@ class _Worker:
     ) -> None:
         self._settings = settings
         self._listening = listening
-        self._counts = counts
-        self._number = number
+        self._counts = Counts(counts, number)
+        self._counts.tell(NEVER)  # until it says otherwise: others wait for nobody who is not there
         self._process: BaseProcess | None = None
         self._started = self._due = self._pause = 0.0
 
@@ -130,13 +130,12 @@ class _Worker:
                 self._pause,
             )
             self._process = None
+            self._counts.tell(NEVER)
         if self._process is None and now >= self._due:
             self._started = now
-            counts = Counts(self._counts, self._number)
-            counts.tell(0)
             self._process = _context.Process(
                 target=_serve,
-                args=(self._settings, self._listening, os.getpid(), counts),
+                args=(self._settings, self._listening, os.getpid(), self._counts),
                 name="graft-hub",
             )
             self._process.start()
