@@ -46,6 +46,7 @@ class Served:
             stderr=self.log,
             text=True,
             env=os.environ | kept_in | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         found = re.search(r"http://[\d.:]+", self.process.stdout.readline())
@@ -167,9 +168,17 @@ def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+@pytest.mark.parametrize(
+    ("options", "stop", "number"),
+    [
+        ((), os.kill, signal.SIGTERM),
+        (("--workers", "2"), os.kill, signal.SIGTERM),
+        (("--workers", "2"), os.killpg, signal.SIGTERM),  # who stops all processes of a service
+        (("--workers", "2"), os.killpg, signal.SIGINT),  # Ctrl-C on a terminal
+    ],
+)
 def test_a_running_request_may_end_before_the_hub_does(
-    tmp_path: Path, options: tuple[str, ...]
+    tmp_path: Path, options: tuple[str, ...], stop: Callable[[int, int], None], number: int
 ) -> None:
     hub = Hub(Settings(data_folder=tmp_path / "hub"))
     ada = accounts.create_account(hub, "ada")
@@ -180,8 +189,9 @@ def test_a_running_request_may_end_before_the_hub_does(
 
     def body() -> Iterator[bytes]:
         yield b'{"name": '
-        served.process.send_signal(signal.SIGTERM)
+        stop(served.process.pid, number)
         wait_until(lambda: "Stopping" in served.told())
+        time.sleep(0.2)  # the workers are told by then
         yield b'"slow"}'
 
     made = httpx.post(

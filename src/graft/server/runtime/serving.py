@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -27,6 +28,7 @@ logger = logging.getLogger("graft.server")
 
 class HubServer(uvicorn.Server):
     """Serves one process of a Hub. The first signal lets running requests end, the second does not.
+    One of several processes leaves the second to who looks after them: both often get each signal.
 
     After a signal it returns, where uvicorn would send the signal to itself once more.
     """
@@ -71,6 +73,8 @@ class HubServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._counts is not None and (self.should_exit or sig == signal.SIGINT):
+            return
         if self.should_exit:
             self.force_exit = True
             return
