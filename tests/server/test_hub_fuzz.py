@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from person import Person
@@ -38,6 +39,21 @@ def test_the_description_names_each_operation_once_and_all_parts_of_its_address(
     for address, found in operations:
         described = {one["name"] for one in found["parameters"] if one["in"] == "path"}
         assert described == set(re.findall(r"{(\w+)}", address)), address
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("get", "/api/{kind}/{owner}/{name}/compare/{revisions}"),
+        ("get", "/api/{kind}/{owner}/{name}/commit/{revision}"),
+        ("post", "/api/validate-yaml"),
+    ],
+)
+def test_the_description_says_where_text_can_be_asked_for(
+    anyone: httpx.Client, method: str, address: str
+) -> None:
+    described = anyone.get("/api/openapi.json").json()["paths"][address][method]
+    assert set(described["responses"]["200"]["content"]) == {"application/json", "text/plain"}
 
 
 def test_a_name_with_control_characters_is_refused_like_any_other(anyone: httpx.Client) -> None:

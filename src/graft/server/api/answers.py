@@ -9,6 +9,9 @@ from starlette.responses import JSONResponse, Response
 LFS_PATH = "/info/lfs/"
 """Stands in each address that clients of Git LFS ask."""
 
+OR_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
+"""Describes, as a route's `responses`, an answer that is JSON, or text where that is asked for."""
+
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Values of JSON as text."""
 

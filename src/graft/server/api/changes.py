@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
 from graft.server.api import wire
+from graft.server.api.answers import OR_TEXT
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.git import diffs, merging
 from graft.server.git import repository as git
@@ -21,7 +22,7 @@ from graft.server.repositories import repos
 router = APIRouter()
 
 
-@router.get(f"{REPOSITORY}/compare/{{revisions:path}}", response_model=None)
+@router.get(f"{REPOSITORY}/compare/{{revisions:path}}", response_model=None, responses=OR_TEXT)
 def compare(
     revisions: str,
     repository: PathRepository,
@@ -47,7 +48,7 @@ def compare(
     }
 
 
-@router.get(f"{REPOSITORY}/commit/{{revision:path}}", response_model=None)
+@router.get(f"{REPOSITORY}/commit/{{revision:path}}", response_model=None, responses=OR_TEXT)
 def commit(
     revision: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
 ) -> Response | dict[str, Any]:

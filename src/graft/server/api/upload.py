@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from graft.server.api.answers import OR_TEXT
 from graft.server.api.bodies import spooled
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.errors import BadRequestError, EntryNotFoundError
@@ -108,7 +109,7 @@ async def commit(
     return answer
 
 
-@router.post("/api/validate-yaml")
+@router.post("/api/validate-yaml", responses=OR_TEXT)
 def validate_card(request: Request, body: CardText) -> Response:
     """Whether a card says what it says in the form that readers expect; 400 with what is wrong.
 
