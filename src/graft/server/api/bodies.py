@@ -2,7 +2,7 @@
 
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO
 
@@ -36,13 +36,9 @@ async def spool(request: Request, limit: int, what: str) -> IO[bytes]:
     unpacker = zlib.decompressobj(wbits=31) if gzipped else None
     file = tempfile.TemporaryFile()  # noqa: SIM115  (it outlives this function)
     try:
-        length = 0
-        async for chunk in request.stream():
-            for data in _unpack(unpacker, chunk) if unpacker else (chunk,):
-                length += len(data)
-                if length > limit:
-                    raise TooLargeError(f"The {what} is longer than the {limit} bytes allowed.")
-                file.write(data)
+        chunks = request.stream() if unpacker is None else _unpacked(request.stream(), unpacker)
+        async for data in limited(chunks, limit, what):
+            file.write(data)
         if unpacker is not None and not unpacker.eof:
             raise BadRequestError("The body is not valid gzip (it ends too early).")
         file.seek(0)
@@ -73,6 +69,20 @@ def _no_intake() -> Intake | None:
     return None
 
 
+async def limited(chunks: AsyncIterator[Buffer], limit: int, what: str) -> AsyncIterator[Buffer]:
+    """The same bytes, as long as they are no more than `limit`.
+
+    Raises:
+        TooLargeError: they are.
+    """
+    length = 0
+    async for data in chunks:
+        length += len(data)
+        if length > limit:
+            raise TooLargeError(f"The {what} is longer than the {limit} bytes allowed.")
+        yield data
+
+
 async def drain(chunks: AsyncIterator[Buffer]) -> None:
     """Reads what is left of a body that was refused, up to a limit."""
     left = MAX_UNREAD_BYTES
@@ -82,11 +92,15 @@ async def drain(chunks: AsyncIterator[Buffer]) -> None:
             return
 
 
-def _unpack(unpacker: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
-    """What a chunk holds, in pieces: a few bytes may stand for very many."""
+async def _unpacked(
+    chunks: AsyncIterator[bytes], unpacker: "zlib._Decompress"
+) -> AsyncIterator[bytes]:
+    """What chunks hold, in pieces: a few bytes may stand for very many."""
     try:
-        while chunk:
-            yield unpacker.decompress(chunk, PIECE_BYTES)
-            chunk = unpacker.unconsumed_tail
+        async for chunk in chunks:
+            waiting = chunk
+            while waiting:
+                yield unpacker.decompress(waiting, PIECE_BYTES)
+                waiting = unpacker.unconsumed_tail
     except zlib.error as error:
         raise BadRequestError(f"The body is not valid gzip ({error}).") from None

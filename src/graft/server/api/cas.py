@@ -13,17 +13,17 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from graft.server.api.bodies import blocks, drain
+from graft.server.api.bodies import blocks, drain, limited
 from graft.server.api.ranges import RangeError, parse_range
 from graft.server.api.streams import BytesResponse
 from graft.server.content import cas, registering, sharing
-from graft.server.errors import BadRequestError, NotFoundError, RefusedError, TooLargeError
+from graft.server.errors import BadRequestError, NotFoundError, RefusedError
 from graft.server.hub import Hub
 from graft.server.people.auth import CurrentHub, base_url
 from graft.server.storage.blobs import BlobNotFoundError, Spool, fill
 from graft.server.storage.reconstruction import Extent
 from graft.server.storage.xorbs import key_of
-from graft.server.xet.hashes import Buffer, from_text
+from graft.server.xet.hashes import from_text
 from graft.server.xet.shard import MAX_SHARD_BYTES
 from graft.server.xet.xorb import MAX_FOOTER_BYTES, MAX_XORB_BYTES, XorbError
 
@@ -173,20 +173,11 @@ async def _received(request: Request, hub: Hub, limit: int, what: str) -> AsyncI
     chunks = blocks(request)
     try:
         with hub.content.blobs.spool() as spool:
-            await fill(spool, _limited(chunks, limit, what))
+            await fill(spool, limited(chunks, limit, what))
             yield spool
     except RefusedError:
         await drain(chunks)
         raise
-
-
-async def _limited(chunks: AsyncIterator[Buffer], limit: int, what: str) -> AsyncIterator[Buffer]:
-    length = 0
-    async for data in chunks:
-        length += len(data)
-        if length > limit:
-            raise TooLargeError(f"The {what} is longer than the {limit} bytes allowed.")
-        yield data
 
 
 def _keep_xorb(hub: Hub, asker: cas.Asker, spool: Spool, name: str) -> bool:
