@@ -92,7 +92,7 @@ def find_whole(
     repository, (head, files, about) = repos.find_by(hub, _WHOLE, kind, owner, name, user)
     if head is None or head != repository.head:
         return repository, None
-    return repository, Contents(head, tuple(map(_entry, json.loads(files))), json.loads(about))
+    return repository, _contents(head, files, about)
 
 
 def find_files(
@@ -153,10 +153,12 @@ def _read_contents(hub: Hub, wanted: Collection[Repository]) -> dict[int, Conten
     with hub.database.reading() as session:
         rows = session.execute(select(*columns).where(ContentsRow.repository_id.in_(heads))).all()
     return {
-        id_: Contents(head, tuple(map(_entry, json.loads(files))), json.loads(about))
-        for id_, head, files, about in rows
-        if heads[id_] == head
+        id_: _contents(head, files, about) for id_, head, files, about in rows if heads[id_] == head
     }
+
+
+def _contents(head: str, files: str, about: str) -> Contents:
+    return Contents(head, tuple(map(_entry, json.loads(files))), json.loads(about))
 
 
 def _entry(listed: list[Any]) -> Entry:
