@@ -80,12 +80,22 @@ def ends(repository: pygit2.Repository, revisions: str) -> tuple[str | None, str
         BadRequestError: it names no two revisions.
         RevisionNotFoundError: no such branch, tag or commit.
     """
+    first, second, since_parted = read_ends(revisions)
+    old, new = (str(find_commit(repository, name).id) for name in (first, second))
+    return (merge_base(repository, old, new) if since_parted else old), new
+
+
+def read_ends(revisions: str) -> tuple[str, str, bool]:
+    """The two names in `a..b` or `a...b`, and whether it is the latter.
+
+    Raises:
+        BadRequestError: it names no two revisions.
+    """
     since_parted = "..." in revisions
     first, dots, second = revisions.partition("..." if since_parted else "..")
     if not dots or not first or not second:
         raise BadRequestError(f"{revisions!r} must name two revisions: `main..v2` or `main...v2`.")
-    old, new = (str(find_commit(repository, name).id) for name in (first, second))
-    return (merge_base(repository, old, new) if since_parted else old), new
+    return first, second, since_parted
 
 
 def unified_diff(repository: pygit2.Repository, old: str | None, new: str) -> str:

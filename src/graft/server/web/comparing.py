@@ -61,14 +61,14 @@ def compare(visit: CurrentVisit, repository: CurrentRepository, revisions: str) 
     access.check_files(visit.hub, repository, visit.user)
     opened = repos.open_git(visit.hub, repository)
     old, new = diffs.ends(opened, revisions)
-    base, _, head = revisions.partition("..")
+    base, head, _ = diffs.read_ends(revisions)
     changes = list(islice(diffs.changed_files(opened, old, new), FILES_SHOWN + 1))
     commits = merging.commits_between(opened, old, new) if old else []
     return _page(
         visit,
         repository,
         base=base,
-        head=head.lstrip("."),
+        head=head,
         commits=[to_commit(commit) for commit in commits],
         may_be_more=len(commits) == merging.MAX_COMMITS_NAMED,
         changes=changes[:FILES_SHOWN],
