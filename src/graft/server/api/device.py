@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from graft.server.people import device
-from graft.server.people.auth import CurrentHub, base_url
+from graft.server.people.auth import CurrentHub, address_of, base_url
 from graft.server.people.device import GrantError, Issued
 
 router = APIRouter(tags=["login"])
@@ -33,7 +33,7 @@ async def begin(request: Request, hub: CurrentHub) -> JSONResponse:
     form = await _form(request)
     if not form.get("client_id"):
         return _error("invalid_request", "The form lacks `client_id`.")
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     agent = request.headers.get("user-agent", "")
     codes = await run_in_threadpool(device.begin, hub, agent=agent, address=address)
     page = f"{base_url(request)}/device"

@@ -19,7 +19,7 @@ from graft.server.git import packets, process, refs
 from graft.server.git.packets import FLUSH, PushRequest, packet
 from graft.server.hub import Hub
 from graft.server.people import access
-from graft.server.people.auth import CurrentHub, CurrentUser
+from graft.server.people.auth import CurrentHub, CurrentUser, address_of
 from graft.server.records import Kind, Repository, User
 from graft.server.repositories import pushes, repos
 
@@ -161,7 +161,7 @@ def _advertise_push(hub: Hub, repository: Repository) -> bytes:
 async def _fetch(request: Request, hub: Hub, repository: Repository, user: User | None) -> Response:
     path = repos.repository_path(hub, repository)
     protocol = request.headers.get("git-protocol", "")
-    who = user.name if user else f"@{request.client.host if request.client else ''}"
+    who = user.name if user else f"@{address_of(request)}"
     await run_in_threadpool(repos.count_download, hub, repository, who)
     body = await spool(request, MAX_NEGOTIATION_BYTES, "request")
     content = process.upload_pack(path, protocol, body, hub.settings.git_seconds)

@@ -13,7 +13,7 @@ from graft.server.content import cas, links
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.people import access
-from graft.server.people.auth import base_url, current_user, get_hub
+from graft.server.people.auth import address_of, base_url, current_user, get_hub
 from graft.server.records import Entry, Kind, Repository, User
 from graft.server.repositories import contents, repos
 
@@ -79,8 +79,7 @@ def _download(
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     if start == 0:
-        address = request.client.host if request.client else ""
-        repos.count_download(hub, repository, user.name if user else f"@{address}")
+        repos.count_download(hub, repository, user.name if user else f"@{address_of(request)}")
     body = repos.stream(hub, repository, entry, start, end)
     return BytesResponse(body, status_code=status, headers=headers)
 

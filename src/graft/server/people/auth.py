@@ -55,7 +55,7 @@ async def current_user(request: Request) -> User | None:
     """
     header = request.headers.get("authorization")
     if header is not None:
-        address = request.client.host if request.client else ""
+        address = address_of(request)
         user = await run_in_threadpool(user_of_token, get_hub(request), secret_in(header), address)
         request.state.user_name = user.name  # for the log, and for limits
         return user
@@ -107,7 +107,7 @@ def start_session(hub: Hub, request: Request, response: Response, account: Accou
                 created_at=now,
                 expires_at=now + timedelta(seconds=seconds),
                 agent=request.headers.get("user-agent", "")[:200],
-                address=(request.client.host if request.client else "")[:64],
+                address=address_of(request)[:64],
             )
         )
     response.set_cookie(
@@ -127,6 +127,11 @@ def end_session(hub: Hub, request: Request, response: Response) -> None:
         with hub.database.writing() as session:
             session.execute(delete(SessionRow).where(SessionRow.digest == digest(cookie)))
     response.delete_cookie(SESSION_COOKIE)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The network address that a request comes from; "" where it has none."""
+    return connection.client.host if connection.client else ""
 
 
 def base_url(connection: HTTPConnection) -> str:

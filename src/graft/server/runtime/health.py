@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from graft.server.db.tables import AccountRow, ObjectRow, RepositoryRow
 from graft.server.errors import NotAllowedError
 from graft.server.hub import Hub
-from graft.server.people.auth import CurrentHub
+from graft.server.people.auth import CurrentHub, address_of
 from graft.server.records import Kind
 from graft.server.runtime.metrics import CONTENT_TYPE, Sample
 from graft.server.runtime.traffic import Traffic
@@ -168,6 +168,6 @@ def _check_may_look(request: Request, hub: Hub) -> None:
 
 def _is_here(request: Request) -> bool:
     try:
-        return ipaddress.ip_address(request.client.host if request.client else "").is_loopback
+        return ipaddress.ip_address(address_of(request)).is_loopback
     except ValueError:
         return False

@@ -40,9 +40,9 @@ def log_in(
     visit: OwnVisit, name: Text = "", password: Text = "", next_page: Text = "/"
 ) -> Response:
     """Starts a session, or shows the form again and says why not."""
-    client = visit.request.client
+    address = auth.address_of(visit.request)
     try:
-        account = accounts.log_in(visit.hub, name.strip(), password, client.host if client else "")
+        account = accounts.log_in(visit.hub, name.strip(), password, address)
     except RateLimitedError as error:
         response = _login_again(visit, name, next_page, str(error), error.status)
         response.headers.update(error.headers)
@@ -111,8 +111,7 @@ def change_password(
     browsers: this one gets a new session."""
     if visit.user is None:
         return to_login(visit)
-    client = visit.request.client
-    address = client.host if client else ""
+    address = auth.address_of(visit.request)
     try:
         account = accounts.log_in(visit.hub, visit.user.name, current, address)
         if account is None:
