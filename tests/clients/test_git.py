@@ -44,6 +44,16 @@ def test_a_clone_has_the_same_bytes(
     assert "odd name [1]" in git("lfs", "ls-files")
 
 
+def test_what_libraries_do_after_a_fork_is_not_waited_for(
+    hub: RunningHub, eve: Customer, clone: Callable[..., Git], tmp_path: Path
+) -> None:
+    """In a child of several threads it may wait for a lock that nobody is left to let go."""
+    ran = tmp_path / "ran"
+    os.register_at_fork(after_in_child=lambda: tmp_path.exists() and ran.touch())
+    clone(f"{hub.url}/{publish(eve)}")
+    assert not ran.exists()
+
+
 def test_large_files_can_be_pulled_later(
     hub: RunningHub, eve: Customer, clone: Callable[..., Git]
 ) -> None:

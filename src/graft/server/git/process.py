@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import IO
 
 from graft.errors import HubError
@@ -32,15 +32,15 @@ def clean_environment() -> dict[str, str]:
 
 async def advertise(path: Path, protocol: str, seconds: float) -> bytes:
     """What the repository has, as a client that is about to fetch is told."""
-    child = await _start(path, protocol, "--advertise-refs", stdin=DEVNULL)
-    try:
-        async with asyncio.timeout(seconds):
-            output, _ = await child.communicate()
-    finally:
-        _stop(child)
-    if child.returncode:
-        raise HubError(f"git upload-pack ended with status {child.returncode} in {path}.")
-    return output
+    async with (
+        asyncio.timeout(seconds),
+        _started(path, protocol, "--advertise-refs", stdin=DEVNULL) as (child, output),
+    ):
+        told = await output.read()
+        status = await asyncio.to_thread(child.wait)
+    if status:
+        raise HubError(f"git upload-pack ended with status {status} in {path}.")
+    return told
 
 
 async def upload_pack(
@@ -51,29 +51,38 @@ async def upload_pack(
     The child starts with the first piece that is asked for, and ends with the iterator: when the
     client goes away, or when it has taken `seconds` in all.
     """
-    child = await _start(path, protocol, stdin=body)
-    assert child.stdout is not None  # it was started with a pipe
-    try:
-        async with asyncio.timeout(seconds):
-            while chunk := await child.stdout.read(CHUNK_BYTES):
+    with body:
+        async with asyncio.timeout(seconds), _started(path, protocol, stdin=body) as (_, output):
+            while chunk := await output.read(CHUNK_BYTES):
                 yield chunk
-            await child.wait()
-    finally:
-        _stop(child)
-        body.close()
 
 
-async def _start(path: Path, protocol: str, *arguments: str, stdin: IO[bytes] | int) -> Process:
+@asynccontextmanager
+async def _started(
+    path: Path, protocol: str, *arguments: str, stdin: IO[bytes] | int
+) -> AsyncIterator[tuple["Popen[bytes]", asyncio.StreamReader]]:
+    """A `git upload-pack` and its output; it does not outlive the block.
+
+    The event loop does not start it itself: uvloop holds the interpreter's lock until the child
+    has done what any library registered with `os.register_at_fork`. Where that waits for a lock
+    that another thread had, as `huggingface_hub` does for its connections, all would stand still.
+    """
     environment = clean_environment()
     if protocol:
         environment["GIT_PROTOCOL"] = protocol
     options = [part for setting in _CONFIG for part in ("-c", setting)]
     command = ["git", *options, "upload-pack", "--stateless-rpc", *arguments, str(path)]
-    return await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=PIPE, env=environment)
-
-
-def _stop(child: Process) -> None:
-    """Ends a child that is still running; whoever started it need not wait for that."""
-    if child.returncode is None:
-        with suppress(ProcessLookupError):
-            child.kill()
+    child = Popen(command, stdin=stdin, stdout=PIPE, env=environment)
+    loop = asyncio.get_running_loop()
+    output = asyncio.StreamReader()
+    try:
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(output), child.stdout
+        )
+        try:
+            yield child, output
+        finally:
+            transport.close()
+    finally:
+        child.kill()
+        loop.run_in_executor(None, child.wait)  # not awaited here: the request may be over
