@@ -5,7 +5,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
+from socket import socketpair
+from subprocess import DEVNULL, Popen
 from typing import IO
 
 from graft.errors import HubError
@@ -72,17 +73,19 @@ async def _started(
         environment["GIT_PROTOCOL"] = protocol
     options = [part for setting in _CONFIG for part in ("-c", setting)]
     command = ["git", *options, "upload-pack", "--stateless-rpc", *arguments, str(path)]
-    child = Popen(command, stdin=stdin, stdout=PIPE, env=environment)
-    loop = asyncio.get_running_loop()
-    output = asyncio.StreamReader()
-    try:
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(output), child.stdout
-        )
+    # A socket, not a pipe: uvloop closes the number of a pipe twice, and it may be another file's.
+    ours, theirs = socketpair()
+    with theirs:
+        output, connection = await asyncio.open_unix_connection(sock=ours)
         try:
-            yield child, output
-        finally:
-            transport.close()
+            child = Popen(command, stdin=stdin, stdout=theirs.fileno(), env=environment)
+        except BaseException:
+            connection.close()
+            raise
+    try:
+        yield child, output
     finally:
+        connection.close()
         child.kill()
-        loop.run_in_executor(None, child.wait)  # not awaited here: the request may be over
+        # Not awaited: whoever asked may have gone away.
+        asyncio.get_running_loop().run_in_executor(None, child.wait)
