@@ -83,10 +83,8 @@ def expected(row: Row, role: str, visibility: str) -> frozenset[int]:
         return frozenset({401})
     if needs == "password":
         return frozenset({401, 429})  # so many were wrong by now
-    if needs == "login":
+    if needs in ("login", "see, login"):  # a token counts for nothing here: all are strangers
         return frozenset({303})
-    if needs == "see, login":  # a token counts for nothing: whoever sends one is a stranger here
-        return frozenset({404 if visibility == "private" else 303})
     if role in INVALID:
         return frozenset({401})
     if needs in OF_REPOSITORIES:
@@ -117,6 +115,8 @@ def _of_repository(row: Row, role: str, visibility: str) -> frozenset[int]:
     stranger = role == "anonymous"
     if visibility == "private" and role not in SEE_PRIVATE:
         if stranger:
+            if row.page:  # whether there is such a repository is told after the login
+                return frozenset({303})
             return frozenset({401} if row.git else {401, 404})
         return frozenset({404})
     refused = frozenset({(303 if row.page else 401) if stranger else 403})

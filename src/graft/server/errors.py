@@ -27,6 +27,15 @@ class NotLoggedInError(RefusedError):
     status = 401
 
 
+class LoginNeededError(NotLoggedInError):
+    """A page for people who have logged in: visitors are led to the login page, and then back."""
+
+    def __init__(self, back: str) -> None:
+        """`back` is the address, on this Hub, of the page that they come from."""
+        super().__init__(f"Log in at /login first, and then go to {back} again.")
+        self.back = back
+
+
 class NotAllowedError(RefusedError):
     """A token that may not do this."""
 

@@ -23,6 +23,7 @@ from graft.server.api.answers import LFS_PATH, LfsResponse
 from graft.server.errors import (
     BadRequestError,
     BusyError,
+    LoginNeededError,
     RefusedError,
     RepoMovedError,
     RepoNotFoundError,
@@ -56,6 +57,7 @@ def refusal(error: RefusedError) -> JSONResponse:
 def add_error_handlers(app: FastAPI) -> None:
     """Makes every error a response of the kind that the asker can read."""
     app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(LoginNeededError, pages.lead_to_login)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)

@@ -19,7 +19,7 @@ from graft.server.records import Account, Kind, Role
 from graft.server.repositories import lifecycle
 from graft.server.web.addresses import is_local
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit, to_login
+from graft.server.web.visit import OwnVisit, PersonalVisit, SessionVisit, Visit
 
 router = page_router()
 
@@ -30,14 +30,14 @@ LIFETIMES = {"30": "30 days", "90": "90 days", "365": "a year", "": "until delet
 
 
 @router.get("/login")
-def login_page(visit: OwnVisit, next_page: str = "/") -> Response:
+def login_page(visit: SessionVisit, next_page: str = "/") -> Response:
     """The form to log in with."""
     return visit.page("login.html", next_page=_safe(next_page), name="", wrong="")
 
 
 @router.post("/login")
 def log_in(
-    visit: OwnVisit, name: Text = "", password: Text = "", next_page: Text = "/"
+    visit: SessionVisit, name: Text = "", password: Text = "", next_page: Text = "/"
 ) -> Response:
     """Starts a session, or shows the form again and says why not."""
     address = auth.address_of(visit.request)
@@ -59,7 +59,7 @@ def _login_again(visit: Visit, name: str, next_page: str, wrong: str, status: in
 
 
 @router.post("/logout")
-def log_out(visit: OwnVisit) -> Response:
+def log_out(visit: SessionVisit) -> Response:
     """Ends the session."""
     response = RedirectResponse("/", status_code=303)
     auth.end_session(visit.hub, visit.request, response)
@@ -67,14 +67,14 @@ def log_out(visit: OwnVisit) -> Response:
 
 
 @router.get("/join")
-def join_page(visit: OwnVisit) -> Response:
+def join_page(visit: SessionVisit) -> Response:
     """The form to make an account with, where this Hub allows that."""
     _require_sign_up(visit)
     return visit.page("join.html", name="", wrong="")
 
 
 @router.post("/join")
-def join(visit: OwnVisit, name: Text = "", password: Text = "") -> Response:
+def join(visit: SessionVisit, name: Text = "", password: Text = "") -> Response:
     """Makes an account and logs in to it."""
     _require_sign_up(visit)
     try:
@@ -98,8 +98,6 @@ def _welcomed(visit: Visit, account: Account, address: str) -> Response:
 @router.get("/settings/password")
 def password_page(visit: OwnVisit) -> Response:
     """The form to change one's password with."""
-    if visit.user is None:
-        return to_login(visit)
     return _password(visit)
 
 
@@ -109,8 +107,6 @@ def change_password(
 ) -> Response:
     """Gives the account another password, where the current one is known, and logs out all other
     browsers: this one gets a new session."""
-    if visit.user is None:
-        return to_login(visit)
     address = auth.address_of(visit.request)
     try:
         account = accounts.log_in(visit.hub, visit.user.name, current, address)
@@ -128,7 +124,9 @@ def change_password(
     return response
 
 
-def _password(visit: Visit, *, done: bool = False, wrong: str = "", status: int = 200) -> Response:
+def _password(
+    visit: PersonalVisit, *, done: bool = False, wrong: str = "", status: int = 200
+) -> Response:
     response = visit.page("password.html", status=status, done=done, wrong=wrong)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -143,9 +141,7 @@ def _safe(address: str) -> str:
 @router.get("/settings/tokens")
 def tokens_page(visit: OwnVisit) -> Response:
     """The account's access tokens."""
-    if visit.user is None:
-        return to_login(visit)
-    return _tokens(visit, visit.user.account)
+    return _tokens(visit)
 
 
 @router.post("/settings/tokens")
@@ -153,46 +149,40 @@ def create_token(
     visit: OwnVisit, name: Text = "", role: Text = "read", days: Text = "90", allow: Text = ""
 ) -> Response:
     """Makes a token, and shows it this once."""
-    if visit.user is None:
-        return to_login(visit)
     fine = role == "fine-grained"
     chosen: Role = "fine-grained" if fine else "write" if role == "write" else "read"
     lifetime = int(days) if days in LIFETIMES and days else None
     expires = datetime.now(UTC) + timedelta(days=lifetime) if lifetime else None
-    account = visit.user.account
     try:
         _, secret = accounts.create_token(
             visit.hub,
-            account,
+            visit.user.account,
             name=name.strip() or "token",
             role=chosen,
             expires_at=expires,
             scopes=tokens.parse_scopes(visit.hub, visit.user, allow.splitlines()) if fine else None,
         )
     except RefusedError as error:
-        return _tokens(visit, account, wrong=str(error), status=error.status, allow=allow)
-    return _tokens(visit, account, secret=secret)
+        return _tokens(visit, wrong=str(error), status=error.status, allow=allow)
+    return _tokens(visit, secret=secret)
 
 
 @router.post("/settings/tokens/{token_id}/delete")
 def delete_token(visit: OwnVisit, token_id: int) -> Response:
     """Deletes a token of the account."""
-    if visit.user is None:
-        return to_login(visit)
     accounts.delete_token(visit.hub, visit.user.account, token_id)
     return RedirectResponse("/settings/tokens", status_code=303)
 
 
 def _tokens(
-    visit: Visit,
-    account: Account,
+    visit: PersonalVisit,
     *,
     secret: str = "",
     wrong: str = "",
     status: int = 200,
     allow: str = "",
 ) -> Response:
-    found = accounts.list_tokens(visit.hub, account)
+    found = accounts.list_tokens(visit.hub, visit.user.account)
     response = visit.page(
         "tokens.html",
         status=status,
@@ -212,13 +202,11 @@ def _tokens(
 @router.get("/new")
 def new_page(visit: OwnVisit, kind: str = "model") -> Response:
     """The form to create a repository with."""
-    if visit.user is None:
-        return to_login(visit)
     return _new(visit, kind=kind)
 
 
 def _new(
-    visit: Visit,
+    visit: PersonalVisit,
     *,
     kind: str,
     owner: str = "",
@@ -228,13 +216,12 @@ def _new(
     status: int = 200,
 ) -> Response:
     """The form, with what was filled in before."""
-    user = visit.user
-    places = [m.organization for m in user.memberships] if user else []
+    places = [m.organization for m in visit.user.memberships]
     return visit.page(
         "new.html",
         status=status,
         kind=kind,
-        owners=[place.name for place in places if access.may_create(user, place)],
+        owners=[place.name for place in places if access.may_create(visit.user, place)],
         owner=owner,
         name=name,
         private=private,
@@ -251,8 +238,6 @@ def create_repository(
     owner: Text = "",
 ) -> Response:
     """Creates a repository of the account, or of an organization of its, and shows it."""
-    if visit.user is None:
-        return to_login(visit)
     private = visibility == "private"
     try:
         repository = lifecycle.create(

@@ -13,7 +13,7 @@ from graft.server.people import access
 from graft.server.people.scopes import WRITE_COLLECTIONS
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentVisit, Visit, to_login
+from graft.server.web.visit import CurrentVisit, LoggedInVisit, Visit
 
 router = page_router()
 
@@ -46,11 +46,9 @@ def list_page(
 
 @router.post("/collections")
 def create(
-    visit: CurrentVisit, title: Text = "", description: Text = "", visibility: Text = "public"
+    visit: LoggedInVisit, title: Text = "", description: Text = "", visibility: Text = "public"
 ) -> Response:
     """Makes a collection of the reader's, and shows it."""
-    if visit.user is None:
-        return to_login(visit, "/collections")
     try:
         made = collections.create(
             visit.hub,
@@ -78,7 +76,7 @@ def collection_page(visit: CurrentVisit, owner: str, name: str) -> Response:
 
 @router.post(f"{ONE}/settings")
 def change(
-    visit: CurrentVisit,
+    visit: LoggedInVisit,
     owner: str,
     name: str,
     title: Text = "",
@@ -87,8 +85,6 @@ def change(
 ) -> Response:
     """Changes the title, description and visibility."""
     slug = f"{owner}/{name}"
-    if visit.user is None:
-        return to_login(visit, f"/collections/{slug}")
     try:
         changed = collections.change(
             visit.hub,
@@ -104,28 +100,24 @@ def change(
 
 
 @router.post(f"{ONE}/delete")
-def delete(visit: CurrentVisit, owner: str, name: str) -> Response:
+def delete(visit: LoggedInVisit, owner: str, name: str) -> Response:
     """Deletes a collection."""
     slug = f"{owner}/{name}"
-    if visit.user is None:
-        return to_login(visit, f"/collections/{slug}")
     collections.delete(visit.hub, slug, visit.user)
     return RedirectResponse(f"/{quote(owner)}", status_code=303)
 
 
 @router.post(f"{ONE}/upvote")
-def upvote(visit: CurrentVisit, owner: str, name: str, like: Text = "yes") -> Response:
+def upvote(visit: LoggedInVisit, owner: str, name: str, like: Text = "yes") -> Response:
     """Likes a collection, or no longer."""
     slug = f"{owner}/{name}"
-    if visit.user is None:
-        return to_login(visit, f"/collections/{slug}")
     collections.set_upvote(visit.hub, slug, visit.user, like == "yes")
     return _back(slug)
 
 
 @router.post(f"{ONE}/items")
 def add_item(
-    visit: CurrentVisit,
+    visit: LoggedInVisit,
     owner: str,
     name: str,
     item: Text = "",
@@ -134,8 +126,6 @@ def add_item(
 ) -> Response:
     """Puts something into a collection."""
     slug = f"{owner}/{name}"
-    if visit.user is None:
-        return to_login(visit, f"/collections/{slug}")
     try:
         collections.add_item(
             visit.hub, slug, kind, item.strip(), visit.user, note=note.strip() or None
@@ -147,7 +137,7 @@ def add_item(
 
 @router.post(f"{ONE}/items/{{key}}")
 def change_item(
-    visit: CurrentVisit,
+    visit: LoggedInVisit,
     owner: str,
     name: str,
     key: str,
@@ -156,8 +146,6 @@ def change_item(
 ) -> Response:
     """Moves an item, or takes it out."""
     slug = f"{owner}/{name}"
-    if visit.user is None:
-        return to_login(visit, f"/collections/{slug}")
     if remove:
         collections.remove_item(visit.hub, slug, key, visit.user)
     else:

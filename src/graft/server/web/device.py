@@ -8,10 +8,8 @@ from fastapi.responses import RedirectResponse, Response
 from graft.server.errors import NotFoundError, RefusedError
 from graft.server.people import attempts, device, sessions
 from graft.server.people.auth import SESSION_COOKIE
-from graft.server.records import User
-from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit
+from graft.server.web.visit import OwnVisit, PersonalVisit, Visit
 
 router = page_router()
 
@@ -24,41 +22,36 @@ def device_page(visit: OwnVisit, code: Annotated[str, Query(max_length=100)] = "
 
     To follow a link with a code changes nothing: the answer is a form of its own.
     """
-    if visit.user is None:
-        next_page = with_query("/device", code=device.typed(code))
-        return RedirectResponse(with_query("/login", next_page=next_page), status_code=303)
     if not device.typed(code):
         return visit.page("device.html", found=None, code="", done="", wrong="")
-    return _ask(visit, visit.user, code)
+    return _ask(visit, code)
 
 
 @router.post("/device")
 def answer(visit: OwnVisit, code: Text = "", decision: Text = "", role: Text = "write") -> Response:
     """Lets the program in, or refuses it."""
-    if visit.user is None:
-        return RedirectResponse("/login?next_page=/device", status_code=303)
     if decision not in ("allow", "refuse"):
-        return _ask(visit, visit.user, code)
+        return _ask(visit, code)
     chosen: device.DeviceRole = "read" if role == "read" else "write"
     try:
-        _check_attempts(visit, visit.user)
+        _check_attempts(visit)
         found = device.waiting(visit.hub, code)
         device.answer(
             visit.hub, code, visit.user.account, role=chosen if decision == "allow" else None
         )
     except RefusedError as error:
-        _note(visit, visit.user, error)
+        _note(visit, error)
         return _form(visit, code, error)
     done = "allowed" if decision == "allow" else "refused"
     return visit.page("device.html", found=found, code="", done=done, wrong="")
 
 
-def _ask(visit: Visit, user: User, code: str) -> Response:
+def _ask(visit: PersonalVisit, code: str) -> Response:
     try:
-        _check_attempts(visit, user)
+        _check_attempts(visit)
         found = device.waiting(visit.hub, code)
     except RefusedError as error:
-        _note(visit, user, error)
+        _note(visit, error)
         return _form(visit, code, error)
     return visit.page("device.html", found=found, code=found.user_code, done="", wrong="")
 
@@ -70,20 +63,18 @@ def _form(visit: Visit, code: str, error: RefusedError) -> Response:
     return response
 
 
-def _check_attempts(visit: Visit, user: User) -> None:
-    visit.hub.attempts.check(attempts.WRONG_CODES, "code", user.name)
+def _check_attempts(visit: PersonalVisit) -> None:
+    visit.hub.attempts.check(attempts.WRONG_CODES, "code", visit.user.name)
 
 
-def _note(visit: Visit, user: User, error: RefusedError) -> None:
+def _note(visit: PersonalVisit, error: RefusedError) -> None:
     if isinstance(error, NotFoundError):
-        visit.hub.attempts.note(attempts.WRONG_CODES, "code", user.name)
+        visit.hub.attempts.note(attempts.WRONG_CODES, "code", visit.user.name)
 
 
 @router.get("/settings/sessions")
 def sessions_page(visit: OwnVisit) -> Response:
     """What is logged in to the account."""
-    if visit.user is None:
-        return RedirectResponse("/login?next_page=/settings/sessions", status_code=303)
     account = visit.user.account
     cookie = visit.request.cookies.get(SESSION_COOKIE)
     response = visit.page(
@@ -98,8 +89,6 @@ def sessions_page(visit: OwnVisit) -> Response:
 @router.post("/settings/sessions/{key}/end")
 def end_session(visit: OwnVisit, key: str) -> Response:
     """Logs a browser out."""
-    if visit.user is None:
-        return RedirectResponse("/login?next_page=/settings/sessions", status_code=303)
     sessions.end(visit.hub, visit.user.account, key)
     return RedirectResponse("/settings/sessions", status_code=303)
 
@@ -107,7 +96,5 @@ def end_session(visit: OwnVisit, key: str) -> Response:
 @router.post("/settings/devices/{login_id}/end")
 def end_device(visit: OwnVisit, login_id: int) -> Response:
     """Logs a program out."""
-    if visit.user is None:
-        return RedirectResponse("/login?next_page=/settings/sessions", status_code=303)
     device.end(visit.hub, visit.user.account, login_id)
     return RedirectResponse("/settings/sessions", status_code=303)

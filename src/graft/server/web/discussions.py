@@ -19,7 +19,7 @@ from graft.server.records import Repository
 from graft.server.web.files import file_address
 from graft.server.web.rendering import with_query
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit, to_login
+from graft.server.web.visit import CurrentRepository, CurrentVisit, LoggedInVisit, Visit
 
 router = page_router()
 
@@ -82,25 +82,21 @@ def list_page(
 
 @router.get(f"{LIST}/new")
 @router.get(f"/datasets{LIST}/new")
-def new_page(visit: CurrentVisit, repository: CurrentRepository) -> Response:
+def new_page(visit: LoggedInVisit, repository: CurrentRepository) -> Response:
     """The form to open a discussion with."""
-    if visit.user is None:
-        return to_login(visit)
     return _new(visit, repository)
 
 
 @router.post(f"{LIST}/new")
 @router.post(f"/datasets{LIST}/new")
 def create(
-    visit: CurrentVisit,
+    visit: LoggedInVisit,
     repository: CurrentRepository,
     title: Text = "",
     text: Text = "",
     of: Annotated[str, Form(alias="type")] = "discussion",
 ) -> Response:
     """Opens a discussion, or a pull request without commits, and shows it."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         if of == "pull_request":
             made = discussions.open_pull_request(
@@ -143,15 +139,13 @@ def files_page(visit: CurrentVisit, repository: CurrentRepository, number: Numbe
 @router.post(f"{ONE}/comment")
 @router.post(f"/datasets{ONE}/comment")
 def comment(
-    visit: CurrentVisit,
+    visit: LoggedInVisit,
     repository: CurrentRepository,
     number: Number,
     text: Text = "",
     then: Annotated[str, Form()] = "",
 ) -> Response:
     """Adds a comment, closes or opens the discussion (`then`), or both at once."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         if then:
             discussions.change_status(visit.hub, repository, number, then, visit.user, text)
@@ -165,11 +159,9 @@ def comment(
 @router.post(f"{ONE}/comment/{{key}}/edit")
 @router.post(f"/datasets{ONE}/comment/{{key}}/edit")
 def edit_comment(
-    visit: CurrentVisit, repository: CurrentRepository, number: Number, key: str, text: Text = ""
+    visit: LoggedInVisit, repository: CurrentRepository, number: Number, key: str, text: Text = ""
 ) -> Response:
     """Replaces the text of one's own comment."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         discussions.edit_comment(visit.hub, repository, number, key, text, visit.user)
     except RefusedError as error:
@@ -180,11 +172,9 @@ def edit_comment(
 @router.post(f"{ONE}/comment/{{key}}/hide")
 @router.post(f"/datasets{ONE}/comment/{{key}}/hide")
 def hide_comment(
-    visit: CurrentVisit, repository: CurrentRepository, number: Number, key: str
+    visit: LoggedInVisit, repository: CurrentRepository, number: Number, key: str
 ) -> Response:
     """Takes a comment's text away for good."""
-    if visit.user is None:
-        return to_login(visit)
     discussions.hide_comment(visit.hub, repository, number, key, visit.user)
     return _back(repository, number, f"#{key}")
 
@@ -192,11 +182,9 @@ def hide_comment(
 @router.post(f"{ONE}/title")
 @router.post(f"/datasets{ONE}/title")
 def rename(
-    visit: CurrentVisit, repository: CurrentRepository, number: Number, title: Text = ""
+    visit: LoggedInVisit, repository: CurrentRepository, number: Number, title: Text = ""
 ) -> Response:
     """Changes the title."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         discussions.rename(visit.hub, repository, number, title, visit.user)
     except RefusedError as error:
@@ -206,10 +194,8 @@ def rename(
 
 @router.post(f"{ONE}/merge")
 @router.post(f"/datasets{ONE}/merge")
-def merge(visit: CurrentVisit, repository: CurrentRepository, number: Number) -> Response:
+def merge(visit: LoggedInVisit, repository: CurrentRepository, number: Number) -> Response:
     """Brings a pull request's changes into its branch."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         pull_requests.merge(visit.hub, repository, number, visit.user)
     except ConflictError as error:

@@ -11,7 +11,7 @@ from graft.server.errors import BadRequestError, RefusedError
 from graft.server.people import access, gating
 from graft.server.records import Repository
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnRepository, OwnVisit, Visit, to_login
+from graft.server.web.visit import OwnRepository, OwnVisit, Visit
 
 router = page_router()
 
@@ -54,8 +54,6 @@ def _field(label: str, kind: Any) -> Field:
 @router.get("/datasets/{owner}/{name}/ask-access")
 def ask_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """The form to ask for the files of a gated repository with."""
-    if visit.user is None:
-        return to_login(visit)
     return _ask(visit, repository)
 
 
@@ -63,8 +61,6 @@ def ask_page(visit: OwnVisit, repository: OwnRepository) -> Response:
 @router.post("/datasets/{owner}/{name}/ask-access")
 async def ask(visit: OwnVisit, repository: OwnRepository) -> Response:
     """Asks for the files in the name of who has logged in."""
-    if visit.user is None:
-        return to_login(visit)
     form = await visit.request.form(max_fields=MAX_FIELDS + 1)
     try:
         answers = _answers(fields(repository.card), dict(form))
@@ -78,8 +74,6 @@ async def ask(visit: OwnVisit, repository: OwnRepository) -> Response:
 @router.get("/datasets/{owner}/{name}/access-requests")
 def requests_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """Those who asked for the files, for the owners of the repository."""
-    if visit.user is None:
-        return to_login(visit)
     return _requests(visit, repository)
 
 
@@ -93,8 +87,6 @@ def decide(
     reason: Text = "",
 ) -> Response:
     """Accepts or rejects a request."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         gating.handle(
             visit.hub,

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from graft.server.community import follows, likes
 from graft.server.people import accounts
 from graft.server.web.routing import page_router
-from graft.server.web.visit import CurrentRepository, CurrentVisit, to_login
+from graft.server.web.visit import CurrentRepository, LoggedInVisit
 
 router = page_router()
 
@@ -18,10 +18,8 @@ Choice = Annotated[str, Form()]
 
 @router.post("/{owner}/{name}/like")
 @router.post("/datasets/{owner}/{name}/like")
-def like(visit: CurrentVisit, repository: CurrentRepository, like: Choice = "yes") -> Response:
+def like(visit: LoggedInVisit, repository: CurrentRepository, like: Choice = "yes") -> Response:
     """Likes a repository, or no longer."""
-    if visit.user is None:
-        return to_login(visit, repository.path)
     if like == "yes":
         likes.like(visit.hub, repository, visit.user)
     else:
@@ -30,12 +28,10 @@ def like(visit: CurrentVisit, repository: CurrentRepository, like: Choice = "yes
 
 
 @router.post("/{owner}/-/follow")
-def follow(visit: CurrentVisit, owner: str, follow: Choice = "yes") -> Response:
+def follow(visit: LoggedInVisit, owner: str, follow: Choice = "yes") -> Response:
     """Follows a person or organization, or no longer."""
     account = accounts.find_account(visit.hub, owner)
     page = f"/{quote(account.name)}"
-    if visit.user is None:
-        return to_login(visit, page)
     if follow == "yes":
         follows.follow(visit.hub, account, visit.user)
     else:

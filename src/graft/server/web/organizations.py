@@ -8,11 +8,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from graft.server.errors import RefusedError
 from graft.server.people import access, accounts, organizations
+from graft.server.people.auth import CurrentHub
 from graft.server.people.identity import MEMBER_ROLES
 from graft.server.people.scopes import WRITE_ORGANIZATION
 from graft.server.records import Account, MemberRole
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit, to_login
+from graft.server.web.visit import OwnVisit, PersonalVisit, SessionVisit, Visit
 
 router = page_router()
 
@@ -26,8 +27,8 @@ ROLE_TITLES: dict[MemberRole, str] = {
 }
 
 
-def _organization(visit: OwnVisit, organization: str) -> Account:
-    return organizations.find(visit.hub, organization)
+def _organization(hub: CurrentHub, organization: str) -> Account:
+    return organizations.find(hub, organization)
 
 
 PathOrganization = Annotated[Account, Depends(_organization)]
@@ -36,16 +37,12 @@ PathOrganization = Annotated[Account, Depends(_organization)]
 @router.get("/settings/organizations")
 def list_page(visit: OwnVisit) -> Response:
     """The organizations that one belongs to, and the form to make one."""
-    if visit.user is None:
-        return to_login(visit)
     return _list(visit)
 
 
 @router.post("/settings/organizations")
 def create(visit: OwnVisit, name: Text = "", full_name: Text = "") -> Response:
     """Makes an organization, and shows it."""
-    if visit.user is None:
-        return to_login(visit)
     try:
         access.check_permission(visit.user, WRITE_ORGANIZATION)
         made = organizations.create(
@@ -57,7 +54,7 @@ def create(visit: OwnVisit, name: Text = "", full_name: Text = "") -> Response:
 
 
 @router.get("/organizations/{organization}")
-def page(visit: OwnVisit, organization: PathOrganization) -> Response:
+def page(visit: SessionVisit, organization: PathOrganization) -> Response:
     """Who belongs to an organization; its admins can change that here."""
     return _page(visit, organization)
 
@@ -95,7 +92,7 @@ def remove_member(visit: OwnVisit, organization: PathOrganization, name: str) ->
     """Ends a membership: an admin anybody's, everybody their own."""
 
     def remove() -> None:
-        if visit.user is None or visit.user.name.lower() != name.lower():
+        if visit.user.name.lower() != name.lower():
             access.check_organization_admin(visit.user, organization)
         person = accounts.find_person(visit.hub, name)
         organizations.remove_member(visit.hub, organization, person, visit.user)
@@ -118,8 +115,6 @@ def _done(
     visit: Visit, organization: Account, act: Callable[[], object], leads_to: str = ""
 ) -> Response:
     """Does what a form asked for; shows the page with what was wrong, where it could not."""
-    if visit.user is None:
-        return to_login(visit, "/settings/organizations")
     try:
         act()
     except RefusedError as error:
@@ -127,12 +122,11 @@ def _done(
     return RedirectResponse(leads_to or _address(organization), status_code=303)
 
 
-def _list(visit: Visit, wrong: str = "", status: int = 200) -> Response:
-    memberships = visit.user.memberships if visit.user else ()
+def _list(visit: PersonalVisit, wrong: str = "", status: int = 200) -> Response:
     return visit.page(
         "organizations.html",
         status=status,
-        memberships=memberships,
+        memberships=visit.user.memberships,
         titles=ROLE_TITLES,
         wrong=wrong,
     )

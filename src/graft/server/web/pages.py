@@ -3,11 +3,11 @@
 import mimetypes
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graft.server.errors import NotFoundError
+from graft.server.errors import LoginNeededError, NotFoundError
 from graft.server.web import (
     account,
     browse,
@@ -24,7 +24,7 @@ from graft.server.web import (
     settings,
     webhooks,
 )
-from graft.server.web.rendering import STATIC_FOLDER, render
+from graft.server.web.rendering import STATIC_FOLDER, render, with_query
 from graft.server.web.routing import page_router
 
 router = page_router()
@@ -84,6 +84,12 @@ def error_page(request: Request, status: int, message: str) -> Response:
     """An error as a page: what happened, and where to go from here."""
     title = ERROR_TITLES.get(status, "That did not work")
     return render(request, "error.html", status=status, code=status, title=title, message=message)
+
+
+def lead_to_login(_request: Request, error: Exception) -> Response:
+    """The login page, which leads back to the page that only those who logged in may see."""
+    assert isinstance(error, LoginNeededError)
+    return RedirectResponse(with_query("/login", next_page=error.back), status_code=303)
 
 
 class SecurityHeaders:

@@ -10,7 +10,7 @@ from graft.server.people import access
 from graft.server.records import Gate, Repository, User
 from graft.server.repositories import branches, lifecycle, settings
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnRepository, OwnVisit, Visit, to_login
+from graft.server.web.visit import OwnRepository, OwnVisit, Visit
 
 router = page_router()
 
@@ -24,8 +24,6 @@ GATES: dict[str, Gate | Literal[False]] = {"no": False, "auto": "auto", "manual"
 @router.get("/datasets/{owner}/{name}/settings")
 def settings_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """The settings of a repository, for those who look after it."""
-    if visit.user is None:
-        return to_login(visit)
     return _settings(visit, repository)
 
 
@@ -39,8 +37,6 @@ def change(
     protected: Text = "",
 ) -> Response:
     """Sets who may see the repository, its gate, and its protected branches: none if none come."""
-    if visit.user is None:
-        return to_login(visit)
     access.check(visit.user, repository, "admin")
     try:
         settings.change(
@@ -62,8 +58,6 @@ def move(
     visit: OwnVisit, repository: OwnRepository, new_owner: Text = "", new_name: Text = ""
 ) -> Response:
     """Gives the repository another name or owner, and shows it there."""
-    if visit.user is None:
-        return to_login(visit)
     access.check(visit.user, repository, "admin")
     owner = new_owner or repository.owner
     try:
@@ -77,8 +71,6 @@ def move(
 @router.post("/datasets/{owner}/{name}/settings/delete")
 def delete(visit: OwnVisit, repository: OwnRepository, confirm: Text = "") -> Response:
     """Deletes the repository, where its whole name was typed in."""
-    if visit.user is None:
-        return to_login(visit)
     access.check(visit.user, repository, "admin")
     if confirm.strip() != repository.full_name:
         error = BadRequestError(f"Nothing was deleted: type {repository.full_name} to delete it.")

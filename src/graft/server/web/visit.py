@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from fastapi import Depends, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
+from graft.server.errors import LoginNeededError
 from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.people.auth import (
@@ -19,7 +21,7 @@ from graft.server.people.auth import (
 )
 from graft.server.records import Kind, Repository, User
 from graft.server.repositories import repos
-from graft.server.web.rendering import render, with_query
+from graft.server.web.rendering import render
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,68 @@ class Visit:
         return render(self.request, template, status=status, **(frame | values))
 
 
-def _visit(request: Request, hub: CurrentHub, user: CurrentUser) -> Visit:
+@dataclass(frozen=True)
+class PersonalVisit(Visit):
+    """A visit by somebody who is known: the page is for them."""
+
+    user: User
+
+
+async def _visit(request: Request, hub: CurrentHub, user: CurrentUser) -> Visit:
     return Visit(request, hub, user)
 
 
 CurrentVisit = Annotated[Visit, Depends(_visit)]
+"""A visit by anybody; a session and a token both say who it is."""
 
 
-def _own_visit(request: Request, hub: CurrentHub, user: SessionUser) -> Visit:
+async def _logged_in_visit(visit: CurrentVisit) -> PersonalVisit:
+    return _personal(visit)
+
+
+LoggedInVisit = Annotated[PersonalVisit, Depends(_logged_in_visit)]
+"""The same by somebody known; all others are led to the login page, and back."""
+
+
+async def _session_visit(request: Request, hub: CurrentHub, user: SessionUser) -> Visit:
     if request.method not in SAFE_METHODS:
         check_same_origin(request)
     return Visit(request, hub, user)
 
 
-OwnVisit = Annotated[Visit, Depends(_own_visit)]
+SessionVisit = Annotated[Visit, Depends(_session_visit)]
+"""A visit by anybody, where only the session of the login page counts."""
+
+
+async def _own_visit(visit: SessionVisit) -> PersonalVisit:
+    return _personal(visit)
+
+
+OwnVisit = Annotated[PersonalVisit, Depends(_own_visit)]
 """A visit to a page that changes the account or creates something: only the session of the login
-page counts there, so that a token that may only read cannot make one that may write."""
+page counts there, so that a token that may only read cannot make one that may write. All others
+are led to the login page, and back."""
+
+
+def _personal(visit: Visit) -> PersonalVisit:
+    """
+    Raises:
+        LoginNeededError: the visitor is nobody known.
+    """
+    if visit.user is None:
+        raise LoginNeededError(_page_of(visit.request))
+    return PersonalVisit(visit.request, visit.hub, visit.user)
+
+
+def _page_of(request: Request) -> str:
+    """The page that somebody is on, with its query: the one asked for, or the one that holds the
+    form that was sent, which browsers name in `Referer`."""
+    form = request.method not in SAFE_METHODS
+    try:
+        page = urlsplit(request.headers.get("referer", "") if form else str(request.url))
+    except ValueError:  # no address at all
+        return "/"
+    return urlunsplit(("", "", page.path or "/", page.query, ""))
 
 
 def kind_of(request: Request) -> Kind:
@@ -85,9 +133,3 @@ def _own_repository(visit: OwnVisit, owner: str, name: str) -> Repository:
 
 OwnRepository = Annotated[Repository, Depends(_own_repository)]
 """The same, as the person who has logged in sees it: for pages that change it."""
-
-
-def to_login(visit: Visit, back: str | None = None) -> Response:
-    """Leads to the login page, which leads to `back` then, or back to this page."""
-    address = with_query("/login", next_page=back or visit.request.url.path)
-    return RedirectResponse(address, status_code=303)

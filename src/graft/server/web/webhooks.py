@@ -10,7 +10,7 @@ from graft.server.community import webhooks
 from graft.server.community.webhooks import Domain, Watched, WatchedType
 from graft.server.errors import BadRequestError, RefusedError
 from graft.server.web.routing import page_router
-from graft.server.web.visit import OwnVisit, Visit, to_login
+from graft.server.web.visit import OwnVisit, Visit
 
 router = page_router()
 
@@ -29,8 +29,6 @@ _PREFIXES: tuple[tuple[str, WatchedType], ...] = (
 @router.get(LIST)
 def list_page(visit: OwnVisit) -> Response:
     """The account's webhooks, and the form to make one."""
-    if visit.user is None:
-        return to_login(visit)
     return _list(visit)
 
 
@@ -44,8 +42,6 @@ def create(
     discussion: Annotated[bool, Form()] = False,
 ) -> Response:
     """Makes a webhook, and shows it."""
-    if visit.user is None:
-        return to_login(visit)
     domains: list[Domain] = []
     if repo:
         domains.append("repo")
@@ -69,8 +65,6 @@ def create(
 @router.get(ONE)
 def webhook_page(visit: OwnVisit, key: str) -> Response:
     """One webhook, and what was sent to it of late."""
-    if visit.user is None:
-        return to_login(visit)
     sent = webhooks.deliveries(visit.hub, visit.user, key)
     shown = [(delivery, json.dumps(json.loads(delivery.body), indent=2)) for delivery in sent]
     return visit.page(
@@ -81,8 +75,6 @@ def webhook_page(visit: OwnVisit, key: str) -> Response:
 @router.post(f"{ONE}/state")
 def set_state(visit: OwnVisit, key: str, state: Text = "") -> Response:
     """Turns a webhook on or off, or deletes it."""
-    if visit.user is None:
-        return to_login(visit)
     if state == "deleted":
         webhooks.delete(visit.hub, visit.user, key)
         return RedirectResponse(LIST, status_code=303)
@@ -93,8 +85,6 @@ def set_state(visit: OwnVisit, key: str, state: Text = "") -> Response:
 @router.post(f"{ONE}/deliveries/{{delivery}}")
 def send_again(visit: OwnVisit, key: str, delivery: str) -> Response:
     """Sends a message once more."""
-    if visit.user is None:
-        return to_login(visit)
     webhooks.send_again(visit.hub, visit.user, key, delivery)
     return RedirectResponse(f"{LIST}/{key}", status_code=303)
 
