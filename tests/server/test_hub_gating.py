@@ -289,3 +289,24 @@ def test_the_pages_ask_and_decide(hub: RunningHub, ada: Person, bob: Person) -> 
         done = owner.post(f"/{repo}/access-requests", data={"number": number, "status": "accepted"})
         assert done.status_code == 303
     assert bob.read(repo, "a.txt") == b"secret"
+
+
+def test_who_may_propose_reads_no_files(ada: Person, bob: Person) -> None:
+    """A token for uploads opens what is there, too: it is for those who were let in."""
+    repo = gated(ada, "proposing", "auto")
+    token = f"/api/models/{repo}/xet-write-token/main"
+    for asked in (token, f"/api/models/{repo}/xet-write-token/refs/pr/1"):
+        refused = bob.http.get(asked, params={"create_pr": 1})
+        assert refused.status_code == 403
+        assert refused.headers["X-Error-Code"] == "GatedRepo"
+    bob.http.post(f"/api/models/{repo}/ask-access")
+    given = bob.http.get(token, params={"create_pr": 1}).json()
+    files = ada.http.get(f"/api/models/{repo}/tree/main").json()
+    (key,) = {entry["xetHash"] for entry in files if "xetHash" in entry}
+    rebuilt = f"{given['casUrl']}/v1/reconstructions/{key}"
+    headers = {"Authorization": f"Bearer {given['accessToken']}"}
+    assert httpx.get(rebuilt, headers=headers).status_code == 200
+    decision = {"user": bob.name, "status": "rejected"}
+    address = f"/api/models/{repo}/user-access-request/handle"
+    assert ada.http.post(address, json=decision).status_code == 200
+    assert httpx.get(rebuilt, headers=headers).status_code == 403

@@ -21,7 +21,7 @@ from graft.server.rows import to_record
 VALID_SECONDS = 3600
 
 Access = Literal["read", "write", "propose"]
-"""`propose` is to upload for a pull request, which who may discuss can open."""
+"""`propose` is to upload for a pull request, which who may discuss and read the files can open."""
 
 _PURPOSE = "xet token"
 
@@ -87,9 +87,10 @@ def admit(hub: Hub, header: str | None, *, writes: bool) -> Asker:
 def _check(hub: Hub, repository: Repository, user: User | None, kind: Access) -> None:
     if kind == "read":
         access.check_reader(user, repository)
-        access.check_files(hub, repository, user)
     else:
         access.check(user, repository, "write" if kind == "write" else "discuss")
+    # Whatever else a token is for, it reads: the files of a gated repository's proposer, too.
+    access.check_files(hub, repository, user)
 
 
 def _claims(hub: Hub, header: str | None) -> tuple[int, int | None, int | None, Access, int]:

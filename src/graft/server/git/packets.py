@@ -73,6 +73,8 @@ def read_push(body: IO[bytes]) -> PushRequest:
         if len(commands) == MAX_COMMANDS:
             raise BadRequestError(f"The push changes more than {MAX_COMMANDS} refs: push fewer.")
         commands.append(_command(words))
+    if len({command.ref for command in commands}) < len(commands):
+        raise BadRequestError("The push changes a ref twice: name each ref once.")
     return PushRequest(tuple(commands), capabilities, is_shallow)
 
 

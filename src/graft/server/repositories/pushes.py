@@ -127,8 +127,8 @@ def _receive(
                 for command in request.commands
                 if results[command.ref] is None and command.old != command.new
             ]
-            quarantine.accept()
-            if updates:
+            if updates:  # else nobody could say who let the objects in
+                quarantine.accept()
                 refchanges.move(hub, repository, current, updates, objects=objects)
     if updates:
         messages += [f"graft: {line}" for text in warnings for line in text.split("\n")]
