@@ -5,8 +5,7 @@ A new route without a row in `access_rows` fails here, and so does a row without
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import access_world
 import httpx
@@ -23,9 +22,9 @@ from access_world import (
     WRITE,
     World,
 )
-from starlette.routing import BaseRoute
 
 from graft.server.running import RunningHub
+from graft.server.runtime.shortcuts import plain_routes
 
 ALLOWED = frozenset({-1})
 """Whatever the answer is, it is not that one may not."""
@@ -42,19 +41,10 @@ def world(hub: RunningHub) -> Iterator[World]:
     built.close()
 
 
-def routes_of(routes: Iterable[BaseRoute]) -> Iterator[Any]:
-    for route in routes:
-        included = getattr(route, "original_router", None)  # how FastAPI keeps them
-        if included is not None:
-            yield from routes_of(included.routes)
-        elif hasattr(route, "path"):
-            yield route
-
-
 def named(hub: RunningHub, *, nameless: bool) -> set[tuple[str, str]]:
     """Method and address of every route; those for repositories without an owner apart."""
     found = set()
-    for route in routes_of(hub.app.routes):
+    for route in plain_routes(hub.app.routes):
         module = getattr(route.endpoint, "__module__", "")
         if module.endswith(".nameless") == nameless:
             methods = route.methods or set()

@@ -14,12 +14,13 @@ import pytest
 from access_rows import ROWS, Row
 from access_world import World
 from person import PASSWORD, Person, file
-from test_hub_access_table import ask, routes_of
+from test_hub_access_table import ask
 
 from graft.server.errors import BadRequestError
 from graft.server.names import check_file_path
 from graft.server.people import accounts, organizations
 from graft.server.running import RunningHub
+from graft.server.runtime.shortcuts import plain_routes
 from graft.server.web.routing import PageRoute
 
 SCRIPT = '"><script>alert(1)</script>'
@@ -264,7 +265,7 @@ def test_nothing_that_people_write_becomes_markup(
 def test_no_form_of_another_site_is_taken(hub: RunningHub, browser: httpx.Client) -> None:
     """Every page that a browser can send something to, asked as another site's page would."""
     asked = 0
-    for route in routes_of(hub.app.routes):
+    for route in plain_routes(hub.app.routes):
         if not isinstance(route, PageRoute):
             continue
         for method in (route.methods or set()) - {"GET", "HEAD"}:

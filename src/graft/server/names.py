@@ -12,9 +12,10 @@ MAX_REPOSITORY_NAME = 96
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
-# First parts of the Hub's own addresses: an account of that name would have no page.
+# Parts of the Hub's own addresses that stand where an account's name does: an account of that name
+# would have no page, or (`/api/organizations/create`) no way to delete it.
 _OWN_ADDRESSES = """
-about admin api assets avatars blog chat collections datasets device docs favicon.ico graft
+about admin api assets avatars blog chat collections create datasets device docs favicon.ico graft
 graft-hub health help infer join login logout metrics models new notifications oauth organizations
 resolve robots.txt search settings spaces static uploads v1 v2
 """

@@ -50,24 +50,6 @@ def ask(
     return {"status": gating.ask(hub, repository, user, body.fields if body else None)}
 
 
-@router.get(f"{REPOSITORY}/user-access-request/{{status}}")
-def list_requests(
-    request: Request,
-    status: Status,
-    repository: PathRepository,
-    hub: CurrentHub,
-    user: CurrentUser,
-    limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
-    cursor: Annotated[int, Query(ge=0, le=2**62)] = 0,
-) -> JSONResponse:
-    """The requests that are pending, accepted or rejected, the oldest first."""
-    page = gating.requests(hub, repository, status, user, after=cursor, limit=limit + 1)
-    base = base_url(request)
-    items = [_request(base, found) for found in page[:limit]]
-    headers = next_link(request, cursor=page[limit - 1].id) if len(page) > limit else {}
-    return JSONResponse(items, headers=headers)
-
-
 @router.post(f"{REPOSITORY}/user-access-request/handle")
 def handle(
     body: Decision, repository: PathRepository, hub: CurrentHub, user: CurrentUser
@@ -98,6 +80,24 @@ def grant(
     access.check(user, repository, "admin")
     gating.grant(hub, repository, user, accounts.find_person(hub, body.user))
     return {"success": True}
+
+
+@router.get(f"{REPOSITORY}/user-access-request/{{status}}")
+def list_requests(
+    request: Request,
+    status: Status,
+    repository: PathRepository,
+    hub: CurrentHub,
+    user: CurrentUser,
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
+    cursor: Annotated[int, Query(ge=0, le=2**62)] = 0,
+) -> JSONResponse:
+    """The requests that are pending, accepted or rejected, the oldest first."""
+    page = gating.requests(hub, repository, status, user, after=cursor, limit=limit + 1)
+    base = base_url(request)
+    items = [_request(base, found) for found in page[:limit]]
+    headers = next_link(request, cursor=page[limit - 1].id) if len(page) > limit else {}
+    return JSONResponse(items, headers=headers)
 
 
 def _number(request_id: str) -> int:

@@ -13,38 +13,50 @@ KEPT_SHAPES = 5000
 class Shortcuts(BaseRoute):
     """Stands before all other routes and finds the one that would be the first to match.
 
-    What it does not find, such as an address asked for with another method, it leaves to them.
+    An address of the Hub's own (`/logout`) hides those that it would be by chance as well
+    (`/{owner}`), whichever methods they answer: it refuses those that it does not know itself.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        self._known = [_Known(route) for route in _plain(routes)]
-        self._names = {part for route in self._known for part in route.parts if part is not None}
+        self._known = [_Known(route) for route in plain_routes(routes)]
+        self._names = {part for known in self._known for part in known.parts if part is not None}
         # What is longer than this differs by no more than that.
-        self._longest = 1 + max(len(route.parts) for route in self._known)
+        self._longest = 1 + max(len(known.parts) for known in self._known)
         self._fitting = lru_cache(KEPT_SHAPES)(self._find_fitting)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """The match of the first route that fits; none where there is no such."""
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        parts = scope["path"].split("/")[1:]
-        shape = tuple(part if part in self._names else "" for part in parts[: self._longest])
-        for route in self._fitting(shape):
-            match, found = route.matches(scope)
+        """The match of the first route that fits; where none takes the method, of the first that
+        would take another one, which says so; none where there is no such."""
+        refusing: Scope | None = None
+        for route, match, found in self._matching(scope):
             if match is Match.FULL:
                 return match, {**found, "route": route}
-        return Match.NONE, {}
-
-    def _find_fitting(self, shape: tuple[str, ...]) -> list[Route]:
-        """The routes of all addresses whose parts are these, where they are a part of some route's
-        address; "" stands for any other."""
-        return [route.route for route in self._known if route.fits(shape)]
+            refusing = refusing or {**found, "route": route}
+        return (Match.FULL, refusing) if refusing else (Match.NONE, {})
 
     def methods(self, scope: Scope) -> list[str]:
         """All methods that an address can be asked for with, whichever routes answer them."""
-        routes = [known.route for known in self._known]
-        found = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
-        return sorted({method for route in found for method in route.methods or ()})
+        routes = [route for route, _, _ in self._matching(scope)]
+        return sorted({method for route in routes for method in route.methods or ()})
+
+    def _matching(self, scope: Scope) -> Iterator[tuple[Route, Match, Scope]]:
+        """The routes whose address this is, in order, whether or not they take its method; less
+        those that another one hides."""
+        if scope["type"] != "http":
+            return
+        parts = scope["path"].split("/")[1:]
+        shape = tuple(part if part in self._names else "" for part in parts[: self._longest])
+        passed: list[_Known] = []
+        for known in self._fitting(shape):
+            match, found = known.route.matches(scope)
+            if match is not Match.NONE and not any(other.hides(known) for other in passed):
+                passed.append(known)
+                yield known.route, match, found
+
+    def _find_fitting(self, shape: tuple[str, ...]) -> list["_Known"]:
+        """The routes of all addresses whose parts are these, where they are a part of some route's
+        address; "" stands for any other."""
+        return [known for known in self._known if known.fits(shape)]
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request to the route that was found."""
@@ -63,7 +75,11 @@ class _Known:
             if ":path}" in part:  # whatever follows, it may be of any length
                 self._is_open = True
                 break
-        self._literals = [(at, part) for at, part in enumerate(self.parts) if part is not None]
+        self._literals = {(at, part) for at, part in enumerate(self.parts) if part is not None}
+
+    def hides(self, other: "_Known") -> bool:
+        """Whether all that the other one's address names is named by this one's too, and more."""
+        return self._literals > other._literals
 
     def fits(self, parts: Sequence[str]) -> bool:
         """Whether an address of these parts may be the route's."""
@@ -73,11 +89,11 @@ class _Known:
         return all(parts[at] == part for at, part in self._literals)
 
 
-def _plain(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+def plain_routes(routes: Iterable[BaseRoute]) -> Iterator[Route]:
     """The routes with addresses, in order; those of routers that were included, too."""
     for route in routes:
         included = getattr(route, "original_router", None)  # how FastAPI keeps them
         if included is not None:
-            yield from _plain(included.routes)
+            yield from plain_routes(included.routes)
         elif isinstance(route, Route):
             yield route
