@@ -96,6 +96,52 @@ def test_a_pickle_hidden_in_an_archive() -> None:
     assert imports(tar.getvalue()) == [f"{os.system.__module__}.system"]
 
 
+CALL = b"(Vtrue\ntR."
+HIDDEN = {
+    "escaped as Unicode": b"\x80\x04V\\u0070osix\nV\\u0073ystem\n\x93" + CALL,
+    "escaped as bytes": b"\x80\x04S'\\x70osix'\nS'\\x73ystem'\n\x93" + CALL,
+    "by a long way": b"\x80\x04cos\n" + b"path.os." * 100 + b"system\n" + CALL,
+    "behind a module with a hyphen": b"c_sysconfigdata__linux_x86_64-linux-gnu\nbuild_time_vars\n"
+    b"0cposix\nsystem\n" + CALL,
+    "in what looks like a tar": b"\x80\x02X\x05\x01\0\0" + b"a" * 250 + b"ustar" + b"b" * 6 + b"0"
+    b"cposix\nsystem\n" + CALL,
+    "in what looks like bzip2": b"BZh\0\0" + b"a" * 26714 + b"0cposix\nsystem\n" + CALL,
+}
+
+
+@pytest.mark.parametrize("data", HIDDEN.values(), ids=HIDDEN)
+def test_what_readers_are_led_to_is_seen(data: bytes) -> None:
+    """All of these run a command; names that cannot be told count as dangerous."""
+
+    class Reader(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> object:
+            found = super().find_class(module, name) if "-" not in module else str
+            return str if found is os.system else found
+
+    assert Reader(io.BytesIO(data)).load() == "true"
+    walk = walk_file(lambda start, length: data[start : start + length], len(data))
+    assert Safety.DANGEROUS in {judge(*names) for names in walk.imports}
+
+
+@pytest.mark.parametrize("harm", ["checksum", "flags", "name"])
+def test_an_archive_that_only_others_can_read_is_told_of(harm: str) -> None:
+    """PyTorch's own reader passes over what Python's takes for damage."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(Runs()))
+    data = bytearray(file.getvalue())
+    directory = data.index(b"PK\x01\x02")
+    place = {"checksum": directory + 16, "flags": directory + 8, "name": data.index(b"archive/")}
+    data[place[harm]] ^= 1
+    whole, broken = (
+        walk_file(lambda start, length, d=each: bytes(d[start : start + length]), len(each))
+        for each in (file.getvalue(), data)
+    )
+    assert whole.is_whole
+    assert whole.imports
+    assert not broken.is_whole
+
+
 def test_a_broken_pickle_counts_up_to_where_it_breaks() -> None:
     data = pickle.dumps(Runs())
     assert imports(data[:-5]) == [f"{os.system.__module__}.system"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from person import Person, large
+from person import Person, file, large
 
 
 class Runs:
@@ -106,3 +106,29 @@ def test_the_files_page_warns(ada: Person, looked_at: str) -> None:
     assert "unsafe" in ada.http.get(f"/{looked_at}/tree/main", headers=browser).text
     good = ada.http.get(f"/{looked_at}/blob/main/good.bin", headers=browser).text
     assert "can run programs" not in good
+
+
+@pytest.mark.parametrize("first", ["notes.txt", "bad.pkl"])
+def test_a_secret_does_not_hide_a_pickle(ada: Person, first: str) -> None:
+    """A text that is both: found as a secret with the commit, as a pickle a moment later."""
+    repo = ada.create(f"both-{first[:3]}")
+    harmful = f"c{os.system.__module__}\nsystem\n(Vtrue\ntR.\n".encode() + repo.encode()
+    harmful += b"\n-----BEGIN PRIVATE KEY-----\nMIIE\n"
+    for name in (first, "bad.pkl"):
+        assert ada.commit(repo, file(name, harmful)).status_code == 200
+    assert {"path": "bad.pkl", "level": "unsafe"} in scanned(ada, repo)["filesWithIssues"]
+
+
+def test_a_secret_is_told_of_in_a_harmless_pickle(ada: Person) -> None:
+    repo = ada.create("secretive")
+    harmless = b"Vnothing\n." + repo.encode() + b"\n-----BEGIN PRIVATE KEY-----\nMIIE\n"
+    assert ada.commit(repo, file("good.pkl", harmless)).status_code == 200
+    assert scanned(ada, repo)["filesWithIssues"] == [{"path": "good.pkl", "level": "suspicious"}]
+
+
+def test_an_archive_that_cannot_be_looked_through_is_suspicious(ada: Person) -> None:
+    repo = ada.create("broken")
+    data = bytearray(weights(Runs()))
+    data[data.index(b"PK\x01\x02") + 16] ^= 1
+    push(ada, repo, {"model.bin": bytes(data)})
+    assert scanned(ada, repo)["filesWithIssues"] == [{"path": "model.bin", "level": "suspicious"}]

@@ -95,25 +95,30 @@ def _walk_any(file: IO[bytes], size: int, walk: Walk) -> None:
     head = file.read(512)
     file.seek(0)
     if head.startswith(_ZIP) or _ends_as_zip(file, size):
-        with suppress(*_BROKEN, NotImplementedError):
+        try:
             _walk_zip(file, walk)
+        except (*_BROKEN, NotImplementedError):
+            # Whoever reads zips in another way may read it nevertheless.
+            walk.is_whole = walk.is_whole and not head.startswith(_ZIP)
         if head.startswith(_ZIP):
             return
     file.seek(0)
-    if head[257:262] == b"ustar":
-        with suppress(*_BROKEN):
-            _walk_tar(file, walk)
-        return
-    for magic, opener in _PACKED.items():
-        if head.startswith(magic):
-            with suppress(*_BROKEN):
-                _walk_one_after_the_other(_limited(opener(file)), walk)
-            return
-    if head[:1] == b"x":  # what joblib packs with zlib; no pickle begins with this letter
-        with suppress(*_BROKEN):
-            _walk_one_after_the_other(_limited(io.BufferedReader(_Inflated(file))), walk)
-        return
+    _walk_packed(file, head, walk)
+    # Whatever it seems to be, it may be a pickle all the same: of what is none the walk ends soon.
+    file.seek(0)
     _walk_one_after_the_other(file, walk)
+
+
+def _walk_packed(file: IO[bytes], head: bytes, walk: Walk) -> None:
+    with suppress(*_BROKEN):
+        if head[257:262] == b"ustar":
+            _walk_tar(file, walk)
+        for magic, opener in _PACKED.items():
+            if head.startswith(magic):
+                file.seek(0)
+                _walk_one_after_the_other(_limited(opener(file)), walk)
+        if head[:1] == b"x":  # what joblib packs with zlib
+            _walk_one_after_the_other(_limited(io.BufferedReader(_Inflated(file))), walk)
 
 
 def _ends_as_zip(file: IO[bytes], size: int) -> bool:
@@ -133,13 +138,19 @@ def _walk_zip(file: IO[bytes], walk: Walk) -> None:
             raise TooLongError(f"The archive has more than {MAX_MEMBERS} members.")
         for member in members:
             walk.check()
-            with (
-                suppress(*_BROKEN, NotImplementedError, RuntimeError),  # encrypted, or unknown
-                archive.open(member) as opened,
-            ):
-                if member.filename.endswith(SUFFIXES) or _is_pickle(opened):
-                    opened.seek(0)
-                    _walk_one_after_the_other(_limited(opened), walk)
+            _walk_member(archive, member, walk)
+
+
+def _walk_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, walk: Walk) -> None:
+    is_named = member.filename.endswith(SUFFIXES)
+    try:
+        with archive.open(member) as opened:
+            if is_named or _is_pickle(opened):
+                opened.seek(0)
+                _walk_one_after_the_other(_limited(opened), walk)
+    except (*_BROKEN, NotImplementedError, RuntimeError):  # damaged, encrypted, or packed otherwise
+        # PyTorch looks at neither checksums nor flags.
+        walk.is_whole = walk.is_whole and not is_named
 
 
 def _is_pickle(file: IO[bytes]) -> bool:

@@ -6,7 +6,9 @@ stand in the pickle itself or lie on the stack. The walk keeps a stack of texts 
 are no texts; where a name cannot be told, that itself is suspicious.
 """
 
+import codecs
 import pickletools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO
@@ -21,6 +23,9 @@ MAX_TEXT_BYTES = 512
 MAX_DEPTH = 1_000_000
 MAX_MEMO = 1_000_000
 SKIP_BYTES = 1024**2
+
+# Of a module, or of something in one. Modules are named after files, so that a hyphen is possible.
+_PART_OF_NAME = re.compile(r"[\w-]+")
 
 
 class NotAPickleError(HubError):
@@ -52,6 +57,8 @@ class Walk:
     instructions: int = 0
     check: Callable[[], None] = lambda: None
     """Called now and then; raises where the time is over."""
+    is_whole: bool = True
+    """False where something could not be looked through that others may be able to read."""
 
     def found(self, module: str, name: str) -> None:
         """Notes an import.
@@ -82,6 +89,8 @@ class _Machine:
         self._walk = walk
         self._stack: list[_Item] = []
         self._memo: dict[int, _Item] = {}
+        self._is_declared = False
+        """Whether it says which protocol it is of: then it is a pickle and nothing else."""
 
     def run(self) -> None:
         walk = self._walk
@@ -104,8 +113,12 @@ class _Machine:
         stack = self._stack
         if name in _TEXTS:
             stack.append(argument if isinstance(argument, str) else None)
+        elif name == "PROTO":
+            self._is_declared = True
         elif name in ("GLOBAL", "INST"):
             module, _, imported = str(argument).partition("\n")
+            if self._is_declared:
+                module, imported = _name(module), _name(imported)
             self._walk.found(module, imported)
             if name == "INST":
                 self._pop_to_mark()
@@ -189,6 +202,7 @@ class _Machine:
         line = self._file.readline(MAX_TEXT_BYTES)
         while line and not line.endswith(b"\n"):  # too long for a name: the rest is passed over
             more = self._file.readline(MAX_TEXT_BYTES)
+            self._walk.check()
             if not more:
                 raise NotAPickleError("The pickle is cut off.")
             if more.endswith(b"\n"):
@@ -199,25 +213,34 @@ class _Machine:
 
 
 def _line_argument(name: str, lines: list[bytes]) -> str | int | None:
-    texts = [line.decode("utf-8", "replace") for line in lines]
     if name in ("GLOBAL", "INST"):
-        return "\n".join(texts)
+        return "\n".join(line.decode("utf-8", "replace") for line in lines)
     if name in ("GET", "PUT"):
         try:
-            return int(texts[0])
+            return int(lines[0])
         except ValueError:
             raise NotAPickleError("Not a number of the memo.") from None
-    if name == "STRING":
-        return texts[0].strip()[1:-1]
-    return texts[0] if name in _TEXTS else None
+    return _unescaped(name, lines[0]) if name in _TEXTS else None
+
+
+def _unescaped(name: str, line: bytes) -> str | None:
+    """The text that a line stands for, as Python reads it: it may say `\\x6fs` for `os`."""
+    try:
+        if name == "STRING":
+            return codecs.escape_decode(line.strip()[1:-1])[0].decode("latin-1")
+        return line.decode("raw-unicode-escape")
+    except ValueError:
+        return None
 
 
 def _is_name(name: str) -> bool:
-    return name == UNKNOWN or all(part.isidentifier() for part in name.split("."))
+    return name == UNKNOWN or all(map(_PART_OF_NAME.fullmatch, name.split(".")))
 
 
 def _name(item: _Item) -> str:
-    return item if isinstance(item, str) else UNKNOWN
+    """A name that is known; one that is too long to be kept, or made while the pickle runs, and
+    what nothing is called are not."""
+    return item if isinstance(item, str) and _is_name(item) else UNKNOWN
 
 
 _OPERATIONS = {operation.code.encode("latin-1"): operation for operation in pickletools.opcodes}

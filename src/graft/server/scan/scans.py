@@ -1,12 +1,12 @@
 """Which blobs were looked at and what was found; each is looked at once, in the background."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from graft.errors import HubError
@@ -20,16 +20,20 @@ from graft.server.scan.pickles import TooLongError
 from graft.server.scan.secrets import Secret
 from graft.server.scan.verdicts import Safety, judge
 
-RULES = 1
+RULES = 2
 """The version of the rules: what was looked at by older ones is looked at again."""
+NO_RULES = 0
+"""In place of a version: of a blob that holds secrets, and that nobody took for a pickle yet."""
 SHA256_LENGTH = 64
 QUERY_BLOBS = 500
 MAX_KEPT = 200
 """Imports of one blob that are kept; the most dangerous come first."""
+_BROKEN_ARCHIVE = "The archive cannot be read as a whole: nobody knows what lies in it."
 CLAIM = timedelta(minutes=10)
 """How long one worker has for a blob before another one takes it up."""
 _STATUS = {Safety.INNOCUOUS: "safe", Safety.SUSPICIOUS: "suspicious", Safety.DANGEROUS: "unsafe"}
 _LEVELS = list(_STATUS)
+_ISSUELESS = (_STATUS[Safety.INNOCUOUS], "failed")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Scan:
     @property
     def summary(self) -> str:
         """What is wrong, in a sentence."""
-        if any("secret" in item for item in self.findings):
+        if self.status != "unsafe" and _secrets_in(self.findings):
             return "This file seems to hold secrets."
         imports = "harmful imports" if self.status == "unsafe" else "imports that nobody knows"
         return f"A pickle with {imports}: loading it can run programs."
@@ -67,37 +71,52 @@ def enqueue(session: Session, repository_id: int, blobs: Iterable[str]) -> None:
     wanted = set(blobs)
     if not wanted:
         return
-    known = session.execute(
-        select(ScanRow.blob).where(ScanRow.blob.in_(wanted), ScanRow.version == RULES)
-    ).scalars()
-    waiting = sorted(wanted.difference(known))
-    if waiting:
-        session.execute(delete(ScanRow).where(ScanRow.blob.in_(waiting)))
-        row = {
-            "status": "queued",
-            "findings": "[]",
-            "version": RULES,
-            "repository_id": repository_id,
-        }
-        session.execute(insert(ScanRow), [{"blob": blob, **row} for blob in waiting])
+    known = {row.blob: row for row in _rows(session, wanted)}
+    for row in known.values():
+        if row.version != RULES:
+            row.status, row.version, row.claimed_at = "queued", RULES, None
+            row.findings = json.dumps(_secrets_in(json.loads(row.findings)))
+            row.repository_id = repository_id
+    fresh = {"status": "queued", "findings": "[]", "version": RULES, "repository_id": repository_id}
+    rows = [{"blob": blob, **fresh} for blob in sorted(wanted - known.keys())]
+    if rows:
+        session.execute(insert(ScanRow), rows)
 
 
 def mark_secrets(
     session: Session, repository_id: int, secrets: Mapping[str, Sequence[Secret]]
 ) -> None:
-    """Keeps that blobs hold what looks like secrets; the secrets themselves are kept nowhere."""
-    session.execute(delete(ScanRow).where(ScanRow.blob.in_(secrets)))
-    rows = [
-        {
-            "blob": blob,
-            "status": "suspicious",
-            "findings": json.dumps([{"secret": item.kind, "line": item.line} for item in found]),
-            "version": RULES,
-            "repository_id": repository_id,
-        }
-        for blob, found in secrets.items()
-    ]
-    session.execute(insert(ScanRow), rows)
+    """Keeps that blobs hold what looks like secrets, beside what is known of their pickles; the
+    secrets themselves are kept nowhere."""
+    known = {row.blob: row for row in _rows(session, secrets)}
+    for blob, found in secrets.items():
+        told = [{"secret": item.kind, "line": item.line} for item in found]
+        row = known.get(blob)
+        if row is None:
+            row = ScanRow(
+                blob=blob,
+                status=_STATUS[Safety.SUSPICIOUS],
+                findings="[]",
+                version=NO_RULES,
+                repository_id=repository_id,
+            )
+            session.add(row)
+        elif row.status in _ISSUELESS:
+            row.status = _STATUS[Safety.SUSPICIOUS]
+        others = [item for item in json.loads(row.findings) if "secret" not in item]
+        row.findings = json.dumps([*told, *others])
+
+
+def _rows(session: Session, blobs: Iterable[str]) -> Iterator[ScanRow]:
+    """What is kept of blobs; who else changes it waits."""
+    wanted = sorted(blobs)
+    for start in range(0, len(wanted), QUERY_BLOBS):
+        part = ScanRow.blob.in_(wanted[start : start + QUERY_BLOBS])
+        yield from session.scalars(select(ScanRow).where(part).with_for_update())
+
+
+def _secrets_in(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in findings if "secret" in item]
 
 
 def scans(session: Session, blobs: Iterable[str]) -> dict[str, Scan]:
@@ -120,11 +139,12 @@ def work(hub: Hub) -> bool:
     blob, folder = found
     status, findings = _look(hub, blob, folder)
     with hub.database.writing() as session:
-        session.execute(
-            update(ScanRow)
-            .where(ScanRow.blob == blob)
-            .values(status=status, findings=json.dumps(findings), claimed_at=None)
-        )
+        for row in _rows(session, [blob]):
+            secrets = _secrets_in(json.loads(row.findings))
+            if secrets and status in _ISSUELESS:
+                status = _STATUS[Safety.SUSPICIOUS]
+            row.status, row.findings = status, json.dumps([*secrets, *findings])
+            row.claimed_at = None
     return True
 
 
@@ -151,13 +171,15 @@ def _claim(hub: Hub) -> tuple[str, str | None] | None:
 def _look(hub: Hub, blob: str, folder: str | None) -> tuple[str, list[dict[str, Any]]]:
     try:
         read_part, size = _opened(hub, blob, folder)
-        imports = walk_file(read_part, size).imports
+        walk = walk_file(read_part, size)
     except TooLongError as error:
         found = _judged(error.imports)
         return _worst(found, Safety.SUSPICIOUS), [*found, {"problem": str(error)}]
     except (HubError, OSError) as error:  # the bytes cannot be read now
         return "failed", [{"problem": str(error)}]
-    found = _judged(imports)
+    found = _judged(walk.imports)
+    if not walk.is_whole:
+        return _worst(found, Safety.SUSPICIOUS), [*found, {"problem": _BROKEN_ARCHIVE}]
     return _worst(found, Safety.INNOCUOUS), found
 
 
