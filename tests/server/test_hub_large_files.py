@@ -57,9 +57,9 @@ def test_what_is_there_need_not_be_sent_again(ada: Person, bob: Person) -> None:
     ("sent", "said"),
     [
         (b"WRONG bytes", "have the SHA-256"),
-        (b"too short", "has 9 bytes, but 11 were announced"),
+        (b"too short", "shorter (9 bytes) than the 11 bytes announced"),
         (b"far too long", "longer than the 11 bytes"),
-        (b"", "has 0 bytes"),
+        (b"", "shorter (0 bytes)"),
         (b"x" * 3_000_000, "longer than the 11 bytes"),
     ],
 )

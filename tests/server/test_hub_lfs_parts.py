@@ -182,7 +182,7 @@ def test_a_part_of_another_length_is_refused(
     actions = announce(eve, repo, os.urandom(PART * 2))
     refused = httpx.put(addresses(actions)[0], content=sent)
     assert refused.status_code == 422
-    assert f"must have {PART} bytes" in refused.json()["message"]
+    assert f"than the {PART} bytes announced" in refused.json()["message"]
     assert incoming(parts_hub) == []
 
 

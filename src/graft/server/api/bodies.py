@@ -8,10 +8,11 @@ from typing import IO
 
 from fastapi import Request
 
-from graft.server.errors import BadRequestError, TooLargeError
+from graft.server.errors import BadRequestError
 from graft.server.runtime.connections import MAX_UNREAD_BYTES
 from graft.server.runtime.intake import EXTENSION, Intake
 from graft.server.storage.blobs import BLOCK_BYTES
+from graft.server.storage.lengths import at_most
 from graft.server.xet.hashes import Buffer
 
 PIECE_BYTES = 1024**2
@@ -37,7 +38,7 @@ async def spool(request: Request, limit: int, what: str) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115  (it outlives this function)
     try:
         chunks = request.stream() if unpacker is None else _unpacked(request.stream(), unpacker)
-        async for data in limited(chunks, limit, what):
+        async for data in at_most(chunks, limit, what):
             file.write(data)
         if unpacker is not None and not unpacker.eof:
             raise BadRequestError("The body is not valid gzip (it ends too early).")
@@ -67,20 +68,6 @@ async def blocks(request: Request) -> AsyncIterator[Buffer]:
 
 def _no_intake() -> Intake | None:
     return None
-
-
-async def limited(chunks: AsyncIterator[Buffer], limit: int, what: str) -> AsyncIterator[Buffer]:
-    """The same bytes, as long as they are no more than `limit`.
-
-    Raises:
-        TooLargeError: they are.
-    """
-    length = 0
-    async for data in chunks:
-        length += len(data)
-        if length > limit:
-            raise TooLargeError(f"The {what} is longer than the {limit} bytes allowed.")
-        yield data
 
 
 async def drain(chunks: AsyncIterator[Buffer]) -> None:

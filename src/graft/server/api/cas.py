@@ -13,7 +13,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from graft.server.api.bodies import blocks, drain, limited
+from graft.server.api.bodies import blocks, drain
 from graft.server.api.ranges import RangeError, parse_range
 from graft.server.api.streams import BytesResponse
 from graft.server.content import cas, registering, sharing
@@ -21,6 +21,7 @@ from graft.server.errors import BadRequestError, NotFoundError, RefusedError
 from graft.server.hub import Hub
 from graft.server.people.auth import CurrentHub, base_url
 from graft.server.storage.blobs import BlobNotFoundError, Spool, fill
+from graft.server.storage.lengths import at_most
 from graft.server.storage.reconstruction import Extent
 from graft.server.storage.xorbs import key_of
 from graft.server.xet.hashes import from_text
@@ -173,7 +174,7 @@ async def _received(request: Request, hub: Hub, limit: int, what: str) -> AsyncI
     chunks = blocks(request)
     try:
         with hub.content.blobs.spool() as spool:
-            await fill(spool, limited(chunks, limit, what))
+            await fill(spool, at_most(chunks, limit, what))
             yield spool
     except RefusedError:
         await drain(chunks)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from graft.server.errors import BadContentError, NotFoundError, TooLargeError
+from graft.server.errors import BadContentError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.people.scopes import DISCUSS
 from graft.server.records import User
+from graft.server.storage.lengths import at_most
 
 FOLDER = "attachments"
 """Where they lie in the store of large files' bytes."""
@@ -63,12 +64,9 @@ async def keep(hub: Hub, user: User | None, content_type: str, chunks: AsyncIter
             f"Files of the type {content_type[:60]!r} cannot be attached; these can: "
             f"{', '.join(FORMS)}."
         )
-    digest, size, start = hashlib.sha256(), 0, b""
+    digest, start = hashlib.sha256(), b""
     with hub.content.blobs.spool() as spool:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > form.most:
-                raise TooLargeError(f"The file is longer than the {form.most} bytes allowed.")
+        async for chunk in at_most(chunks, form.most, "file"):
             start += chunk[: START_BYTES - len(start)]
             digest.update(chunk)
             await run_in_threadpool(spool.write, [chunk])

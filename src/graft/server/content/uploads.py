@@ -19,6 +19,7 @@ from graft.server.errors import BadContentError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.storage.blobs import BlobNotFoundError
 from graft.server.storage.content import whole_key
+from graft.server.storage.lengths import exactly
 from graft.server.xet.hashes import Buffer
 
 PREFIX = "incoming/"
@@ -99,8 +100,8 @@ async def receive_part(
         BadContentError: another length than the part has; nothing of it is kept.
         StorageFullError, StorageError: nothing of it is kept.
     """
-    expected = upload.part_size(number)
-    await hub.content.blobs.put(upload.part_key(number), _of_length(chunks, expected, number))
+    part = exactly(chunks, upload.part_size(number), f"part {number}")
+    await hub.content.blobs.put(upload.part_key(number), part)
 
 
 async def complete(hub: Hub, upload: Upload) -> None:
@@ -191,23 +192,6 @@ async def _joined(hub: Hub, upload: Upload) -> AsyncIterator[bytes]:
         size = upload.part_size(number)
         async for chunk in hub.content.blobs.stream(upload.part_key(number), 0, size):
             yield chunk
-
-
-async def _of_length(
-    chunks: AsyncIterator[Buffer], expected: int, number: int
-) -> AsyncIterator[Buffer]:
-    received = 0
-    async for chunk in chunks:
-        received += len(chunk)
-        if received > expected:
-            break
-        yield chunk
-    if received != expected:
-        size = "more" if received > expected else f"{received}"
-        raise BadContentError(
-            f"Part {number} must have {expected} bytes, and {size} came. Nothing of it was kept; "
-            "send it again."
-        )
 
 
 _running: dict[tuple[int, str], "asyncio.Task[None]"] = {}

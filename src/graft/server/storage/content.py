@@ -26,6 +26,7 @@ from graft.server.storage import reading, reconstruction
 from graft.server.storage.blobs import BlobNotFoundError, Spool, gathered
 from graft.server.storage.cutting import Cut, Cutter
 from graft.server.storage.layout import Layout, Term, decode
+from graft.server.storage.lengths import exactly
 from graft.server.storage.open import open_blobs
 from graft.server.storage.recent import Recent
 from graft.server.storage.reconstruction import Extent
@@ -108,7 +109,7 @@ class ContentStore:
         loop = asyncio.get_running_loop()
         cutter = Cutter(self.blobs, self.xorbs, self._alike, self._writers)
         try:
-            cut = await self._cut(loop, cutter, _announced(chunks, sha256, size), sha256)
+            cut = await self._cut(loop, cutter, exactly(chunks, size, f"object {sha256}"), sha256)
         finally:
             await settled([loop.run_in_executor(self._workers, cutter.close)])
         return Received(sha256, size, cut.xet_hash, tuple(cut.terms), cut.first_chunk)
@@ -345,25 +346,6 @@ def _lost(sha256: str, missing: Exception) -> StorageError:
 
 def _weight(layout: Layout | Whole) -> int:
     return 1 + (len(layout.terms) if isinstance(layout, Layout) else 0)
-
-
-async def _announced(
-    chunks: AsyncIterator[Buffer], sha256: str, size: int
-) -> AsyncIterator[Buffer]:
-    received = 0
-    async for chunk in chunks:
-        received += len(chunk)
-        if received > size:
-            raise BadContentError(
-                f"The upload of object {sha256} is longer than the {size} bytes that were "
-                "announced. Nothing was stored; send the file again."
-            )
-        yield chunk
-    if received != size:
-        raise BadContentError(
-            f"The upload of object {sha256} has {received} bytes, but {size} were announced. "
-            "Nothing was stored; send the file again."
-        )
 
 
 def _hash(digest: "hashlib._Hash", block: list[Buffer]) -> None:
