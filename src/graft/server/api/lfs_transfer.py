@@ -1,8 +1,9 @@
 """Git LFS: the bytes of objects, at addresses that the batch API signed."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -34,103 +35,65 @@ class Completion(BaseModel):
     parts: Annotated[list[Part], Field(max_length=MAX_PARTS)]
 
 
-def routes(kind: Kind) -> APIRouter:
-    """Where objects are sent to and fetched from, for the repositories of one kind.
+@dataclass(frozen=True)
+class _Address:
+    """What an address says of an object, and the signature that holds it to that.
 
-    The names of the repository in these addresses are for people: it is its number that is signed,
-    so that a transfer goes on while the repository gets another name.
+    The names of the repository in it are for people: it is its number that is signed, so that a
+    transfer goes on while the repository gets another name.
     """
+
+    repository_id: int
+    sha256: str
+    size: int
+    expires: int
+    signature: str
+
+    def check(self, hub: Hub, action: str, *more: int) -> None:
+        """
+        Raises:
+            NotAllowedError: the address is not signed for the action, or no longer.
+        """
+        signed = (self.repository_id, self.sha256, self.size)
+        hub.signer.check(self.expires, self.signature, action, *signed, *more)
+
+    def upload(self, part_bytes: int = 0) -> Upload:
+        """The object on its way to the repository."""
+        return Upload(self.repository_id, self.sha256, self.size, part_bytes)
+
+
+Address = Annotated[_Address, Depends()]
+
+
+def routes(kind: Kind) -> APIRouter:
+    """Where objects are sent to and fetched from, for the repositories of one kind."""
     router = APIRouter(default_response_class=LfsResponse)
     root = f"/{kind.prefix}{{owner}}/{{name}}/info/lfs/objects/{{repository_id}}/{{sha256}}"
-
-    @router.put(root, response_class=Response)
-    async def upload(
-        request: Request,
-        repository_id: int,
-        sha256: str,
-        size: int,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> Response:
-        hub.signer.check(expires, signature, "upload", repository_id, sha256, size)
-        return await _receive(request, hub, repository_id, sha256, size)
-
-    @router.get(root, response_class=Response)
-    def download(
-        request: Request,
-        repository_id: int,
-        sha256: str,
-        size: int,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> Response:
-        hub.signer.check(expires, signature, "download", repository_id, sha256, size)
-        return _send(request, hub, repository_id, sha256, size)
-
-    @router.post(f"{root}/verify")
-    async def verify(
-        repository_id: int,
-        sha256: str,
-        size: int,
-        body: LfsObject,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> LfsResponse:
-        hub.signer.check(expires, signature, "verify", repository_id, sha256, size)
-        return await _verify(hub, Upload(repository_id, sha256, size), body)
-
-    @router.put(f"{root}/parts/{{number}}", response_class=Response)
-    async def upload_part(
-        request: Request,
-        repository_id: int,
-        sha256: str,
-        number: int,
-        size: int,
-        part_bytes: int,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> Response:
-        permission = ("part", repository_id, sha256, size, part_bytes, number)
-        hub.signer.check(expires, signature, *permission)
-        return await _receive_part(
-            request, hub, Upload(repository_id, sha256, size, part_bytes), number
-        )
-
-    @router.post(f"{root}/complete")
-    async def complete(
-        repository_id: int,
-        sha256: str,
-        size: int,
-        part_bytes: int,
-        body: Completion,
-        expires: int,
-        signature: str,
-        hub: CurrentHub,
-    ) -> LfsResponse:
-        hub.signer.check(expires, signature, "complete", repository_id, sha256, size, part_bytes)
-        return await _complete(hub, Upload(repository_id, sha256, size, part_bytes), body)
-
+    add = router.add_api_route
+    add(root, upload, methods=["PUT"], response_class=Response)
+    add(root, download, methods=["GET"], response_class=Response)
+    add(f"{root}/verify", verify, methods=["POST"])
+    add(f"{root}/parts/{{number}}", upload_part, methods=["PUT"], response_class=Response)
+    add(f"{root}/complete", complete, methods=["POST"])
     return router
 
 
-async def _receive(
-    request: Request, hub: Hub, repository_id: int, sha256: str, size: int
-) -> Response:
+async def upload(request: Request, address: Address, hub: CurrentHub) -> Response:
+    """Takes in an object in one piece."""
+    address.check(hub, "upload")
     chunks = blocks(request)
     try:
-        await large.receive(hub, repository_id, chunks, sha256, size)
+        await large.receive(hub, address.repository_id, chunks, address.sha256, address.size)
     except RefusedError:
         await drain(chunks)
         raise
     return Response(status_code=200)
 
 
-def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int) -> Response:
+def download(request: Request, address: Address, hub: CurrentHub) -> Response:
     """The object's bytes, or a range of them: `git lfs` goes on where a download broke off."""
+    address.check(hub, "download")
+    repository_id, sha256, size = address.repository_id, address.sha256, address.size
     lfs = Lfs(sha256, size, pointer_size=0)
     is_mirrored = hub.mirror is not None and hub.mirror.lacks(repository_id, lfs)
     with hub.database.reading() as session:
@@ -147,7 +110,10 @@ def _send(request: Request, hub: Hub, repository_id: int, sha256: str, size: int
     return BytesResponse(content, status_code=status, headers=headers)
 
 
-async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> LfsResponse:
+async def verify(address: Address, body: LfsObject, hub: CurrentHub) -> LfsResponse:
+    """Says whether an object has arrived, as clients ask after they sent it."""
+    address.check(hub, "verify")
+    upload = address.upload()
     if body.oid != upload.sha256:
         raise BadContentError(
             f"This address verifies the object {upload.sha256}, not {body.oid[:80]!r}."
@@ -165,7 +131,12 @@ async def _verify(hub: Hub, upload: Upload, body: LfsObject) -> LfsResponse:
     return LfsResponse({})
 
 
-async def _receive_part(request: Request, hub: Hub, upload: Upload, number: int) -> Response:
+async def upload_part(
+    request: Request, address: Address, number: int, part_bytes: int, hub: CurrentHub
+) -> Response:
+    """Takes in one part of an object, counted from 1."""
+    address.check(hub, "part", part_bytes, number)
+    upload = address.upload(part_bytes)
     # What breaks off goes on where it was: a part that is there is not written again, and a client
     # that waits to be asked for it (`Expect: 100-continue`) is not asked.
     if await uploads.has_part(hub, upload, number):
@@ -182,7 +153,12 @@ async def _receive_part(request: Request, hub: Hub, upload: Upload, number: int)
     return Response(status_code=200, headers={"ETag": f'"{upload.sha256}-{number}"'})
 
 
-async def _complete(hub: Hub, upload: Upload, body: Completion) -> LfsResponse:
+async def complete(
+    address: Address, part_bytes: int, body: Completion, hub: CurrentHub
+) -> LfsResponse:
+    """Makes the object of its parts."""
+    address.check(hub, "complete", part_bytes)
+    upload = address.upload(part_bytes)
     if body.oid != upload.sha256:
         raise BadContentError(
             f"This address completes the object {upload.sha256}, not {body.oid[:80]!r}."
