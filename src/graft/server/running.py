@@ -3,7 +3,6 @@
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
-from types import TracebackType
 from typing import Any
 
 import uvicorn
@@ -83,10 +82,5 @@ class RunningHub:
     def __enter__(self) -> "RunningHub":
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()

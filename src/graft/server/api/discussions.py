@@ -9,7 +9,7 @@ from graft.server.api import speech
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.community import discussions, pull_requests, threads
 from graft.server.community.records import Discussion, ThreadEvent
-from graft.server.errors import RefusedError, RevisionNotFoundError
+from graft.server.errors import RefusedError
 from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.people.auth import CurrentHub, CurrentUser, base_url
@@ -123,10 +123,10 @@ def details(
     fields = speech.discussion(found)
     if found.is_pull_request:
         fields |= _of_pull_request(hub, found, user, diff=diff)
-        changes = _changes(hub, found)
-        if changes is not None:
-            events = in_order(events, changes.commits)
-            fields["filesWithConflicts"] = list(changes.conflicts)
+    changes = pull_requests.changes(hub, found)
+    if changes is not None:
+        events = in_order(events, changes.commits)
+        fields["filesWithConflicts"] = list(changes.conflicts)
     fields["events"] = [speech.thread_event(event, repository) for event in events]
     return fields
 
@@ -153,13 +153,6 @@ def _of_pull_request(
         except RefusedError:  # gated, or its branch is gone: the rest is still to be read
             fields["diff"] = None
     return fields
-
-
-def _changes(hub: Hub, found: Discussion) -> pull_requests.Changes | None:
-    try:
-        return pull_requests.changes(hub, found)
-    except RevisionNotFoundError:  # its branch was deleted; what was said stays
-        return None
 
 
 @router.post(f"{ONE}/comment")

@@ -37,14 +37,16 @@ class Changes:
         return not self.commits
 
 
-def changes(hub: Hub, discussion: Discussion) -> Changes:
-    """A pull request's commits and conflicts, from git itself: whichever way they came in.
-
-    Raises:
-        RevisionNotFoundError: its ref or the branch that it is for is gone.
-    """
+def changes(hub: Hub, discussion: Discussion) -> Changes | None:
+    """A pull request's commits and conflicts, from git itself: whichever way they came in. None for
+    what is no pull request, and where its ref or the branch that it is for is gone."""
+    if not discussion.is_pull_request:
+        return None
     opened = repos.open_git(hub, discussion.repository)
-    base, head = _ends(opened, discussion)
+    try:
+        base, head = _ends(opened, discussion)
+    except RevisionNotFoundError:
+        return None
     between = merging.commits_between(opened, base, head)
     conflicts: tuple[str, ...] = ()
     if discussion.merge_commit is None:

@@ -7,7 +7,6 @@ import struct
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from graft.server.errors import BadContentError
@@ -149,10 +148,5 @@ class Quarantine:
         (self.folder / "pack").mkdir(parents=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

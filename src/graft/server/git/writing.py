@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 import pygit2
@@ -89,12 +88,7 @@ class ObjectWriter:
     def __enter__(self) -> "ObjectWriter":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._pack is not None:
             self._pack.discard()
             self._pack = None

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from graft.server.api.discussions import in_order
 from graft.server.api.speech import comment_html
 from graft.server.community import discussions, pull_requests, threads
-from graft.server.community.records import Discussion, ThreadEvent
-from graft.server.errors import ConflictError, RefusedError, RevisionNotFoundError
+from graft.server.community.records import ThreadEvent
+from graft.server.errors import ConflictError, RefusedError
 from graft.server.people import access
 from graft.server.records import Repository
 from graft.server.web.files import file_address
@@ -222,7 +222,7 @@ def _thread(
     status: int = 200,
 ) -> Response:
     found, events = threads.find(visit.hub, repository, number)
-    changes = _changes(visit, found)
+    changes = pull_requests.changes(visit.hub, found)
     may_write = access.allows(visit.user, repository, "write")
     said = in_order(events, changes.commits if changes else ())
     return visit.page(
@@ -252,15 +252,6 @@ def _shown(visit: Visit, repository: Repository, event: ThreadEvent, may_write: 
     # The sanitiser has been over it.
     html = Markup(comment_html(event, repository)) if is_comment else Markup("")
     return _Shown(event, html, is_comment and mine, is_comment and (mine or may_write))
-
-
-def _changes(visit: Visit, found: Discussion) -> pull_requests.Changes | None:
-    if not found.is_pull_request:
-        return None
-    try:
-        return pull_requests.changes(visit.hub, found)
-    except RevisionNotFoundError:  # its branch was deleted; what was said stays
-        return None
 
 
 def _new(
