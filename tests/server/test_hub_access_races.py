@@ -1,18 +1,21 @@
 """What two people or programs do at the same moment."""
 
+import io
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
 import pytest
-from person import Person
+from person import Person, file
 
-from graft.server.errors import ConflictError
+from graft.server.errors import ConflictError, RefusedError
+from graft.server.git.packets import Command, PushRequest
 from graft.server.people import accounts, device, gating, identity, organizations
 from graft.server.people.device import Issued
 from graft.server.records import Kind, User
-from graft.server.repositories import repos
+from graft.server.repositories import commits, pushes, repos
 from graft.server.running import RunningHub
 
 THREADS = 6
@@ -106,3 +109,49 @@ def test_a_member_is_added_once(hub: RunningHub, ada: Person, bob: Person, role:
     found = at_once(lambda _: organizations.put_member(hub.hub, lab, member, role).role)
     assert found == [role] * THREADS
     assert len(organizations.members(hub.hub, lab)) == 2
+
+
+@pytest.mark.parametrize("gone", ["token", "membership", "repository", "owner"])
+def test_a_long_body_outlives_no_rights(
+    hub: RunningHub, ada: Person, bob: Person, gone: str
+) -> None:
+    """Who sends slowly sends for hours: what they may is asked when all of it is here."""
+    guild = f"guild-{bob.name}"
+    ada.http.post("/api/organizations/create", json={"name": guild}).raise_for_status()
+    member = f"/api/organizations/{guild}/members/{bob.name}"
+    ada.http.put(member, json={"role": "write"}).raise_for_status()
+    name = {"name": "shared", "organization": guild}
+    bob.http.post("/api/repos/create", json=name).raise_for_status()
+    full_name = f"{guild}/shared"
+    bob.http.post(f"/api/models/{full_name}/branch/side", json={}).raise_for_status()
+    account = accounts.find_account(hub.hub, bob.name)
+    (token,) = accounts.list_tokens(hub.hub, account)
+    with hub.hub.database.reading() as session:
+        user = identity.again(session, account.id, token.id)
+    assert user is not None
+    repository = repos.find(hub.hub, Kind.MODEL, guild, "shared", user)
+    head = repository.head
+    assert head is not None
+    if gone == "token":
+        accounts.delete_token(hub.hub, account, token.id)
+    elif gone == "membership":
+        ada.http.delete(member).raise_for_status()
+    elif gone == "repository":
+        ada.http.request("DELETE", "/api/repos/delete", json=name).raise_for_status()
+        ada.http.post("/api/repos/create", json=name).raise_for_status()
+    else:
+        move = {"fromRepo": full_name, "toRepo": f"{ada.name}/shared"}
+        ada.http.post("/api/repos/move", json=move).raise_for_status()
+        full_name = f"{ada.name}/shared"
+
+    lines = [{"key": "header", "value": {"summary": "Late"}}, file("late.txt", "late")]
+    with pytest.raises(RefusedError):
+        commits.commit(
+            hub.hub, repository, "main", [json.dumps(line).encode() for line in lines], user
+        )
+    push = PushRequest((Command("refs/heads/side", head, None),), frozenset({"report-status"}))
+    told = pushes.receive(hub.hub, repository, user, push, io.BytesIO())
+    assert b"ng refs/heads/side" in told
+    assert "late.txt" not in ada.files(full_name)
+    refs = ada.http.get(f"/api/models/{full_name}/refs").json()["branches"]
+    assert ("side" in {ref["name"] for ref in refs}) is (gone != "repository")

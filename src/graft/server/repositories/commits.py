@@ -68,13 +68,15 @@ def commit(
     operations change nothing.
 
     Raises:
-        NotLoggedInError, NotAllowedError: the user may not change the repository.
+        NotLoggedInError, NotAllowedError, RepoNotFoundError: the user may not change the
+            repository, or not any more.
         RevisionNotFoundError: no such branch.
         StaleParentError: `parentCommit` is no longer the branch's newest.
         BadRequestError: lines that cannot be understood, a card with broken YAML, a large file that
             was not uploaded.
         EntryNotFoundError: a file to delete that is not there.
     """
+    repository, user = repos.again(hub, repository, user)
     user = check_may_commit(hub, repository, revision, user, opens=opens)
     operations = parse(lines)
     header = read_header(operations)

@@ -23,7 +23,7 @@ from graft.server.git.quarantine import Quarantine
 from graft.server.git.repository import commit_of_object
 from graft.server.hub import Hub
 from graft.server.names import CARD_FILE
-from graft.server.people import access, identity
+from graft.server.people import access
 from graft.server.records import Repository, User
 from graft.server.repositories import branches, refchanges, repos
 from graft.server.scan import scans
@@ -109,6 +109,8 @@ def _receive(
     with Quarantine(path, hub.settings.git_seconds) as quarantine:
         if any(command.new is not None for command in request.commands):
             quarantine.unpack(body)
+        repository, now = repos.again(hub, repository, user)
+        user = access.check(now, repository, "discuss")
         opened = repos.open_git(hub, repository)
         opened.odb.add_disk_alternate(str(quarantine.folder))
         found, warnings = _check_content(hub, repository, opened, quarantine, user, request)
@@ -180,11 +182,7 @@ def _missing_objects(hub: Hub, user: User, found: PushedObjects) -> list[str]:
     if not found.pointers:
         return []
     with hub.database.reading() as session:
-        # A push takes long: the token may be gone by now.
-        again = identity.again(session, user.account.id, user.token_id)
-        if again is None:
-            return ["your token was deleted or has expired during the push: use another"]
-        sizes = links.sizes_for(session, again, {pointer.sha256 for _, pointer in found.pointers})
+        sizes = links.sizes_for(session, user, {pointer.sha256 for _, pointer in found.pointers})
     problems = []
     for path, pointer in found.pointers:
         size = sizes.get(pointer.sha256)

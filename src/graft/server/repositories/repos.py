@@ -19,6 +19,7 @@ from graft.server.community import trending
 from graft.server.content import large
 from graft.server.db.tables import RedirectRow, RepositoryRow
 from graft.server.errors import (
+    NotLoggedInError,
     RepoMovedError,
     RepoNotFoundError,
 )
@@ -27,7 +28,7 @@ from graft.server.git import refs as git_refs
 from graft.server.git import repository as git
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
-from graft.server.people import access
+from graft.server.people import access, identity
 from graft.server.records import (
     Card,
     Commit,
@@ -48,6 +49,7 @@ _R = RepositoryRow.__table__.c
 _OWN = len(WHOLE)
 # Made once: putting a query together takes longer than asking it.
 _FOUND = repositories().where(_R.kind == bindparam("kind"), _R.key == bindparam("key"))
+_BY_ID = repositories().where(_R.id == bindparam("id"))
 _MOVED = (
     repositories()
     .join(RedirectRow, RedirectRow.repository_id == RepositoryRow.id)
@@ -97,6 +99,28 @@ def find_by(
         raise access.not_found(kind, owner, name)
     fetched = hub.mirror.find(kind, owner, name)
     return fetched, (None,) * (len(asked.selected_columns) - _OWN)
+
+
+def again(hub: Hub, repository: Repository, user: User | None) -> tuple[Repository, User | None]:
+    """Both as they are now, for what is done with a body that took long to come: meanwhile the
+    repository may have another owner, and the user other rights.
+
+    Raises:
+        RepoNotFoundError: it has just been deleted.
+        NotLoggedInError: the user's token was deleted, or has expired.
+    """
+    with hub.database.querying() as reader:
+        row = reader.execute(_BY_ID, {"id": repository.id}).first()
+        if user is not None:
+            who, user = user, identity.again(reader, user.account.id, user.token_id)
+            if user is None:
+                raise NotLoggedInError(
+                    f"The token {who.token_name!r} was deleted or has expired while the request "
+                    "came in. Nothing was changed; use another."
+                )
+    if row is None:
+        raise RepoNotFoundError(f"{repository.full_name} has just been deleted.")
+    return from_values(*row), user
 
 
 # --- counting ------------------------------------------------------------------------------------
