@@ -74,11 +74,17 @@ class PostgresServer:
 
     def create(self, database: str, template: str = "template0") -> None:
         """Makes a database, as a copy of another one."""
-        self._execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
 
     def drop(self, database: str) -> None:
         """Deletes a database, whoever is connected to it."""
-        self._execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def ask_for_the_password_of(self, role: str) -> None:
+        """From now on, a role has to show its password."""
+        rules = self.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+        self.execute("SELECT pg_reload_conf()")
 
     def close(self) -> None:
         self._admin.dispose()
@@ -89,7 +95,8 @@ class PostgresServer:
     def _address(self, database: str, scheme: str) -> str:
         return f"{scheme}://me@/{database}?unix_sock={self.folder}/.s.PGSQL.5432"
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """Runs a statement as the server's owner."""
         with self._admin.connect() as connection:
             connection.execute(text(statement))
 
@@ -97,7 +104,7 @@ class PostgresServer:
         give_up = time.monotonic() + START_SECONDS
         while True:
             try:
-                self._execute("SELECT 1")
+                self.execute("SELECT 1")
                 return
             except Exception:
                 if self._server.poll() is not None or time.monotonic() > give_up:

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from person import Person
 
-from backends import S3Server
+from backends import PostgresServer, S3Server
 from graft.errors import HubError
 from graft.server.hub import Hub
 from graft.server.running import RunningHub
 from graft.server.runtime.health import Readiness
 from graft.server.runtime.serving import listen
-from graft.server.settings import Settings
+from graft.server.settings import Settings, warn_of_unknown
 
 
 def test_settings_come_from_the_environment(backend: str) -> None:
@@ -40,6 +40,14 @@ def test_settings_come_from_the_environment(backend: str) -> None:
         ("GRAFT_PORT", "eighty"),
         ("GRAFT_ALLOW_SIGN_UP", "maybe"),
         ("GRAFT_TRUSTED_PROXIES", "127.0.0.1, proxy.internal"),
+        ("GRAFT_PORT", "99999"),
+        ("GRAFT_WORKERS", "0"),
+        ("GRAFT_RATE_LIMIT", "-5"),
+        ("GRAFT_GIT_SECONDS", "nan"),
+        ("GRAFT_PUBLIC_URL", "hub.example"),
+        ("GRAFT_PUBLIC_URL", "https://hub.example/hub"),
+        ("GRAFT_PUBLIC_URL", "https://hub.example/?a=b"),
+        ("GRAFT_PUBLIC_URL", "https://hub.example:80800"),
     ],
 )
 def test_settings_that_cannot_be_read_are_named(name: str, value: str) -> None:
@@ -65,6 +73,49 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -
             Hub(Settings(data_folder=tmp_path, database_url=url))
     assert "secret" not in str(refused.value)
     assert "GRAFT_DATABASE_URL" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("sslmode=prefer", "verify-full"),
+        ("sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert=/nowhere"),
+        ("connect_timeout=5", "connect_timeout"),
+    ],
+)
+def test_options_of_the_databases_address_are_checked(
+    tmp_path: Path, options: str, named: str
+) -> None:
+    pytest.importorskip("pg8000")
+    url = f"postgresql://ada:secret@127.0.0.1:1/graft?{options}"
+    with pytest.raises(HubError, match=named) as refused:
+        Hub(Settings(data_folder=tmp_path, database_url=url))
+    assert "GRAFT_DATABASE_URL" in str(refused.value)
+
+
+def test_a_password_that_is_missing_and_a_role_without_rights_are_told(tmp_path: Path) -> None:
+    server = PostgresServer()
+    try:
+        server.create("guarded")
+        for statement in (
+            "CREATE ROLE poor LOGIN",
+            "CREATE ROLE forgetful LOGIN PASSWORD 'known'",
+        ):
+            server.execute(statement)
+        server.ask_for_the_password_of("forgetful")
+        for name, said in (("poor", "permission denied"), ("forgetful", "password")):
+            url = server.url("guarded").replace("me@", f"{name}@")
+            with pytest.raises(HubError, match=rf"guarded.*{said}.*GRAFT_DATABASE_URL"):
+                Hub(Settings(data_folder=tmp_path, database_url=url))
+    finally:
+        server.close()
+
+
+def test_variables_that_are_no_settings_are_told() -> None:
+    environment = {"GRAFT_ALLOW_SIGNUP": "true", "GRAFT_CACHE": "x", "GRAFT_PORT": "1", "PATH": "x"}
+    (told,) = warn_of_unknown(environment)
+    assert "GRAFT_ALLOW_SIGNUP" in told
+    assert "GRAFT_ALLOW_SIGN_UP" in told
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -245,9 +245,11 @@ def delete_token(
 def _settings(data: Path | None, **given: Any) -> "Settings":
     try:
         import graft.server.hub  # noqa: F401  (asks whether the extra is installed)
+        from graft.server.runtime.starting import keep_to_ourselves
         from graft.server.settings import Settings
     except ModuleNotFoundError as error:
         raise MissingExtraError("Running a hub", "hub") from error
+    keep_to_ourselves()
     return Settings.from_environment(data_folder=data, **given)
 
 
@@ -255,11 +257,13 @@ def open_hub(data: Path | None, *, create: bool = False) -> "Hub":
     """The hub in a data folder, for a command that looks after it.
 
     Raises:
-        HubError: there is none, and none is to be created.
+        HubError: there is none, and none is to be created; or it is another user's.
     """
     settings = _settings(data)
     from graft.server.hub import Hub
+    from graft.server.runtime.starting import check_folder
 
+    check_folder(settings)
     folder = settings.data_folder.absolute()
     if not (folder / "repositories").is_dir():
         if not create:

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from ipaddress import ip_network
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,9 +17,15 @@ DEFAULT_DATA_FOLDER = "graft-hub"
 Value = TypeVar("Value")
 
 
-def setting(default: Value, text: str) -> Value:
-    """One setting of `Settings`: its default, and what it is, for people."""
-    value: Value = field(default=default, metadata={"text": text})
+# Variables of Graft that are no settings of a Hub.
+_OTHER_VARIABLES = {"GRAFT_CACHE", "GRAFT_CACHE_SIZE", "GRAFT_DEBUG"}
+
+
+def setting(default: Value, text: str, *, least: float = 0, most: float = inf) -> Value:
+    """One setting of `Settings`: its default, what it is, for people, and, of a number, between
+    what it has to lie."""
+    metadata = {"text": text, "least": least, "most": most}
+    value: Value = field(default=default, metadata=metadata)
     return value
 
 
@@ -41,7 +49,9 @@ class Settings:
         "data folder.",
     )
     database_pool_size: int = setting(
-        10, "Connections to PostgreSQL that each process keeps open; at busy times up to 60."
+        10,
+        "Connections to PostgreSQL that each process keeps open; at busy times up to 60.",
+        least=1,
     )
     database_timeout: float = setting(
         60.0, "The longest that one statement may take on PostgreSQL, or wait for a lock."
@@ -52,11 +62,13 @@ class Settings:
     )
 
     host: str = setting("127.0.0.1", "The address to listen at; `0.0.0.0` for all.")
-    port: int = setting(8080, "The port to listen at.")
+    port: int = setting(8080, "The port to listen at.", most=65535)
     workers: int = setting(
         1,
         "Processes that answer requests at this port. Limits below that are counted in memory "
         "hold for each of them.",
+        least=1,
+        most=256,
     )
     public_url: str = setting(
         "",
@@ -107,10 +119,14 @@ class Settings:
         "number.",
     )
     max_changes: int = setting(
-        64, "Commits, pushes and merges that one process works on at a time; others wait."
+        64,
+        "Commits, pushes and merges that one process works on at a time; others wait.",
+        least=1,
     )
     max_clones: int = setting(
-        32, "Fetches and clones by `git` that one process answers at a time; others wait."
+        32,
+        "Fetches and clones by `git` that one process answers at a time; others wait.",
+        least=1,
     )
     git_seconds: float = setting(
         3600.0, "The longest that `git` may work on one push, fetch or clone."
@@ -119,7 +135,9 @@ class Settings:
         1000, "Requests of either kind that may wait; more are told to come back later."
     )
     max_connections: int = setting(
-        2000, "Connections to one process at a time; more are told to come back later."
+        2000,
+        "Connections to one process at a time; more are told to come back later.",
+        least=1,
     )
     header_seconds: float = setting(20.0, "How long a request's headers may take to come.")
     body_seconds: float = setting(
@@ -195,6 +213,9 @@ class Settings:
             object.__setattr__(self, "database_url", f"sqlite:///{path}")
         for name in ("public_url", "upstream"):
             object.__setattr__(self, name, _base_address(name, getattr(self, name)))
+        _check_public(self.public_url)
+        for each in fields(self):
+            _check_number(each, getattr(self, each.name))
         _check_choice("log_format", self.log_format, logs.FORMATS)
         _check_choice("log_level", self.log_level, logs.LEVELS)
         _check_proxies(self.trusted_proxies)
@@ -244,6 +265,18 @@ def describe() -> list[Description]:
     ]
 
 
+def warn_of_unknown(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none: misspelt, it would have
+    no effect, and nobody would know."""
+    known = {variable_of(each.name) for each in fields(Settings)}
+    unknown = {name for name in environment if name.startswith("GRAFT_")}
+    return [
+        f"{name} is no setting of the Hub, and has no effect"
+        + "".join(f"; is {near} meant?" for near in get_close_matches(name, known, 1))
+        for name in sorted(unknown - known - _OTHER_VARIABLES)
+    ]
+
+
 def variable_of(name: str) -> str:
     """The environment's variable for a setting."""
     return f"GRAFT_{name.upper()}"
@@ -258,6 +291,21 @@ def _written(value: Any) -> str:
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise HubError(f"{variable_of(name)} is {value!r}; use one of {', '.join(choices)}.")
+
+
+def _check_number(each: Any, value: Any) -> None:
+    least, most = each.metadata["least"], each.metadata["most"]
+    if isinstance(value, (int, float)) and not least <= value <= most:
+        upper = "" if most == inf else f" and at most {most}"
+        raise HubError(f"{variable_of(each.name)} is {value}; it must be at least {least}{upper}.")
+
+
+def _check_public(value: str) -> None:
+    if urlsplit(value).path:
+        raise HubError(
+            f"GRAFT_PUBLIC_URL is {value!r}, with a path; clients and pages need the Hub at the "
+            "root of a name or port of its own, such as https://hub.example."
+        )
 
 
 def _check_proxies(value: str) -> None:
@@ -276,10 +324,16 @@ def _check_proxies(value: str) -> None:
 
 
 def _base_address(name: str, value: str) -> str:
-    value = value.rstrip("/")
-    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+    value = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        usable = False
+    if value and (not usable or parts.query or parts.fragment or parts.username):
         raise HubError(
-            f"{variable_of(name)} is {value!r}; write it with its scheme: https://hub.example."
+            f"{variable_of(name)} is {value!r}; write it with its scheme, and with nothing but a "
+            "name and a port: https://hub.example."
         )
     return value
 

@@ -168,18 +168,21 @@ class Database:
                 if self.dialect == "postgresql":
                     postgresql.lock(connection, "migrations")
                 _upgrade(connection)
+        except DBAPIError as error:
+            raise HubError(self._why_closed(error)) from error
         finally:
             engine.dispose()
 
     def _why_closed(self, error: DBAPIError) -> str:
-        """Why the first statement did not work, without the password of the address."""
+        """Why the first statements did not work, without the password of the address."""
         if self.dialect == "sqlite":
             file = self._engine.url.database
             return f"The database {file} cannot be used: {error.orig}. Name another data folder."
         address = self._engine.url.set(drivername="postgresql").render_as_string()
         return (
             f"The database {address} cannot be used: {postgresql.reason(error)}. "
-            "See that it runs and can be reached from here, and that GRAFT_DATABASE_URL is right."
+            "See that it runs and can be reached from here, that GRAFT_DATABASE_URL is right, and "
+            "that the role owns the database."
         )
 
     def close(self) -> None:

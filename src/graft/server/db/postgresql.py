@@ -31,6 +31,7 @@ IDLE_SECONDS = 20.0
 """A connection that nobody used for so long is asked whether it still leads somewhere."""
 
 # Those of libpq that say clearly what they do: "prefer" would talk in the clear without a word.
+_OPTIONS = ("sslmode", "sslrootcert", "unix_sock")
 _SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
 
 
@@ -53,12 +54,19 @@ def read_address(url: str) -> Address:
         parsed = make_url("postgresql" + url[url.index(":") :]).set(drivername=DRIVER)
     except (exc.ArgumentError, ValueError) as error:
         raise HubError(
-            "GRAFT_DATABASE_URL cannot be read; write it as postgresql://user:password@host/name."
+            "GRAFT_DATABASE_URL cannot be read; write it as postgresql://user:password@host/name, "
+            "with %40 for @, %2F for / and %3A for : in the password."
         ) from error
     try:
         import pg8000  # noqa: F401  (asks whether the extra is installed)
     except ModuleNotFoundError as error:
         raise MissingExtraError("A hub on PostgreSQL", "postgres") from error
+    unknown = parsed.query.keys() - _OPTIONS
+    if unknown:
+        raise HubError(
+            f"GRAFT_DATABASE_URL has the option {min(unknown)!r}, which the Hub does not know; it "
+            f"knows {', '.join(_OPTIONS)}."
+        )
     mode, root = parsed.query.get("sslmode", "disable"), parsed.query.get("sslrootcert")
     bare = parsed.difference_update_query(["sslmode", "sslrootcert"])
     return Address(bare, _tls(str(mode), str(root) if root else None))
@@ -79,7 +87,13 @@ def open_engine(
     waits = None if statement_seconds is None else statement_seconds + CONNECT_SECONDS
     engine = create_engine(
         address.url,
-        connect_args={"timeout": waits, "application_name": "graft", "ssl_context": address.tls},
+        connect_args={
+            "timeout": waits,
+            "application_name": "graft",
+            "ssl_context": address.tls,
+            # Without any, pg8000 breaks where the server asks for one, and does not say why.
+            "password": address.url.password or "",
+        },
         pool_size=pool_size,
         max_overflow=max(0, MOST_CONNECTIONS - pool_size),
         pool_timeout=POOL_WAIT_SECONDS,
@@ -153,7 +167,13 @@ def _tls(mode: str, root: str | None) -> ssl.SSLContext | None:
         raise HubError(f"sslmode={mode} in GRAFT_DATABASE_URL: use one of {', '.join(_SSL_MODES)}.")
     if mode == "disable":
         return None
-    context = ssl.create_default_context(cafile=root)
+    try:
+        context = ssl.create_default_context(cafile=root)
+    except OSError as error:
+        raise HubError(
+            f"sslrootcert={root} in GRAFT_DATABASE_URL holds no certificates that can be read: "
+            f"{error.strerror or error}."
+        ) from error
     context.check_hostname = mode == "verify-full"
     if mode == "require" and root is None:  # encrypted, to whoever answers
         context.verify_mode = ssl.CERT_NONE

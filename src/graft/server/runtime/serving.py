@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -16,10 +17,10 @@ from graft.server.app import create_app
 from graft.server.errors import StorageError
 from graft.server.hub import Hub
 from graft.server.people import accounts
-from graft.server.runtime import logs
+from graft.server.runtime import logs, starting
 from graft.server.runtime.accepting import Acceptor, Counts
 from graft.server.runtime.connections import configuration
-from graft.server.settings import Settings
+from graft.server.settings import Settings, warn_of_unknown
 
 BACKLOG = 1024
 
@@ -99,15 +100,19 @@ def serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
 def _serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
     listening = listen(settings.host, settings.port)
     try:
+        starting.check_programs()
+        _open(lambda: starting.check_folder(settings), settings)
         if settings.workers > 1:
             from graft.server.runtime.workers import in_another_process, supervise
 
             count = in_another_process(_prepare, settings)
+            _warn(settings, listening)
             announce(_address(settings, listening), count)
             supervise(settings, listening)
             return
         app = _open(lambda: create_app(settings), settings)
         _check_storage(app.state.hub)
+        _warn(settings, listening)
         announce(_address(settings, listening), accounts.count_accounts(app.state.hub))
         run(app, settings, listening)
     finally:
@@ -167,13 +172,25 @@ def _prepare(settings: Settings) -> int:
         hub.close()
 
 
+def _warn(settings: Settings, listening: socket.socket) -> None:
+    for text in warn_of_unknown(os.environ):
+        logger.warning("%s", text)
+    for text in starting.warnings(settings, listening.getsockname()[1]):
+        logger.warning("%s", text)
+
+
 def _check_storage(hub: Hub) -> None:
     """Warns of storage that does not answer. The Hub serves nevertheless: it may come back, and all
     that is in git can be read meanwhile."""
     try:
         hub.content.blobs.check()
     except StorageError as error:
-        logger.warning("Large files can be neither stored nor read: %s", error)
+        logger.warning(
+            "Large files can be neither stored nor read: %s Look at GRAFT_STORAGE_URL (%s), at "
+            "AWS_ENDPOINT, AWS_REGION and the keys, and that the bucket is there.",
+            error,
+            hub.settings.storage_url or hub.settings.data_folder,
+        )
 
 
 def _open(make: Callable[[], Any], settings: Settings) -> Any:
