@@ -12,17 +12,40 @@ from graft.server.git.packets import NO_OBJECT, packet
 
 NO_FILES = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the tree that holds nothing, which every git knows."""
-_COMMIT, _TREE = 1, 2
+_COMMIT, _TREE, _BLOB, _DELTA = 1, 2, 3, 7
+
+
+def number(value: int) -> bytes:
+    """A number as deltas write it."""
+    made = []
+    while True:
+        made.append(value & 0x7F | (0x80 if value > 0x7F else 0))
+        value >>= 7
+        if not value:
+            return bytes(made)
+
+
+def repeated(base: bytes, times: int) -> bytes:
+    """An entry that stands for another blob, again and again."""
+    assert len(base) == 0x10000  # what an instruction to copy takes where it names no length
+    delta = number(len(base)) + number(len(base) * times) + b"\x80" * times
+    oid = hashlib.sha1(b"blob %d\0%s" % (len(base), base))
+    return header(_DELTA, len(delta)) + oid.digest() + zlib.compress(delta)
 
 
 def entry(kind: int, data: bytes) -> bytes:
     """An object as it stands in a pack."""
-    size, head = len(data) >> 4, [kind << 4 | len(data) & 15]
+    return header(kind, len(data)) + zlib.compress(data)
+
+
+def header(kind: int, length: int) -> bytes:
+    """What stands before the packed bytes of an object."""
+    size, made = length >> 4, [kind << 4 | length & 15]
     while size:
-        head[-1] |= 0x80
-        head.append(size & 0x7F)
+        made[-1] |= 0x80
+        made.append(size & 0x7F)
         size >>= 7
-    return bytes(head) + zlib.compress(data)
+    return bytes(made)
 
 
 def pack(*entries: bytes) -> bytes:
@@ -91,3 +114,29 @@ def test_what_is_refused_leaves_no_objects(ada: Person, bob: Person) -> None:
     child, data = commit("Asked for", old)
     taken = push(bob, repo, [(old, child, f"refs/pr/{number}")], pack(tree, entry(_COMMIT, data)))
     assert f"ok refs/pr/{number}".encode() in taken.content
+
+
+@pytest.mark.parametrize("count", [2, 200])
+def test_a_few_bytes_that_stand_for_gigabytes_are_refused(ada: Person, count: int) -> None:
+    """Both ways to unpack: few objects each for itself, many as one pack."""
+    repo = ada.create(f"unpacked-{count}")
+    base = b"\0" * 0x10000
+    others = [entry(_BLOB, b"%d" % index) for index in range(count - 2)]
+    content = pack(entry(_BLOB, base), *others, repeated(base, 2**16))
+    assert len(content) < 10_000
+    refused = push(ada, repo, [(ada.head(repo), "1" * 40, "refs/heads/main")], content)
+    assert b"ng refs/heads/main unpacker error" in refused.content
+    assert b"limit" in refused.content
+
+
+def test_what_pages_read_whole_has_a_limit(ada: Person) -> None:
+    repo = ada.create("talkative")
+    head = ada.head(repo)
+    made, data = commit("x" * 2_000_000, head)
+    content = pack(entry(_TREE, b""), entry(_COMMIT, data))
+    refused = push(ada, repo, [(head, made, "refs/heads/main")], content)
+    assert b"ng refs/heads/main" in refused.content
+    assert ada.head(repo) == head
+    made, data = commit("x" * 20_000, head)
+    content = pack(entry(_TREE, b""), entry(_COMMIT, data))
+    assert b"ok refs" in push(ada, repo, [(head, made, "refs/heads/main")], content).content

@@ -16,6 +16,8 @@ from graft.server.scan.secrets import MAX_BYTES, Secret, find_secrets
 
 MAX_PROBLEMS = 100
 MAX_LINK_BYTES = 4096
+_LONGEST = {b"commit": 1024**2, b"tag": 1024**2, b"tree": 32 * 1024**2}
+"""What is read whole wherever history or a folder is shown."""
 MAX_SEARCHED_BYTES = 1024**3
 """How much of one push is searched for secrets; pointers are looked for in all of it."""
 
@@ -43,7 +45,12 @@ class PushedObjects:
         for kind, oid, size, raw_path in quarantine.new_objects(commits):
             if len(self.problems) >= MAX_PROBLEMS:
                 return
-            if kind == b"tree":
+            if size > _LONGEST.get(kind, size):
+                self.problems.append(
+                    f"{oid}: a {kind.decode()} of {size} bytes is too long (at most "
+                    f"{_LONGEST[kind]}): write shorter messages, or more folders"
+                )
+            elif kind == b"tree":
                 self.problems += self._in_tree(pygit2.Oid(hex=oid), raw_path)
             elif kind == b"blob":
                 self._in_blob(pygit2.Oid(hex=oid), size, raw_path.decode("utf-8", "replace"))

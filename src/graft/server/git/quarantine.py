@@ -26,6 +26,10 @@ _CONFIG = (
     "core.fsync=committed,loose-object",
     "core.deltaBaseCacheLimit=32m",
 )
+# A few bytes can stand for an object of any length, and for many that are unpacked on top of it.
+_LONGEST_OBJECT = "256m"
+_MEMORY_KILOBYTES = 1024**2
+_WITHIN_MEMORY = ("sh", "-c", f'ulimit -d {_MEMORY_KILOBYTES}; exec "$0" "$@"')
 
 
 class Quarantine:
@@ -115,10 +119,16 @@ class Quarantine:
             "GIT_OBJECT_DIRECTORY": str(self.folder),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self._objects),
             "GIT_QUARANTINE_PATH": str(self.folder),
+            "GIT_ALLOC_LIMIT": _LONGEST_OBJECT,  # of what is not passed on in pieces
         }
 
     def _command(self, *arguments: str) -> list[str]:
-        return ["git", *(part for setting in _CONFIG for part in ("-c", setting)), *arguments]
+        return [
+            *_WITHIN_MEMORY,
+            "git",
+            *(part for setting in _CONFIG for part in ("-c", setting)),
+            *arguments,
+        ]
 
     def _run(self, *arguments: str, stdin: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
         try:
