@@ -195,9 +195,7 @@ def check_may_create(user: User | None, owner: Account) -> User:
         raise NotAllowedError(
             f"{user.name} may not create a repository under {owner.name!r}: {why}."
         )
-    permitted = frozenset({scopes.WRITE})
-    if not _token_allows_on_owner(user, owner, permitted):
-        raise denials.token_error(user, permitted, owner.name)
+    _check_token(user, owner, frozenset({scopes.WRITE}))
     return user
 
 
@@ -213,9 +211,7 @@ def check_organization_admin(user: User | None, organization: Account) -> User:
         raise NotAllowedError(
             f"Only an admin of {organization.name} may do this; {user.name} is none."
         )
-    permitted = frozenset({scopes.WRITE_ORGANIZATION})
-    if not _token_allows_on_owner(user, organization, permitted):
-        raise denials.token_error(user, permitted, organization.name)
+    _check_token(user, organization, frozenset({scopes.WRITE_ORGANIZATION}))
     return user
 
 
@@ -234,9 +230,7 @@ def check_permission(user: User | None, permission: str) -> User:
         raise NotLoggedInError("This needs a token: log in first.")
     if user.role == "write" or (user.role == "read" and permission.endswith(".read")):
         return user
-    permitted = scopes.giving(permission)
-    if user.role == "read" or not _token_allows_on_owner(user, user.account, permitted):
-        raise denials.token_error(user, permitted, user.name)
+    _check_token(user, user.account, scopes.giving(permission))
     return user
 
 
@@ -320,6 +314,11 @@ def _covers(grant: Grant, repository: Repository) -> bool:
     if grant.entity in ("user", "org"):
         return grant.id == repository.owner_id
     return grant.id == repository.id
+
+
+def _check_token(user: User, owner: Account, permitted: frozenset[str]) -> None:
+    if not _token_allows_on_owner(user, owner, permitted):
+        raise denials.token_error(user, permitted, owner.name)
 
 
 def _token_allows_on_owner(user: User, owner: Account, permitted: frozenset[str]) -> bool:
