@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from graft.server.api import speech
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.community import discussions, pull_requests, threads
+from graft.server.community.discussions import Proposal
 from graft.server.community.records import Discussion, ThreadEvent
 from graft.server.errors import RefusedError
 from graft.server.hub import Hub
@@ -97,9 +98,8 @@ def create(
     """Opens a discussion, or a pull request that has no commits yet."""
     description = body.description if body.description.strip() else body.title
     if body.pull_request:
-        made = discussions.open_pull_request(
-            hub, repository, body.title, description, user, base=body.base, draft=True
-        )
+        proposal = Proposal(body.title, description, body.base, draft=True)
+        made = discussions.open_pull_request(hub, repository, proposal, user)
     else:
         made = discussions.open_discussion(hub, repository, body.title, description, user)
     return {

@@ -6,6 +6,7 @@ its author alone, and hidden by its author or whoever may write.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pygit2
@@ -18,7 +19,7 @@ from graft.server.community.records import Discussion, Status, ThreadEvent
 from graft.server.community.rows import comment_facts, discussion_facts, to_discussion, to_event
 from graft.server.community.texts import check_comment, check_title
 from graft.server.community.writing import add_event, get_row, say, tell, tell_of_comment
-from graft.server.db.tables import AccountRow, RepositoryRow
+from graft.server.db.tables import RepositoryRow
 from graft.server.db.tables.community import (
     CommentRevisionRow,
     DiscussionEventRow,
@@ -47,27 +48,30 @@ def open_discussion(
     user = access.check(user, repository, "discuss")
     title, description = check_title(title), check_comment(description)
     with hub.database.writing() as session:
-        row = _insert(session, repository, title, description, user, "open")
+        row = _new_row(repository, user, title, status="open", base=None)
+        _insert(session, repository, row, description)
         return to_discussion(row, repository)
 
 
-def open_pull_request(
-    hub: Hub,
-    repository: Repository,
-    title: str,
-    description: str,
-    user: User | None,
-    *,
-    base: str = refchanges.MAIN,
-    head: str | None = None,
-    draft: bool = False,
-) -> Discussion:
-    """A new pull request, whose ref `refs/pr/NUMBER` points at the commit `head`.
+@dataclass(frozen=True)
+class Proposal:
+    """What a new pull request is to be: for the branch `base` (its full name), of the commit
+    `head`; None: the base's newest, for commits to come."""
 
-    Args:
-        base: the full name of the branch that it is for.
-        head: a commit of the repository; None: the base's newest, for commits to come.
-        draft: whether it has to be told ready (`change_status`) before it can be merged.
+    title: str
+    description: str
+    base: str = refchanges.MAIN
+    head: str | None = None
+    draft: bool = False
+    """Whether it has to be told ready (`change_status`) before it can be merged."""
+    objects: Collection[str] = ()
+    """Large objects that the commit names, and which whoever made it may use."""
+
+
+def open_pull_request(
+    hub: Hub, repository: Repository, proposal: Proposal, user: User | None
+) -> Discussion:
+    """A new pull request, whose ref `refs/pr/NUMBER` points at the commit.
 
     Raises:
         NotLoggedInError, NotAllowedError: the user may not discuss here.
@@ -76,50 +80,42 @@ def open_pull_request(
     """
     user = access.check(user, repository, "discuss")
     with refchanges.locked(hub, repository) as opened:
-        return open_pull_request_in(
-            hub, opened, repository, title, description, user, base=base, head=head, draft=draft
-        )
+        return open_pull_request_in(hub, opened, repository, proposal, user)
 
 
 def open_pull_request_in(
-    hub: Hub,
-    opened: pygit2.Repository,
-    repository: Repository,
-    title: str,
-    description: str,
-    user: User,
-    *,
-    base: str = refchanges.MAIN,
-    head: str | None = None,
-    draft: bool = False,
-    objects: Collection[str] = (),
+    hub: Hub, opened: pygit2.Repository, repository: Repository, proposal: Proposal, user: User
 ) -> Discussion:
     """`open_pull_request` for whoever holds the repository (`refchanges.locked`) and has made the
-    commit `head`, which may name `objects` that the user may use. Rights were checked.
+    commit. Rights were checked.
 
     Raises:
         BadRequestError, RevisionNotFoundError: as `open_pull_request` does; nothing was changed.
     """
-    title, description = check_title(title), check_comment(description)
+    title, description = check_title(proposal.title), check_comment(proposal.description)
+    base, head = proposal.base, proposal.head
     if not base.startswith("refs/heads/"):
         raise BadRequestError(f"A pull request is for a branch (refs/heads/...), not for {base!r}.")
     start = git.find_commit(opened, base)
     target = str((git.find_commit(opened, head) if head is not None else start).id)
-    status: Status = "draft" if draft else "open"
+    status: Status = "draft" if proposal.draft else "open"
     made: list[Discussion] = []
     while True:  # until nobody opened a discussion between the look and the transaction
         with hub.database.reading() as session:
             number = _next_number(session, repository)
 
         def insert(session: Session, number: int = number) -> None:
-            row = _insert(session, repository, title, description, user, status, base, number)
+            row = _new_row(repository, user, title, status=status, base=base)
+            _insert(session, repository, row, description, number)
             made.append(to_discussion(row, repository))
 
         update = events.RefUpdate(merging.pull_request_ref(number), None, target)
         if update.ref in opened.references:  # without its pull request: left by an old fault
             opened.references.delete(update.ref)
         try:
-            refchanges.move(hub, repository, opened, [update], objects=objects, also=insert)
+            refchanges.move(
+                hub, repository, opened, [update], objects=proposal.objects, also=insert
+            )
         except _NumberTakenError:
             continue
         return made[-1]
@@ -134,31 +130,15 @@ def _next_number(session: Session, repository: Repository) -> int:
     return (session.scalar(select(func.max(DiscussionRow.number)).where(mine)) or 0) + 1
 
 
-def _insert(
-    session: Session,
-    repository: Repository,
-    title: str,
-    description: str,
-    user: User,
-    status: Status,
-    base: str | None = None,
-    number: int | None = None,
+def _new_row(
+    repository: Repository, user: User, title: str, *, status: Status, base: str | None
 ) -> DiscussionRow:
-    # Whoever opens the next one here waits until this one has its number.
-    session.execute(
-        select(RepositoryRow.id).where(RepositoryRow.id == repository.id).with_for_update()
-    )
-    repos.get_row(session, repository)
-    next_number = _next_number(session, repository)
-    if number not in (None, next_number):
-        raise _NumberTakenError
+    """The row of a discussion, or with `base` of a pull request, that has no number yet."""
     now = datetime.now(UTC)
-    row = DiscussionRow(
+    return DiscussionRow(
         key=new_key(),
         repository_id=repository.id,
-        number=next_number,
         title=title,
-        author=session.get(AccountRow, user.account.id),
         author_id=user.account.id,
         is_pull_request=base is not None,
         status=status,
@@ -167,13 +147,34 @@ def _insert(
         comments=0,
         base=base,
     )
+
+
+def _insert(
+    session: Session,
+    repository: Repository,
+    row: DiscussionRow,
+    description: str,
+    number: int | None = None,
+) -> None:
+    """Gives a new row the next number of the repository, and tells of it.
+
+    Raises:
+        _NumberTakenError: that is not `number`.
+    """
+    # Whoever opens the next one here waits until this one has its number.
+    session.execute(
+        select(RepositoryRow.id).where(RepositoryRow.id == repository.id).with_for_update()
+    )
+    repos.get_row(session, repository)
+    row.number = _next_number(session, repository)
+    if number not in (None, row.number):
+        raise _NumberTakenError
     session.add(row)
     session.flush()
-    said = add_event(session, row, user.account.id, "comment", description)
+    said = add_event(session, row, row.author_id, "comment", description)
     facts, comment = discussion_facts(row), comment_facts(said)
     opening = events.Event("discussion", "create", repository, discussion=facts, comment=comment)
     events.emit(session, opening)
-    return row
 
 
 # --- saying --------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from graft.errors import HubError
 from graft.server.community import discussions
+from graft.server.community.discussions import Proposal
 from graft.server.content import large
 from graft.server.conversion.candidates import weights_of
 from graft.server.conversion.names import ACCOUNT, REFUSED, TITLE
@@ -214,16 +215,9 @@ def _open_pull_request(hub: Hub, repository: Repository, head: str, made: list[M
             else:
                 builder.add_large_file(file.name, file.sha256, file.size)
         commit = builder.commit(ACCOUNT, TITLE)
-        opened_request = discussions.open_pull_request_in(
-            hub,
-            opened,
-            repository,
-            TITLE,
-            DESCRIPTION,
-            user,
-            head=str(commit),
-            objects={file.sha256 for file in made if file.content is None},
-        )
+        objects = {file.sha256 for file in made if file.content is None}
+        proposal = Proposal(TITLE, DESCRIPTION, head=str(commit), objects=objects)
+        opened_request = discussions.open_pull_request_in(hub, opened, repository, proposal, user)
     return opened_request.number
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pygit2
 
 from graft.server.community import discussions, pull_requests
+from graft.server.community.discussions import Proposal
 from graft.server.errors import NotFoundError, RevisionNotFoundError, StaleParentError
 from graft.server.events import RefUpdate
 from graft.server.git.build import CommitBuilder
@@ -86,7 +87,7 @@ def commit(
         draft = Draft(hub, repository, user, writer)
         draft.read(operations)
         with refchanges.locked(hub, repository) as opened:
-            made = _commit(hub, repository, opened, revision, header, draft, writer, user, opens)
+            made = _commit(draft, opened, revision, header, opens=opens)
     if draft.secrets:
         with hub.database.writing() as session:
             scans.mark_secrets(session, repository.id, draft.secrets)
@@ -94,34 +95,20 @@ def commit(
 
 
 def _commit(
-    hub: Hub,
-    repository: Repository,
-    opened: pygit2.Repository,
-    revision: str,
-    header: Header,
-    draft: Draft,
-    writer: ObjectWriter,
-    user: User,
-    opens: bool,
+    draft: Draft, opened: pygit2.Repository, revision: str, header: Header, *, opens: bool
 ) -> Made:
+    """Makes the commit that a draft is of, for whoever holds the repository."""
+    hub, repository, user = draft.hub, draft.repository, draft.user
     ref, parent = _head(opened, revision)
     _check_parent(parent, revision, header.parent)
-    builder = CommitBuilder(opened, parent, writer)
+    builder = CommitBuilder(opened, parent, draft.writer)
     draft.apply(builder)
     oid = builder.commit(user.name, header.message)
     made = to_commit(opened[oid].peel(pygit2.Commit))
     if opens:
-        pull_request = discussions.open_pull_request_in(
-            hub,
-            opened,
-            repository,
-            header.summary,
-            header.description or f"Opened with the commit {made.id}.",
-            user,
-            base=ref,
-            head=made.id,
-            objects=draft.objects,
-        )
+        text = header.description or f"Opened with the commit {made.id}."
+        proposal = Proposal(header.summary, text, ref, made.id, objects=draft.objects)
+        pull_request = discussions.open_pull_request_in(hub, opened, repository, proposal, user)
         return Made(made, pull_request.number)
     old = str(parent.id) if parent is not None else None
     if made.id != old:

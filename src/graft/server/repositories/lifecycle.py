@@ -7,6 +7,7 @@ the machine leaves is a folder that nothing leads to, which `graft hub gc` remov
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def create(hub: Hub, kind: Kind, owner: str, name: str, *, private: bool, user: 
     def prepare(path: Path) -> None:
         git.create_repository(path, user.name)
 
-    return _add(hub, kind, account, name, private=private, user=user, prepare=prepare)
+    return _add(hub, _New(kind, account, name, private, user), prepare)
 
 
 def duplicate(
@@ -98,18 +99,9 @@ def duplicate(
         session.execute(insert(RepositoryObjectRow).from_select(columns, held))
 
     hidden = source.private if private is None else private
+    copy = _New(source.kind, account, name, hidden, user)
     with refchanges.locked(hub, source) as opened:
-        return _add(
-            hub,
-            source.kind,
-            account,
-            name,
-            private=hidden,
-            user=user,
-            prepare=prepare,
-            also=share,
-            files_of=source.id,
-        )
+        return _add(hub, copy, prepare, also=share, files_of=source.id)
 
 
 def move(hub: Hub, repository: Repository, owner: str, name: str, user: User | None) -> Repository:
@@ -185,31 +177,43 @@ def find_owner(owner: str, name: str, user: User) -> Account:
     )
 
 
+@dataclass(frozen=True)
+class _New:
+    """A repository that is to be."""
+
+    kind: Kind
+    owner: Account
+    name: str
+    private: bool
+    creator: User
+
+
 def _add(
     hub: Hub,
-    kind: Kind,
-    account: Account,
-    name: str,
-    *,
-    private: bool,
-    user: User,
+    new: _New,
     prepare: Callable[[Path], None],
+    *,
     also: Callable[[Session, RepositoryRow], None] | None = None,
     files_of: int = 0,
 ) -> Repository:
     """Makes the git folder by `prepare`, then the row, and all that follows from it.
 
     Args:
+        also: what else is to be in the transaction.
         files_of: the number of the repository whose large files it has, too.
+
+    Raises:
+        ConflictError: the name is taken.
+        NotFoundError: the owner has just been deleted.
     """
     folder = _new_folder()
     path = hub.settings.repositories_folder / folder
     try:
         prepare(path)
         durable.sync_all(path)
-        description = _describe(hub, kind, files_of, git.open_repository(path))
+        description = _describe(hub, new.kind, files_of, git.open_repository(path))
         with hub.database.writing() as session:
-            row = _insert(session, kind, account, name, folder, private, user)
+            row = _insert(session, new, folder)
             if also is not None:
                 also(session, row)
             if description is not None:
@@ -220,31 +224,23 @@ def _add(
     except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, IntegrityError):
-            raise _exists(kind, account.name, name) from error
+            raise _exists(new.kind, new.owner.name, new.name) from error
         raise
 
 
-def _insert(
-    session: Session,
-    kind: Kind,
-    account: Account,
-    name: str,
-    folder: str,
-    private: bool,
-    user: User,
-) -> RepositoryRow:
-    owner = session.get(AccountRow, account.id)
+def _insert(session: Session, new: _New, folder: str) -> RepositoryRow:
+    owner = session.get(AccountRow, new.owner.id)
     if owner is None:
-        raise NotFoundError(f"The account {account.name} has just been deleted.")
+        raise NotFoundError(f"The account {new.owner.name} has just been deleted.")
     now = datetime.now(UTC)
     row = RepositoryRow(
-        kind=kind.value,
+        kind=new.kind.value,
         owner=owner,
-        creator_id=user.account.id,
-        name=name,
-        key=f"{owner.name}/{name}".lower(),
+        creator_id=new.creator.account.id,
+        name=new.name,
+        key=f"{owner.name}/{new.name}".lower(),
         folder=folder,
-        private=private,
+        private=new.private,
         created_at=now,
         updated_at=now,
     )

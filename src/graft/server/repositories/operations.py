@@ -120,10 +120,10 @@ class Draft:
     """The operations of one commit: read first, as they come, and applied when their turn is."""
 
     def __init__(self, hub: Hub, repository: Repository, user: User, writer: ObjectWriter) -> None:
-        self._hub = hub
-        self._repository = repository
-        self._user = user
-        self._writer = writer
+        self.hub = hub
+        self.repository = repository
+        self.user = user
+        self.writer = writer
         self._changes: list[Change] = []
         self._large: list[tuple[Operation, str, str, Any]] = []
         self.objects: set[str] = set()
@@ -170,7 +170,7 @@ class Draft:
     def _check_card(self, builder: CommitBuilder) -> None:
         if CARD_FILE not in builder.changed:
             return
-        report = check_card(self._repository.kind, builder.read(CARD_FILE) or b"")
+        report = check_card(self.repository.kind, builder.read(CARD_FILE) or b"")
         if report.errors:
             raise BadRequestError(f"{_listed(report.errors)} Nothing was committed.")
         self._card_warnings = report.warnings
@@ -197,7 +197,7 @@ class Draft:
     def _add(self, operation: Operation, path: str, content: bytes, pointer: Lfs | None) -> None:
         check_file_path(path)
         if pointer is None:
-            blob = write_file(self._writer, path, content)
+            blob = write_file(self.writer, path, content)
             self._changes.append(Change(operation, path, blob))
             if secrets := find_secrets(path, content):
                 self.secrets[str(blob)] = secrets
@@ -208,15 +208,15 @@ class Draft:
     def _check_large(self) -> None:
         """Looks up all large objects at once, and writes pointers to them."""
         hashes = {sha256 for _, _, sha256, _ in self._large}
-        with self._hub.database.reading() as session:
-            sizes = links.sizes_for(session, self._user, hashes)
-        if self._hub.settings.direct_transfer and len(sizes) < len(hashes):
+        with self.hub.database.reading() as session:
+            sizes = links.sizes_for(session, self.user, hashes)
+        if self.hub.settings.direct_transfer and len(sizes) < len(hashes):
             announced_sizes = {
                 sha256: size
                 for _, _, sha256, size in self._large
                 if sha256 not in sizes and isinstance(size, int)
             }
-            sizes |= uploads.take_in(self._hub, self._repository.id, announced_sizes)
+            sizes |= uploads.take_in(self.hub, self.repository.id, announced_sizes)
         pointers: dict[int, pygit2.Oid] = {}
         for operation, path, sha256, announced in self._large:
             size = sizes.get(sha256)
@@ -226,9 +226,7 @@ class Draft:
                 )
             if announced is not None and announced != size:
                 raise operation.bad(f"announces {announced} bytes; the uploaded object has {size}")
-            pointers[operation.number] = write_file(
-                self._writer, path, format_pointer(sha256, size)
-            )
+            pointers[operation.number] = write_file(self.writer, path, format_pointer(sha256, size))
         self._changes = [
             Change(change.operation, change.path, pointers[change.operation.number], large=True)
             if change.operation.number in pointers
@@ -251,7 +249,7 @@ class Draft:
             data = content.encode()
         else:
             raise operation.bad(f"has the encoding {encoding!r}; use 'base64' or 'utf-8'")
-        most = self._hub.settings.max_inline_bytes
+        most = self.hub.settings.max_inline_bytes
         if len(data) > most:
             raise operation.bad(
                 f"has {len(data)} bytes, more than the {most} that may lie in git: "

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from graft.server.api.discussions import in_order
 from graft.server.api.speech import comment_html
 from graft.server.community import discussions, pull_requests, threads
+from graft.server.community.discussions import Proposal
 from graft.server.community.records import ThreadEvent
 from graft.server.errors import ConflictError, RefusedError
 from graft.server.people import access
@@ -99,9 +100,8 @@ def create(
     """Opens a discussion, or a pull request without commits, and shows it."""
     try:
         if of == "pull_request":
-            made = discussions.open_pull_request(
-                visit.hub, repository, title, text, visit.user, draft=True
-            )
+            proposal = Proposal(title, text, draft=True)
+            made = discussions.open_pull_request(visit.hub, repository, proposal, visit.user)
         else:
             made = discussions.open_discussion(visit.hub, repository, title, text, visit.user)
     except RefusedError as error:
