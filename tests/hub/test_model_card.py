@@ -1,6 +1,7 @@
 """Cards: what we write, the stock client reads; what is broken is named with its line."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -273,8 +274,31 @@ def test_a_header_that_expands_without_end_is_refused() -> None:
         parse_card("---\n" + "\n".join(lines) + "\n---\n")
     with pytest.raises(CardError, match="more than 50000 values"):
         parse_card("---\nself: &self\n  inner: *self\n---\n")
-    with pytest.raises(CardError, match="cannot be read"):
-        parse_card("---\ndeep: " + "[" * 20_000 + "\n---\n")
+    lines = ["a0: &a0 {k: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    with pytest.raises(CardError, match=r"line 7, column 10: .* more than 50000 values"):
+        parse_card("---\n" + "\n".join(lines) + "\n---\n")
+    for deep in ("[" * 20_000, "&a {<<: *a}"):
+        with pytest.raises(CardError, match="cannot be read"):
+            parse_card(f"---\ndeep: {deep}\n---\n")
+    with pytest.raises(CardError, match="500000 are read"):
+        parse_card("---\nlong: " + "x" * 500_000 + "\n---\n")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['!!int ""', "!!int 1:x", '!!float ""', "!!bool maybe", "!!timestamp soon", "!!float x"],
+)
+def test_a_value_that_is_not_what_its_tag_says(value: str) -> None:
+    with suppress(CardError):
+        assert isinstance(parse_card(f"---\nkey: {value}\n---\n")[0]["key"], str)
+
+
+def test_times_stay_text() -> None:
+    """YAML takes them for numbers to the base of sixty, of any length."""
+    long = ":".join(["1"] * 3000)
+    metadata, _ = parse_card(f"---\na: 1:30\nb: 1:30.5\nc: {long}\nd: {long}.5\ne: 1.5\n---\n")
+    assert metadata == {"a": "1:30", "b": "1:30.5", "c": long, "d": f"{long}.5", "e": 1.5}
 
 
 def test_the_header_is_plain_yaml() -> None:

@@ -14,10 +14,39 @@ _KEY = re.compile(r"\s*[\w-]+\s*:")
 
 # A header is a page of settings. Aliases can make a small file expand to gigabytes.
 _MOST_VALUES = 50_000
+_MOST_CHARACTERS = 500_000
+# What PyYAML raises for `!!int ""`, `!!bool maybe`, `!!timestamp soon`.
+_MISTAGGED = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _CardLoader(yaml.SafeLoader):
-    """YAML whose values are JSON's: dates stay text, and so does `no`, the code for Norwegian."""
+    """YAML whose values are JSON's: dates and times stay text, and so does `no`, the code for
+    Norwegian."""
+
+    _merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Takes in what `<<` names, as long as it is not too much: each can hold others, tenfold.
+
+        Raises:
+            yaml.constructor.ConstructorError: it is.
+        """
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                named = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for mapping in named:
+                    if isinstance(mapping, yaml.MappingNode):
+                        self.flatten_mapping(mapping)
+                        self._merged += len(mapping.value)
+                    if self._merged > _MOST_VALUES:
+                        raise yaml.constructor.ConstructorError(
+                            None,
+                            None,
+                            f"<< brings in more than {_MOST_VALUES} values",
+                            key.start_mark,
+                        )
+        super().flatten_mapping(node)
 
 
 _CardLoader.yaml_implicit_resolvers = {
@@ -35,11 +64,19 @@ _CardLoader.add_implicit_resolver(
 
 def _whole_number(loader: _CardLoader, node: yaml.ScalarNode) -> int | str:
     """A whole number of 64 bits; a longer one, which no reader of JSON takes, stays text."""
+    if ":" in node.value:
+        return str(node.value)
     value = loader.construct_yaml_int(node)
     return value if -(2**63) <= value < 2**63 else str(node.value)
 
 
+def _fraction(loader: _CardLoader, node: yaml.ScalarNode) -> float | str:
+    """A decimal fraction; `1:30.5` is none, but to YAML."""
+    return str(node.value) if ":" in node.value else float(loader.construct_yaml_float(node))
+
+
 _CardLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_CardLoader.add_constructor("tag:yaml.org,2002:float", _fraction)
 
 
 def parse_card(text: str | bytes, path: str | Path = "README.md") -> tuple[dict[str, Any], str]:
@@ -120,6 +157,11 @@ def _load(text: str, path: str | Path) -> dict[str, Any]:
 
 
 def _values(text: str, path: str | Path, what: str) -> Any:
+    if len(text) > _MOST_CHARACTERS:
+        raise CardError(
+            f"{path}: {what} has {len(text)} characters; {_MOST_CHARACTERS} are read. Put that "
+            "much data into a file of its own."
+        )
     try:
         return yaml.load(text, Loader=_CardLoader)
     except yaml.MarkedYAMLError as error:
@@ -129,8 +171,9 @@ def _values(text: str, path: str | Path, what: str) -> Any:
             f"{path}{place}: {what} cannot be read ({error.problem or error.context}). "
             "Check colons, quotes and indentation there."
         ) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise CardError(f"{path}: {what} cannot be read ({str(error).splitlines()[0]}).") from error
+    except (yaml.YAMLError, RecursionError, *_MISTAGGED) as error:
+        reason = " ".join(str(error).splitlines()[:1]) or type(error).__name__
+        raise CardError(f"{path}: {what} cannot be read ({reason}).") from error
 
 
 def _check_count(values: Any, path: str | Path, what: str) -> None:
