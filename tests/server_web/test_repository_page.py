@@ -106,6 +106,22 @@ def test_previews_of_other_files(
     assert shown in reply.text
 
 
+def test_a_table_that_unpacks_to_more_than_there_is_room_for(
+    visitor: httpx.Client, garden: Garden
+) -> None:
+    """The Hub does not read it in its own memory: it would read it for everybody who looks."""
+    column = pa.array([b"\0" * 200_000_000], pa.large_binary())
+    content = io.BytesIO()
+    pq.write_table(pa.table({f"c{n}": column for n in range(8)}), content, compression="zstd")
+    del column
+    assert len(content.getvalue()) < 200_000
+    repo = f"{OWNER}/bomb"
+    garden.push(repo, {"train.parquet": content.getvalue()}, "dataset")
+    for _ in range(2):  # read once, and remembered
+        reply = visitor.get(f"/datasets/{repo}")
+        assert "take more than" in reply.text
+
+
 def test_a_repository_without_commits_of_its_own_says_how_to_push(visitor: httpx.Client) -> None:
     page = visitor.get(f"/{OWNER}/empty").text
     assert "push_to_hub" in page

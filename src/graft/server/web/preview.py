@@ -2,25 +2,31 @@
 
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from threading import BoundedSemaphore
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
 from graft.server.errors import EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
 from graft.server.repositories import repos
+from graft.server.scan.scans import blob_of
+from graft.server.search.kept import Kept
+from graft.server.web.table_rows import COLUMNS, ROWS, TableError, cell, read_apart
 
-ROWS = 6
-COLUMNS = 8
-CELL_CHARACTERS = 160
 HEAD_BYTES = 200_000
 MAX_PARQUET_BYTES = 20_000_000
+AT_ONCE = 4
+"""Parquet files that one process has read at a time."""
+KEPT = 500
+KEPT_SECONDS = 24 * 3600.0
+
+_places = BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,10 @@ class Preview:
     wrong: str = ""
 
 
+_kept: Kept[Preview] = Kept(KEPT_SECONDS, KEPT)
+"""By what names the file's bytes."""
+
+
 def preview(hub: Hub, repository: Repository) -> Preview | None:
     """The first rows of the file that a reader would look at first, training data where there is.
 
@@ -43,19 +53,40 @@ def preview(hub: Hub, repository: Repository) -> Preview | None:
     if not candidates:
         return None
     entry = min(candidates, key=lambda item: ("train" not in item.path.lower(), item.path))
-    limit = None if _kind(entry) == "parquet" else HEAD_BYTES
     try:
-        content = repos.read(hub, repository, entry, limit)
+        if _kind(entry) == "parquet":
+            return _preview_apart(hub, repository, entry)
+        return _preview(hub, repository, entry, HEAD_BYTES)
     except EntryNotFoundError as error:
         return Preview(entry.path, wrong=str(error))
+
+
+def _preview_apart(hub: Hub, repository: Repository, entry: Entry) -> Preview:
+    """The preview of a file that takes a process to read, made once."""
+    found = _kept.get(blob_of(entry))
+    if found is not None:
+        return replace(found, file=entry.path)
+    # Nobody waits for a place: threads that wait are missed by everybody else.
+    if not _places.acquire(blocking=False):
+        return Preview(entry.path, wrong="many tables are being read just now; reload the page.")
+    try:
+        found = _preview(hub, repository, entry)
+    finally:
+        _places.release()
+    _kept.put(blob_of(entry), found)
+    return found
+
+
+def _preview(hub: Hub, repository: Repository, entry: Entry, limit: int | None = None) -> Preview:
+    content = repos.read(hub, repository, entry, limit)
     try:
         columns, rows = _read(entry, content)
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+    except (pa.ArrowException, OSError, ValueError, RecursionError, TableError) as error:
         return Preview(entry.path, wrong=str(error))
     return Preview(
         file=entry.path,
         columns=tuple(columns[:COLUMNS]),
-        rows=tuple(tuple(_cell(value) for value in row[:COLUMNS]) for row in rows[:ROWS]),
+        rows=tuple(tuple(cell(value) for value in row[:COLUMNS]) for row in rows[:ROWS]),
     )
 
 
@@ -66,10 +97,10 @@ def _kind(entry: Entry) -> str:
     return suffix if suffix in ("csv", "tsv", "jsonl", "ndjson") else ""
 
 
-def _read(entry: Entry, content: bytes) -> tuple[list[str], list[list[Any]]]:
+def _read(entry: Entry, content: bytes) -> tuple[list[str], Sequence[Sequence[Any]]]:
     kind = _kind(entry)
     if kind == "parquet":
-        return _parquet(content)
+        return read_apart(content)
     text = _whole_lines(content, entry.size).decode("utf-8")
     return _json_lines(text) if kind in ("jsonl", "ndjson") else _delimited(text, kind)
 
@@ -77,13 +108,6 @@ def _read(entry: Entry, content: bytes) -> tuple[list[str], list[list[Any]]]:
 def _whole_lines(head: bytes, size: int) -> bytes:
     """`head` without the line that the limit cut in two."""
     return head if len(head) >= size else head[: head.rfind(b"\n") + 1]
-
-
-def _parquet(content: bytes) -> tuple[list[str], list[list[Any]]]:
-    file = pa.parquet.ParquetFile(io.BytesIO(content))
-    names = file.schema_arrow.names[:COLUMNS]
-    batch = next(file.iter_batches(batch_size=ROWS, columns=names), None)
-    return names, _rows(batch.to_pylist() if batch else [], names)
 
 
 def _delimited(text: str, kind: str) -> tuple[list[str], list[list[Any]]]:
@@ -100,16 +124,8 @@ def _json_lines(text: str) -> tuple[list[str], list[list[Any]]]:
     lines = (line for line in text.split("\n") if line.strip())
     rows = [row for row in map(json.loads, islice(lines, ROWS)) if isinstance(row, dict)]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return [_cell(name) for name in names], _rows(rows, names)
+    return [cell(name) for name in names], _rows(rows, names)
 
 
 def _rows(rows: Iterable[dict[str, Any]], names: list[str]) -> list[list[Any]]:
     return [[row.get(name) for name in names] for row in rows]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = text.encode("utf-8", "replace").decode()  # JSON can hold halves of surrogate pairs
-    return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"
