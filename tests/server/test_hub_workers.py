@@ -209,3 +209,21 @@ def test_a_running_request_may_end_before_the_hub_does(
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{served.url}/healthz", timeout=5)
     served.log.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_hub_that_stops_answers_until_a_proxy_looks_elsewhere(
+    tmp_path: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFT_DRAIN_SECONDS", "600")
+    served = Served(tmp_path, *options)
+    with httpx.Client(base_url=served.url) as proxy:
+        assert "connection" not in proxy.get("/healthz").headers
+        os.kill(served.process.pid, signal.SIGTERM)
+        wait_until(lambda: proxy.get("/readyz").status_code == 503)
+        wait_until(lambda: proxy.get("/api/models").headers.get("connection") == "close")
+        assert proxy.get("/api/models").status_code == 200
+    os.kill(served.process.pid, signal.SIGTERM)
+    assert served.process.wait(START_SECONDS) == 0
+    assert "Traceback" not in served.told()
+    served.log.close()

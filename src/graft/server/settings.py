@@ -148,6 +148,11 @@ class Settings:
     keep_alive_seconds: int = setting(
         75, "How long a connection stays open for another request; longer than at the proxy."
     )
+    drain_seconds: float = setting(
+        0.0,
+        "When the Hub stops: how long it still answers everybody, while `/readyz` says 503. Behind a "
+        "proxy longer than that takes to look elsewhere; 5 where it does not look at all.",
+    )
     grace_seconds: int = setting(
         30, "When the Hub stops: how long requests that are being answered may still take."
     )

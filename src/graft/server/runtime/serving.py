@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -23,6 +25,9 @@ from graft.server.runtime.connections import configuration
 from graft.server.settings import Settings, warn_of_unknown
 
 BACKLOG = 1024
+CLOSING_SECONDS = 5.0
+"""How long the application may take to close after a second signal."""
+CLOSE_HEADER = (b"connection", b"close")
 
 logger = logging.getLogger("graft.server")
 
@@ -30,6 +35,9 @@ logger = logging.getLogger("graft.server")
 class HubServer(uvicorn.Server):
     """Serves one process of a Hub. The first signal lets running requests end, the second does not.
     One of several processes leaves the second to who looks after them: both often get each signal.
+
+    After the first signal it answers for another `drain_seconds`, each connection for the last time
+    and `/readyz` with 503, so that a proxy finds the way to others without an error.
 
     After a signal it returns, where uvicorn would send the signal to itself once more.
     """
@@ -47,6 +55,8 @@ class HubServer(uvicorn.Server):
         self._on_stop = on_stop
         self._counts = counts
         self._acceptors: list[Acceptor] = []
+        self._drain_seconds = settings.drain_seconds
+        self._drained_at = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._counts is None:
@@ -71,7 +81,20 @@ class HubServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         for acceptor in self._acceptors:
             acceptor.tell()
-        return await super().on_tick(counter)
+        ends = await super().on_tick(counter)
+        if not ends or self.force_exit or time.monotonic() >= self._drained_at:
+            return ends
+        # A proxy that kept a connection would send its next request just as we close it.
+        headers = self.server_state.default_headers
+        if CLOSE_HEADER not in headers:
+            self.server_state.default_headers = [*headers, CLOSE_HEADER]
+        return False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # requests are cut off, not what the application has open
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), CLOSING_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._counts is not None and (self.should_exit or sig == signal.SIGINT):
@@ -80,6 +103,7 @@ class HubServer(uvicorn.Server):
             self.force_exit = True
             return
         self.should_exit = True
+        self._drained_at = time.monotonic() + self._drain_seconds
         self._app.state.readiness.is_stopping = True
         self._on_stop()
 

@@ -78,7 +78,8 @@ def supervise(settings: Settings, listening: socket.socket) -> None:
             "(Ctrl-C) cuts them off.",
             settings.grace_seconds,
         )
-        give_up = time.monotonic() + settings.grace_seconds + EXTRA_SECONDS
+        seconds = settings.drain_seconds + settings.grace_seconds + EXTRA_SECONDS
+        give_up = time.monotonic() + seconds
         for worker in workers:
             worker.send(signal.SIGTERM)
         while any(worker.is_alive for worker in workers):
