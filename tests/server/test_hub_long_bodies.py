@@ -234,7 +234,7 @@ def test_what_is_left_of_a_refused_body_takes_the_connection_along(
     host, port, path = upload_address(ada, ada.create("endless"), data)
     with socket.create_connection((host, port), timeout=30) as sender:
         sender.sendall(head(f"PUT {path}", f"Content-Length: {10 * LENGTH}") + 3 * data)
-        assert b"422" in wait_for(sender, b"were announced")
+        assert b"422" in wait_for(sender, b"bytes announced")
         with suppress(ConnectionError):  # not after the time for a next request
             while sender.recv(65536):
                 pass
