@@ -74,7 +74,7 @@ def files(hub: Hub, discussion: Discussion) -> list[diffs.FileChange]:
     """
     opened = repos.open_git(hub, discussion.repository)
     base, head = _ends(opened, discussion)
-    return list(diffs.changed_files(opened, merging.merge_base(opened, base, head), head))
+    return diffs.changed_files(opened, merging.merge_base(opened, base, head), head)
 
 
 def merge(

@@ -1,28 +1,27 @@
 """What changed between two commits: as one text for programs, file by file for pages."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, repeat
 from typing import Literal
 
 import pygit2
-from pygit2.enums import DeltaStatus
 
 from graft.server.errors import BadRequestError
 from graft.server.git.merging import merge_base
+from graft.server.git.program import EMPTY_TREE, ask, asked
 from graft.server.git.repository import find_commit
 
 MAX_DIFF_BYTES = 5 * 1024**2
 """Longer differences are cut off between two files, and say so."""
 
 MAX_DIFF_FILES = 3000
-CONTEXT_LINES = 3
+# Files that are alike by half are renamed, up to a thousand of them.
+_RENAMES = ("-r", "--no-ext-diff", "--no-textconv", "-M50%", "-l1000")
 
 Status = Literal["added", "deleted", "modified", "renamed"]
-_STATUS: dict[DeltaStatus, Status] = {
-    DeltaStatus.ADDED: "added",
-    DeltaStatus.DELETED: "deleted",
-    DeltaStatus.RENAMED: "renamed",
-}
+_STATUS: dict[str, Status] = {"A": "added", "D": "deleted", "R": "renamed"}
 
 
 @dataclass(frozen=True)
@@ -39,37 +38,64 @@ class FileChange:
     patch: str
 
 
-def changed_files(repository: pygit2.Repository, old: str | None, new: str) -> Iterator[FileChange]:
+def changed_files(repository: pygit2.Repository, old: str | None, new: str) -> list[FileChange]:
     """The files that differ between two commits, by path; `old` None: all files are new.
 
     Files past the limits come with an empty patch.
+
+    Raises:
+        BadRequestError: they differ in too much to be compared in time.
     """
-    trees = [repository[oid].peel(pygit2.Commit).tree for oid in (old, new) if oid is not None]
-    if len(trees) == 2:
-        diff = trees[0].diff_to_tree(trees[1], context_lines=CONTEXT_LINES)
-    else:
-        diff = trees[0].diff_to_tree(swap=True, context_lines=CONTEXT_LINES)
-    diff.find_similar()
-    left = MAX_DIFF_BYTES
-    for number, patch in enumerate(diff):
-        if patch is None:  # a file mode alone, of a submodule
-            continue
-        delta = patch.delta
-        text = ""
-        if left > 0 and number < MAX_DIFF_FILES:
-            data = patch.data
-            text = data.decode("utf-8", "replace") if len(data) <= left else ""
-            left -= len(data)
-        _, added, removed = patch.line_stats
-        yield FileChange(
-            path=delta.new_file.path,
-            old_path=delta.old_file.path,
-            status=_STATUS.get(delta.status, "modified"),
-            added=added,
-            removed=removed,
-            binary=bool(delta.is_binary),
-            patch=text,
-        )
+    between = (old or EMPTY_TREE, new)
+    told = ask(repository, "diff-tree", *_RENAMES, "-z", "--raw", "--numstat", *between).output
+    changes = _listed(told)
+    patches = _patches(repository, between, changes[:MAX_DIFF_FILES])
+    return [replace(change, patch=patch) for change, patch in zip(changes, patches, strict=False)]
+
+
+def _listed(told: bytes) -> list[FileChange]:
+    """What `git diff-tree -z --raw --numstat` printed: first all files' kinds of change, then how
+    many lines each changed."""
+    fields = iter(told.decode("utf-8", "replace").split("\0"))
+    changes: list[FileChange] = []
+    lines: list[tuple[int, int, bool]] = []
+    for field in fields:
+        if field.startswith(":"):
+            status = field.rpartition(" ")[2]
+            old_path = next(fields)
+            path = next(fields) if status.startswith("R") else old_path
+            changes.append(
+                FileChange(path, old_path, _STATUS.get(status[0], "modified"), 0, 0, False, "")
+            )
+        elif field:
+            added, removed, path = field.split("\t", 2)
+            if not path:  # of a renamed file, both paths follow
+                next(fields), next(fields)
+            is_binary = added == "-"
+            lines.append((0, 0, True) if is_binary else (int(added), int(removed), False))
+    return [
+        replace(change, added=added, removed=removed, binary=binary)
+        for change, (added, removed, binary) in zip(changes, lines, strict=True)
+    ]
+
+
+def _patches(
+    repository: pygit2.Repository, between: tuple[str, str], changes: list[FileChange]
+) -> Iterator[str]:
+    """Each file's part of `git diff`, as long as they are no longer than the limit together; then
+    empty ones, without end."""
+    with asked(repository, "diff-tree", *_RENAMES, "-p", *between) as question:
+        text = question.output.read(MAX_DIFF_BYTES + 1)
+        if len(text) <= MAX_DIFF_BYTES:
+            question.check_whole()
+    parts = re.split(rb"^(?=diff --git )", text, flags=re.MULTILINE)[1:]
+    if len(text) > MAX_DIFF_BYTES:
+        parts.pop()  # what was cut in two
+    # A file that became a link is one part that goes and one that comes, with one first line.
+    files = (b"".join(same) for _, same in groupby(parts, key=lambda part: part.split(b"\n", 1)[0]))
+    for part, _ in zip(files, changes, strict=False):
+        yield part.decode("utf-8", "replace")
+    yield from repeat("")
 
 
 def ends(repository: pygit2.Repository, revisions: str) -> tuple[str | None, str]:

@@ -1,15 +1,22 @@
 """Commits in order, and which of them last touched a file."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import islice
 
 import pygit2
-from pygit2.enums import SortMode
 
+from graft.server.git.program import ask, asked
 from graft.server.records import Commit
 
 _LAST_SECOND = 253_370_764_800
 """The first of January 9999, in seconds since 1970."""
+_COMMIT = b"//"
+"""Begins the name of a commit among paths: none of those has two slashes in a row."""
+_MAX_LIMITS = 64_000
+"""Characters of folders that a child is told on its command line."""
+_MOST_SKIPPED = 2**31 - 1  # git takes no larger number
+COUNTS_KEPT = 10_000
+_COUNTS: dict[str, int] = {}
 
 
 def to_commit(commit: pygit2.Commit) -> Commit:
@@ -27,62 +34,63 @@ def history(
 ) -> tuple[list[Commit], int]:
     """`limit` commits that lead to `commit_id`, newest first, after the first `skip`; and how many
     there are in all."""
-    order = SortMode.TOPOLOGICAL | SortMode.TIME
-    walker = repository.walk(commit_id, order)
-    commits = [to_commit(commit) for commit in islice(walker, skip, skip + limit)]
-    total = sum(1 for _ in repository.walk(commit_id, SortMode.NONE))
-    return commits, total
+    page = (f"--skip={min(skip, _MOST_SKIPPED)}", f"--max-count={limit}")
+    told = ask(repository, "rev-list", *page, commit_id).output
+    commits = [to_commit(repository[oid].peel(pygit2.Commit)) for oid in told.decode().split()]
+    return commits, _count(repository, commit_id)
 
 
-def last_commits(newest: pygit2.Commit, paths: list[str]) -> dict[str, Commit]:
+def _count(repository: pygit2.Repository, commit_id: str) -> int:
+    """How many commits lead to one, itself included. It never changes, so it is kept."""
+    if commit_id not in _COUNTS:
+        told = ask(repository, "rev-list", "--count", commit_id).output
+        if len(_COUNTS) >= COUNTS_KEPT:
+            _COUNTS.clear()
+        _COUNTS[commit_id] = int(told)
+    return _COUNTS[commit_id]
+
+
+def last_commits(
+    repository: pygit2.Repository, newest: pygit2.Commit, paths: list[str]
+) -> dict[str, Commit]:
     """For each path, the newest commit on the first-parent line that changed what lies there.
 
-    Folders that a commit did not touch are passed over whole, so that a long history costs a look
-    at each commit's tree and little more.
+    Of a history that takes git too long, only those that were found in time.
     """
+    if not paths:
+        return {}
+    waiting = set(paths)
+    folders = {path.rpartition("/")[0] for path in paths}
+    limits = sorted(folders) if "" not in folders else []
+    if sum(map(len, limits)) > _MAX_LIMITS:
+        limits = []
+    options = ("--first-parent", "--diff-merges=first-parent", "--root", "--no-renames")
+    form = ("--name-only", "-z", f"--format=tformat:{_COMMIT.decode()}%H")
     found: dict[str, Commit] = {}
-    waiting: dict[str, set[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        waiting.setdefault(folder, set()).add(name)
-    commit = newest
-    while waiting:
-        parent = commit.parents[0] if commit.parents else None
-        for folder, names in list(waiting.items()):
-            changed = _changed(commit, parent, folder, names)
-            for name in changed:
-                found[f"{folder}/{name}" if folder else name] = to_commit(commit)
-            names -= changed
-            if not names:
-                del waiting[folder]
-        if parent is None:
-            break
-        commit = parent
+    with asked(repository, "log", *options, *form, str(newest.id), "--", *limits) as question:
+        for commit, path in _changes(question.tokens()):
+            for part in _with_folders(path) & waiting:
+                found[part] = to_commit(repository[commit].peel(pygit2.Commit))
+                waiting.discard(part)
+            if not waiting:
+                break
+        else:
+            if not question.was_cut:
+                question.check_whole()
     return found
 
 
-def _changed(
-    commit: pygit2.Commit, parent: pygit2.Commit | None, folder: str, names: set[str]
-) -> set[str]:
-    """Those of the names in a folder that stand for something else than in the parent."""
-    here = _folder(commit, folder)
-    before = _folder(parent, folder) if parent is not None else None
-    if parent is None or here is None or before is None:
-        return set(names)
-    if here.id == before.id:
-        return set()
-    return {name for name in names if _oid(here, name) != _oid(before, name)}
+def _changes(tokens: Iterator[bytes]) -> Iterator[tuple[str, str]]:
+    """(commit, path of a file that it changed), the newest first."""
+    commit = ""
+    for token in tokens:
+        if token.startswith(_COMMIT):
+            commit = token.removeprefix(_COMMIT).decode()
+        else:  # the first one stands in a line of its own
+            yield commit, token.removeprefix(b"\n").decode("utf-8", "surrogateescape")
 
 
-def _folder(commit: pygit2.Commit, path: str) -> pygit2.Tree | None:
-    if not path:
-        return commit.tree
-    try:
-        found = commit.tree[path]
-    except (KeyError, ValueError):
-        return None
-    return found if isinstance(found, pygit2.Tree) else None
-
-
-def _oid(tree: pygit2.Tree, name: str) -> pygit2.Oid | None:
-    return tree[name].id if name in tree else None
+def _with_folders(path: str) -> set[str]:
+    """A path, and the folders above it."""
+    parts = path.split("/")
+    return {"/".join(parts[:length]) for length in range(1, len(parts) + 1)}

@@ -6,13 +6,15 @@ Nothing here moves a branch: what is made is an object that no ref names yet.
 from dataclasses import dataclass
 
 import pygit2
-from pygit2.enums import ObjectType
 
 from graft.server.errors import ConflictError
+from graft.server.git.program import ask
 from graft.server.git.repository import signature
 
 _PULL_REQUESTS = "refs/pr/"
 MAX_COMMITS_NAMED = 100
+_CONFLICTS = 1
+"""What `git merge-tree` ends with where both sides changed the same places."""
 
 
 def pull_request_ref(number: int) -> str:
@@ -28,15 +30,16 @@ def pull_request_number(ref: str) -> int | None:
 
 def merge_base(repository: pygit2.Repository, one: str, other: str) -> str | None:
     """The newest commit that leads to both; None where they share no history."""
-    found = repository.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other))
-    return str(found) if found is not None else None
+    told = ask(repository, "merge-base", one, other, may_end=(0, 1)).output
+    return told.decode().strip() or None
 
 
 def is_ancestor(repository: pygit2.Repository, older: str, newer: str) -> bool:
     """Whether `newer` is `older`, or was made on top of it."""
     if older == newer:
         return True
-    return bool(repository.descendant_of(pygit2.Oid(hex=newer), pygit2.Oid(hex=older)))
+    question = ("merge-base", "--is-ancestor", older, newer)
+    return ask(repository, *question, may_end=(0, 1)).status == 0
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,15 @@ def try_merge(repository: pygit2.Repository, base: str, head: str) -> Merge:
     Files that only one side touched are taken from it, text that both touched is merged by lines.
     Large files are one object each: both sides changing one is a conflict, as their pointers say.
     """
-    if is_ancestor(repository, head, base):
-        return Merge(str(_tree(repository, base)))
-    if is_ancestor(repository, base, head):
-        return Merge(str(_tree(repository, head)))
-    ancestor = merge_base(repository, base, head)
-    start = _tree(repository, ancestor) if ancestor else _empty_tree(repository)
-    index = repository.merge_trees(start, _tree(repository, base), _tree(repository, head))
-    conflicts = {side.path for sides in index.conflicts or () for side in sides if side is not None}
-    if conflicts:
-        return Merge(None, tuple(sorted(conflicts)))
-    return Merge(str(index.write_tree(repository)))
+    shared = merge_base(repository, base, head)
+    if shared in (base, head):
+        return Merge(str(_tree(repository, head if shared == base else base)))
+    options = ("--write-tree", "--allow-unrelated-histories", "--name-only", "--no-messages", "-z")
+    told = ask(repository, "merge-tree", *options, base, head, may_end=(0, _CONFLICTS))
+    tree, *paths = told.output.rstrip(b"\0").split(b"\0")
+    if told.status == _CONFLICTS:
+        return Merge(None, tuple(sorted(path.decode("utf-8", "replace") for path in paths)))
+    return Merge(tree.decode())
 
 
 def commit_merge(
@@ -104,15 +105,10 @@ def commit_squashed(repository: pygit2.Repository, head: str, author: str, messa
 
 def commits_between(repository: pygit2.Repository, base: str, head: str) -> list[pygit2.Commit]:
     """The commits that lead to `head` and not to `base`, the oldest first; the newest hundred."""
-    walker = repository.walk(pygit2.Oid(hex=head))
-    walker.hide(pygit2.Oid(hex=base))
-    newest = [commit for _, commit in zip(range(MAX_COMMITS_NAMED), walker, strict=False)]
-    return newest[::-1]
+    newest = f"--max-count={MAX_COMMITS_NAMED}"
+    told = ask(repository, "rev-list", newest, head, f"^{base}").output
+    return [repository[oid].peel(pygit2.Commit) for oid in told.decode().split()[::-1]]
 
 
 def _tree(repository: pygit2.Repository, commit_id: str) -> pygit2.Oid:
     return repository[commit_id].peel(pygit2.Commit).tree.id
-
-
-def _empty_tree(repository: pygit2.Repository) -> pygit2.Oid:
-    return repository.write(ObjectType.TREE, b"")

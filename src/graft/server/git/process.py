@@ -24,6 +24,10 @@ _CONFIG = (
     "pack.deltaCacheSize=64m",
 )
 
+_MEMORY_KILOBYTES = 1024**2
+WITHIN_MEMORY = ("sh", "-c", f'ulimit -d {_MEMORY_KILOBYTES}; exec "$0" "$@"')
+"""Begins the command of a child that must not take the machine's memory, whatever it reads."""
+
 
 def clean_environment() -> dict[str, str]:
     """This process's environment, without what would change how git behaves."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from graft.server.errors import BadContentError
-from graft.server.git.process import clean_environment
+from graft.server.git.process import WITHIN_MEMORY, clean_environment
 
 PREFIX = "tmp_objdir-graft-"
 """How folders of unfinished pushes begin."""
@@ -28,8 +28,6 @@ _CONFIG = (
 )
 # A few bytes can stand for an object of any length, and for many that are unpacked on top of it.
 _LONGEST_OBJECT = "256m"
-_MEMORY_KILOBYTES = 1024**2
-_WITHIN_MEMORY = ("sh", "-c", f'ulimit -d {_MEMORY_KILOBYTES}; exec "$0" "$@"')
 
 
 class Quarantine:
@@ -99,6 +97,18 @@ class Quarantine:
                 for child in (listing, describing):
                     child.kill()
 
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether a commit was made on top of another, one of which may be new.
+
+        Raises:
+            BadContentError: the history is not whole, or takes too long to look through.
+        """
+        question = ("merge-base", "--is-ancestor", older, newer)
+        done = self._run(*question, stdin=subprocess.DEVNULL)
+        if done.returncode not in (0, 1):
+            raise BadContentError(f"the history that leads to {newer} cannot be read")
+        return done.returncode == 0
+
     def accept(self) -> None:
         """Gives the objects to the repository; no ref names them yet."""
         if not self.folder.exists():
@@ -124,13 +134,13 @@ class Quarantine:
 
     def _command(self, *arguments: str) -> list[str]:
         return [
-            *_WITHIN_MEMORY,
+            *WITHIN_MEMORY,
             "git",
             *(part for setting in _CONFIG for part in ("-c", setting)),
             *arguments,
         ]
 
-    def _run(self, *arguments: str, stdin: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, *arguments: str, stdin: IO[bytes] | int) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
                 self._command(*arguments),
@@ -142,7 +152,7 @@ class Quarantine:
             )
         except subprocess.TimeoutExpired:
             raise BadContentError(
-                f"the pack took longer than {self._seconds:.0f} seconds: push fewer commits"
+                f"git took longer than {self._seconds:.0f} seconds for the push: push fewer commits"
             ) from None
 
     def _start(self, *arguments: str, stdin: IO[bytes] | int | None) -> "subprocess.Popen[bytes]":

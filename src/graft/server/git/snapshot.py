@@ -96,7 +96,7 @@ class Snapshot:
 
     def with_last_commits(self, entries: list[Entry]) -> list[Entry]:
         """The same entries, each with the newest commit that touched it."""
-        newest = last_commits(self._commit, [entry.path for entry in entries])
+        newest = last_commits(self._repository, self._commit, [entry.path for entry in entries])
         return [Entry(e.path, e.type, e.oid, e.size, e.lfs, newest.get(e.path)) for e in entries]
 
 

@@ -119,7 +119,8 @@ def _receive(
             current.odb.add_disk_alternate(str(quarantine.folder))
             patterns = branches.protected_branches(hub, repository)
             results = {
-                command.ref: _refusal(hub, repository, current, command, user, patterns)
+                command.ref: _refusal(hub, repository, current, command, user)
+                or _protection(quarantine, command, patterns)
                 for command in request.commands
             }
             if request.is_atomic and any(results.values()):
@@ -213,7 +214,6 @@ def _refusal(
     opened: pygit2.Repository,
     command: Command,
     user: User,
-    patterns: tuple[str, ...],
 ) -> str | None:
     """Why a ref may not be changed as the client wants; None where it may."""
     ref = command.ref
@@ -233,16 +233,15 @@ def _refusal(
         return str(error)
     if ref == refchanges.MAIN and command.new is None:
         return "deletion of the current branch prohibited: every repository has a main"
-    return _protection(opened, command, patterns)
+    return None
 
 
-def _protection(
-    opened: pygit2.Repository, command: Command, patterns: tuple[str, ...]
-) -> str | None:
+def _protection(quarantine: Quarantine, command: Command, patterns: tuple[str, ...]) -> str | None:
+    """Why a protected branch may not be changed as the client wants; None where it may."""
     if command.old is None or not refs.is_protected(command.ref, patterns):
         return None
     if command.new is None:
         return "protected branch: it cannot be deleted"
-    if not merging.is_ancestor(opened, command.old, command.new):
+    if not quarantine.is_ancestor(command.old, command.new):
         return "protected branch: it keeps its history (no force-push)"
     return None

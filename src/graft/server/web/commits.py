@@ -1,7 +1,5 @@
 """One commit: who made it, and what it changed."""
 
-from itertools import islice
-
 from fastapi.responses import Response
 
 from graft.server.git import repository as git
@@ -27,7 +25,7 @@ def commit_page(visit: CurrentVisit, repository: CurrentRepository, revision: st
     found = git.find_commit(opened, revision)
     parents = [str(oid) for oid in found.parent_ids]
     old = parents[0] if parents else None
-    changes = list(islice(changed_files(opened, old, str(found.id)), FILES_SHOWN + 1))
+    changes = changed_files(opened, old, str(found.id))
     return visit.page(
         "commit.html",
         repository=repository,

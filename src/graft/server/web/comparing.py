@@ -1,6 +1,5 @@
 """What differs between two revisions, and who wrote each line of a file."""
 
-from itertools import islice
 from typing import Any
 
 from fastapi.responses import RedirectResponse, Response
@@ -62,7 +61,7 @@ def compare(visit: CurrentVisit, repository: CurrentRepository, revisions: str) 
     opened = repos.open_git(visit.hub, repository)
     old, new = diffs.ends(opened, revisions)
     base, head, _ = diffs.read_ends(revisions)
-    changes = list(islice(diffs.changed_files(opened, old, new), FILES_SHOWN + 1))
+    changes = diffs.changed_files(opened, old, new)
     commits = merging.commits_between(opened, old, new) if old else []
     return _page(
         visit,
