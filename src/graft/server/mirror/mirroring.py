@@ -7,14 +7,9 @@ cannot pass for somebody here.
 """
 
 import logging
-import secrets
 import shutil
-import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from threading import Lock
 
 import pygit2
 from sqlalchemy import select
@@ -27,6 +22,7 @@ from graft.server.db.tables import AccountRow, MirrorOwnerRow, MirrorRow, Reposi
 from graft.server.errors import BadRequestError, EntryNotFoundError, GatedRepoError
 from graft.server.git import repository as git
 from graft.server.hub import Hub
+from graft.server.mirror.asking import Deadlines, Locks
 from graft.server.mirror.objects import Downloads
 from graft.server.mirror.upstream import HOPS, MAX_HOPS, Found, Upstream, UpstreamError
 from graft.server.names import check_account_name, check_repository_name
@@ -41,7 +37,6 @@ MISSING_SECONDS = 60.0
 """How long it is remembered that the other hub has no such repository, or no more."""
 AWAY_SECONDS = 30.0
 """How long after it gave no answer it is asked again about what is here already."""
-REMEMBERED = 20_000
 
 logger = logging.getLogger("graft.server")
 Key = tuple[Kind, str]
@@ -56,10 +51,10 @@ class Mirror:
         self._hub = hub
         self._upstream = Upstream(settings.upstream, settings.upstream_token)
         self._downloads = Downloads(self._upstream, settings.data_folder / "mirror")
-        self._locks = _Locks()
-        self._missing = _Deadlines()
-        self._fresh = _Deadlines()
-        self._gone = _Deadlines()
+        self._locks = Locks()
+        self._missing = Deadlines()
+        self._fresh = Deadlines()
+        self._gone = Deadlines()
 
     async def stop(self) -> None:
         """Breaks off what is under way."""
@@ -208,7 +203,7 @@ class Mirror:
     def _make(self, kind: Kind, found: Found) -> Repository:
         full_name = f"{found.owner}/{found.name}"
         state = self._upstream.state(kind, full_name)
-        folder = _new_folder()
+        folder = repos.new_folder()
         path = self._hub.settings.repositories_folder / folder
         try:
             pygit2.init_repository(path, bare=True, initial_head=git.DEFAULT_BRANCH)
@@ -306,66 +301,3 @@ class Mirror:
             if row is None:
                 raise EntryNotFoundError("This repository has just been deleted.")
             return Kind(row.kind), f"{row.owner.name}/{row.name}"
-
-
-def _new_folder() -> str:
-    name = secrets.token_hex(16)
-    return f"{name[:2]}/{name}.git"
-
-
-class _Locks:
-    """A lock for each thing, as long as somebody needs it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._known: dict[object, tuple[Lock, int]] = {}
-
-    @contextmanager
-    def held(self, thing: object) -> Iterator[None]:
-        """Waits for the lock and holds it."""
-        with self._borrowed(thing) as lock, lock:
-            yield
-
-    @contextmanager
-    def tried(self, thing: object) -> Iterator[bool]:
-        """Holds the lock and gives True, or gives False at once where somebody else holds it."""
-        with self._borrowed(thing) as lock:
-            free = lock.acquire(blocking=False)
-            try:
-                yield free
-            finally:
-                if free:
-                    lock.release()
-
-    @contextmanager
-    def _borrowed(self, thing: object) -> Iterator[Lock]:
-        with self._lock:
-            lock, users = self._known.get(thing, (Lock(), 0))
-            self._known[thing] = lock, users + 1
-        try:
-            yield lock
-        finally:
-            with self._lock:
-                lock, users = self._known[thing]
-                if users == 1:
-                    del self._known[thing]
-                else:
-                    self._known[thing] = lock, users - 1
-
-
-class _Deadlines:
-    """Until when something holds, for as many things as fit in memory."""
-
-    def __init__(self) -> None:
-        self._ends: OrderedDict[object, float] = OrderedDict()
-        self._lock = Lock()
-
-    def set(self, thing: object, seconds: float) -> None:
-        with self._lock:
-            self._ends[thing] = time.monotonic() + seconds
-            self._ends.move_to_end(thing)
-            if len(self._ends) > REMEMBERED:
-                self._ends.popitem(last=False)
-
-    def holds(self, thing: object) -> bool:
-        return self._ends.get(thing, 0.0) > time.monotonic()

@@ -4,7 +4,6 @@ All functions here block. The git folder is made before its row and goes after i
 the machine leaves is a folder that nothing leads to, which `graft hub gc` removes.
 """
 
-import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -206,7 +205,7 @@ def _add(
         ConflictError: the name is taken.
         NotFoundError: the owner has just been deleted.
     """
-    folder = _new_folder()
+    folder = repos.new_folder()
     path = hub.settings.repositories_folder / folder
     try:
         prepare(path)
@@ -282,8 +281,3 @@ def _describe(
 
 def _exists(kind: Kind, owner: str, name: str) -> ConflictError:
     return ConflictError(f"A {kind.value} repository called {owner}/{name} already exists.")
-
-
-def _new_folder() -> str:
-    name = secrets.token_hex(16)
-    return f"{name[:2]}/{name}.git"

@@ -6,6 +6,7 @@ them in a worker thread; only the pieces that `stream` answers come without bloc
 """
 
 import logging
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,12 @@ def refs(hub: Hub, repository: Repository) -> Refs:
 
 
 # --- for the other services ----------------------------------------------------------------------
+
+
+def new_folder() -> str:
+    """A folder for a new repository, below that of all: no other has it, ever."""
+    name = secrets.token_hex(16)
+    return f"{name[:2]}/{name}.git"
 
 
 def repository_path(hub: Hub, repository: Repository) -> Path:
