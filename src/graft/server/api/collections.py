@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from graft.server.api.repository import next_link
 from graft.server.api.wire import moment
-from graft.server.community import collecting, collections, trending
+from graft.server.community import collecting, collection_items, collections, trending
 from graft.server.community.collecting import Collection, Item
 from graft.server.community.collections import CollectionExistsError
 from graft.server.errors import BadRequestError
@@ -183,7 +183,7 @@ def add_item(
 ) -> dict[str, Any]:
     """Puts something at the end of a collection; 409 where it is in it."""
     thing = body.item
-    changed = collections.add_item(
+    changed = collection_items.add(
         hub, f"{owner}/{name}", thing.type, thing.id, user, note=body.note
     )
     return _collection(base_url(request), changed)
@@ -194,7 +194,7 @@ def change_item(
     owner: str, name: str, key: str, body: ItemChange, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, bool]:
     """Changes an item's note or place."""
-    collections.change_item(
+    collection_items.change(
         hub, f"{owner}/{name}", key, user, note=body.note, position=body.position
     )
     return {"success": True}
@@ -205,7 +205,7 @@ def remove_item(
     owner: str, name: str, key: str, hub: CurrentHub, user: CurrentUser
 ) -> dict[str, bool]:
     """Takes an item out of a collection."""
-    collections.remove_item(hub, f"{owner}/{name}", key, user)
+    collection_items.remove(hub, f"{owner}/{name}", key, user)
     return {"success": True}
 
 

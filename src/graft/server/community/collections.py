@@ -1,4 +1,5 @@
-"""Collections: lists of repositories that somebody put together. Making and changing them.
+"""Collections: lists of repositories that somebody put together. Making and changing them;
+`collection_items` is what is in one.
 
 A collection is named by `owner/slug-key`. The slug follows the title and the key never changes, so
 that an old address goes on leading to it.
@@ -8,7 +9,6 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
-from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -22,22 +22,18 @@ from graft.server.community.collecting import (
 )
 from graft.server.community.keys import new_key
 from graft.server.community.texts import check_text
-from graft.server.db.tables import AccountRow, RepositoryRow
-from graft.server.db.tables.community import CollectionItemRow, CollectionRow, UpvoteRow
+from graft.server.db.tables import AccountRow
+from graft.server.db.tables.community import CollectionRow, UpvoteRow
 from graft.server.errors import BadRequestError, ConflictError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.people import access
 from graft.server.people.scopes import WRITE_COLLECTIONS
-from graft.server.records import Account, Kind, User
+from graft.server.records import Account, User
 
 MAX_TITLE_CHARACTERS = 100
 MAX_DESCRIPTION_CHARACTERS = 150
-MAX_NOTE_CHARACTERS = 500
-MAX_ITEMS = 1000
 MAX_SLUG_CHARACTERS = 60
 THEMES = ("orange", "blue", "green", "purple", "pink", "indigo")
-
-_REPOSITORIES = {kind.value: kind for kind in Kind}
 
 
 class CollectionExistsError(ConflictError):
@@ -46,9 +42,6 @@ class CollectionExistsError(ConflictError):
     def __init__(self, title: str, slug: str) -> None:
         super().__init__(f"There is a collection {title!r} already: {slug}.")
         self.slug = slug
-
-
-# --- the collection itself -----------------------------------------------------------------------
 
 
 def create(
@@ -121,7 +114,7 @@ def change(
     if theme is not None and theme not in THEMES:
         raise BadRequestError(f"A theme is one of {', '.join(THEMES)}, not {theme!r}.")
     with hub.database.writing() as session:
-        row = _own_row(session, slug, user)
+        row = own_row(session, slug, user)
         if title is not None:
             title = _check_title(title)
             if title != row.title:
@@ -147,7 +140,7 @@ def delete(hub: Hub, slug: str, user: User | None) -> None:
         NotLoggedInError, NotAllowedError: it is another's.
     """
     with hub.database.writing() as session:
-        session.delete(_own_row(session, slug, user))
+        session.delete(own_row(session, slug, user))
 
 
 def set_upvote(hub: Hub, slug: str, user: User | None, good: bool) -> int:
@@ -175,93 +168,6 @@ def set_upvote(hub: Hub, slug: str, user: User | None, good: bool) -> int:
         return row.upvotes
 
 
-# --- what is in it -------------------------------------------------------------------------------
-
-
-def add_item(
-    hub: Hub, slug: str, kind: str, name: str, user: User | None, *, note: str | None = None
-) -> Collection:
-    """Puts something at the end: a `model` or `dataset` by its id, a `collection` by its slug.
-
-    Raises:
-        NotFoundError: no such collection or thing, or one that the user may not see.
-        NotLoggedInError, NotAllowedError: the collection is another's.
-        ConflictError: it is in the collection.
-        BadRequestError: a note that cannot be kept, a collection in itself, or too many things.
-    """
-    note = _check_note(note)
-    with hub.database.writing() as session:
-        row = _own_row(session, slug, user)
-        items = _item_rows(session, row)
-        if len(items) >= MAX_ITEMS:
-            raise BadRequestError(f"A collection holds at most {MAX_ITEMS} things.")
-        item = CollectionItemRow(
-            key=new_key(), collection_id=row.id, position=len(items), note=note
-        )
-        if kind in _REPOSITORIES:
-            item.repository_id = _repository_id(session, _REPOSITORIES[kind], name, user)
-        elif kind == "collection":
-            item.nested_id = get_visible_row(session, name, user).id
-            if item.nested_id == row.id:
-                raise BadRequestError("A collection cannot hold itself.")
-        else:
-            raise NotFoundError(f"This Hub has no {kind} {name!r}.")
-        for known in items:
-            if (known.repository_id, known.nested_id) == (item.repository_id, item.nested_id):
-                raise ConflictError(f"The {kind} {name} is in this collection already.")
-        _renumber(items)
-        session.add(item)
-        row.updated_at = datetime.now(UTC)
-        session.flush()
-        return to_collection(row, read_items(session, row, user))
-
-
-def change_item(
-    hub: Hub,
-    slug: str,
-    key: str,
-    user: User | None,
-    *,
-    note: str | None = None,
-    position: int | None = None,
-) -> None:
-    """Changes an item's note, or moves it; what lies between makes room.
-
-    Raises:
-        NotFoundError: no such collection or item.
-        NotLoggedInError, NotAllowedError: the collection is another's.
-        BadRequestError: a note that cannot be kept.
-    """
-    note = _check_note(note)
-    with hub.database.writing() as session:
-        row = _own_row(session, slug, user)
-        items = _item_rows(session, row)
-        item = _item(items, key)
-        if note is not None:
-            item.note = note or None
-        if position is not None:
-            items.remove(item)
-            items.insert(max(0, position), item)
-        _renumber(items)
-        row.updated_at = datetime.now(UTC)
-
-
-def remove_item(hub: Hub, slug: str, key: str, user: User | None) -> None:
-    """
-    Raises:
-        NotFoundError: no such collection or item.
-        NotLoggedInError, NotAllowedError: the collection is another's.
-    """
-    with hub.database.writing() as session:
-        row = _own_row(session, slug, user)
-        items = _item_rows(session, row)
-        item = _item(items, key)
-        items.remove(item)
-        _renumber(items)
-        session.execute(delete_rows(CollectionItemRow).where(CollectionItemRow.id == item.id))
-        row.updated_at = datetime.now(UTC)
-
-
 def slug_of(title: str) -> str:
     """A title as it stands in an address: `My models!` -> `my-models`."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
@@ -269,11 +175,13 @@ def slug_of(title: str) -> str:
     return slug or "collection"
 
 
-# --- pieces --------------------------------------------------------------------------------------
+def own_row(session: Session, slug: str, user: User | None) -> CollectionRow:
+    """The row of a collection that `user` may change; two who change it come one by one.
 
-
-def _own_row(session: Session, slug: str, user: User | None) -> CollectionRow:
-    """The row of a collection that `user` may change; two who change it come one by one."""
+    Raises:
+        NotFoundError: no such collection, or one that the user may not see.
+        NotLoggedInError, NotAllowedError: it is another's.
+    """
     row = find_row(session, slug, lock=True)
     if row is None or row.owner_id not in access.owners_for(user, WRITE_COLLECTIONS):
         row = get_visible_row(session, slug, user)  # else it is as if there were none
@@ -294,43 +202,6 @@ def _move_collection(session: Session, row: CollectionRow, position: int) -> Non
         other.position = number
 
 
-def _item_rows(session: Session, row: CollectionRow) -> list[CollectionItemRow]:
-    return list(
-        session.scalars(
-            select(CollectionItemRow)
-            .where(CollectionItemRow.collection_id == row.id)
-            .order_by(CollectionItemRow.position, CollectionItemRow.id)
-        )
-    )
-
-
-def _item(items: list[CollectionItemRow], key: str) -> CollectionItemRow:
-    for item in items:
-        if item.key == key:
-            return item
-    raise NotFoundError(f"There is no item {key!r} in this collection.")
-
-
-def _renumber(items: list[CollectionItemRow]) -> None:
-    """From 0 on without gaps: repositories that were deleted have left some."""
-    for number, item in enumerate(items):
-        item.position = number
-
-
-def _repository_id(session: Session, kind: Kind, name: str, user: User | None) -> int:
-    owner, _, repository = name.partition("/")
-    found = session.scalar(
-        select(RepositoryRow.id).where(
-            RepositoryRow.kind == kind.value,
-            RepositoryRow.key == f"{owner}/{repository}".lower(),
-            access.visible_to(user),
-        )
-    )
-    if found is None:
-        raise access.not_found(kind, owner, repository)
-    return found
-
-
 def _check_title(title: str) -> str:
     title = " ".join(title.split())
     if not title:
@@ -342,10 +213,6 @@ def _check_description(description: str | None) -> str | None:
     if description is None or not description.strip():
         return None
     return check_text("The description", description.strip(), MAX_DESCRIPTION_CHARACTERS)
-
-
-def _check_note(note: str | None) -> str | None:
-    return None if note is None else check_text("The note", note.strip(), MAX_NOTE_CHARACTERS)
 
 
 def _check_title_is_free(

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import Form, Query
 from fastapi.responses import RedirectResponse, Response
 
-from graft.server.community import collecting, collections
+from graft.server.community import collecting, collection_items, collections
 from graft.server.community.collecting import Collection
 from graft.server.errors import RefusedError
 from graft.server.people import access
@@ -127,7 +127,7 @@ def add_item(
     """Puts something into a collection."""
     slug = f"{owner}/{name}"
     try:
-        collections.add_item(
+        collection_items.add(
             visit.hub, slug, kind, item.strip(), visit.user, note=note.strip() or None
         )
     except RefusedError as error:
@@ -147,9 +147,9 @@ def change_item(
     """Moves an item, or takes it out."""
     slug = f"{owner}/{name}"
     if remove:
-        collections.remove_item(visit.hub, slug, key, visit.user)
+        collection_items.remove(visit.hub, slug, key, visit.user)
     else:
-        collections.change_item(visit.hub, slug, key, visit.user, position=position)
+        collection_items.change(visit.hub, slug, key, visit.user, position=position)
     return _back(slug)
 
 
