@@ -61,6 +61,14 @@ class Served:
         except httpx.TransportError:
             return False
 
+    def is_closed(self) -> bool:
+        address = httpx.URL(self.url)
+        try:
+            socket.create_connection((address.host, address.port or 0), START_SECONDS).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def told(self) -> str:
         self.log.seek(0)
         return self.log.read()
@@ -191,7 +199,7 @@ def test_a_running_request_may_end_before_the_hub_does(
         yield b'{"name": '
         stop(served.process.pid, number)
         wait_until(lambda: "Stopping" in served.told())
-        time.sleep(0.2)  # the workers are told by then
+        wait_until(served.is_closed)  # whoever comes now must not wait for nobody
         yield b'"slow"}'
 
     made = httpx.post(

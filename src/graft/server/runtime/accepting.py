@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, MutableSequence, Sized
+from contextlib import suppress
 
 PATIENCE_SECONDS = 0.002
 """How long a connection is left to another process, for each that this one has more than it."""
@@ -64,12 +65,19 @@ class Acceptor:
         self._loop.add_reader(listening, self._come)
 
     def close(self) -> None:
-        """Takes no more connections; the others wait for it no more."""
+        """Takes what has come, which the system would reset, and no more; the others wait for it no
+        more."""
+        if self._is_closed:
+            return
         self._is_closed = True
         self._counts.tell(NEVER)
         if self._later is not None:
             self._later.cancel()
         self._loop.remove_reader(self._listening)
+        with suppress(OSError):  # no room for one more
+            while self._take_one():
+                pass
+        self._listening.close()
 
     async def wait_closed(self) -> None:
         """Waits for the connections that were taken last to begin."""
@@ -100,19 +108,28 @@ class Acceptor:
 
     def _take(self) -> None:
         try:
-            accepted, _ = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another process was faster, or the client is gone
+            self._take_one()
         except OSError as error:
             logger.error("No connection can be taken: %s. Trying again in a second.", error)
             self._wait(PAUSE_SECONDS)
-            return
+
+    def _take_one(self) -> bool:
+        """Takes a connection, and answers whether there was one.
+
+        Raises:
+            OSError: the system has no room for one.
+        """
+        try:
+            accepted, _ = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False  # another process was faster, or the client is gone
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._begin(accepted))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
         self.tell()
+        return True
 
     async def _begin(self, accepted: socket.socket) -> None:
         try:

@@ -27,6 +27,8 @@ from graft.server.settings import Settings, warn_of_unknown
 BACKLOG = 1024
 CLOSING_SECONDS = 5.0
 """How long the application may take to close after a second signal."""
+LAST_REQUEST_SECONDS = 1.0
+"""How long after a connection its first request may come, when the Hub stops."""
 CLOSE_HEADER = (b"connection", b"close")
 
 logger = logging.getLogger("graft.server")
@@ -91,6 +93,11 @@ class HubServer(uvicorn.Server):
         return False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._drain_seconds and not self.force_exit:
+            for server in self.servers:
+                server.close()
+            # Of those that came last, the first request may be on its way: it would be reset.
+            await asyncio.sleep(LAST_REQUEST_SECONDS)
         await super().shutdown(sockets)
         if self.force_exit:  # requests are cut off, not what the application has open
             with suppress(TimeoutError):

@@ -82,6 +82,9 @@ def supervise(settings: Settings, listening: socket.socket) -> None:
         give_up = time.monotonic() + seconds
         for worker in workers:
             worker.send(signal.SIGTERM)
+        # With the last worker that listens, the port has to close: what came later would wait here
+        # for nobody.
+        listening.close()
         while any(worker.is_alive for worker in workers):
             if len(signals) > 1 or time.monotonic() > give_up:
                 break
