@@ -4,15 +4,16 @@ import base64
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import httpx
 import pytest
-from person import Person, file
+from person import PASSWORD, Person, file
 from starlette.requests import Request
 from starlette.responses import Response
 
 from backends import dump
-from graft.server.errors import BadRequestError, ConflictError
+from graft.server.errors import BadRequestError, BusyError, ConflictError
 from graft.server.people import accounts, auth
 from graft.server.running import RunningHub
 
@@ -187,3 +188,20 @@ def test_nobody_may_create_under_anothers_name(ada: Person, bob: Person) -> None
     refused = bob.http.post("/api/repos/create", json=body)
     assert refused.status_code == 403
     assert f"{bob.name}/planted" in refused.json()["error"]
+
+
+def test_more_passwords_than_there_is_memory_for_are_told_to_wait(
+    hub: RunningHub, ada: Person, anyone: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = accounts.find_account(hub.hub, ada.name)
+    accounts.set_password(hub.hub, account, PASSWORD)
+    form = {"name": ada.name, "password": PASSWORD}
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "_places", BoundedSemaphore(1))
+        with accounts._place():
+            busy = anyone.post("/login", data=form)
+            assert busy.status_code == 503
+            assert busy.headers["Retry-After"]
+            with pytest.raises(BusyError):
+                accounts.set_password(hub.hub, account, "another one")
+        assert anyone.post("/login", data=form).status_code == 303
