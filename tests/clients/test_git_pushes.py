@@ -114,6 +114,26 @@ def test_links_that_lead_out_are_refused(
     assert eve.api.file_exists(repo, "sub/link")
 
 
+def test_a_link_may_not_lead_out_from_where_its_folder_is_moved_to(
+    hub: RunningHub, eve: Customer, clone: Callable[..., Git]
+) -> None:
+    """The folder itself is not new then: it is the one that was pushed before."""
+    git = clone(eve.address(hub, publish(eve)))
+    inner = git.folder / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "link").symlink_to("../../n.txt")
+    git.commit()
+    git("push", "--quiet")
+    git("mv", "outer/inner", "inner")
+    git.commit()
+    assert "leads out of the repository" in git.refused("push")
+    git("mv", "inner", "outer")
+    (inner / "link").unlink()
+    (inner / "link").symlink_to("../../../outside")
+    git.commit()
+    assert "leads out of the repository" in git.refused("push")
+
+
 def test_a_refused_push_leaves_nothing(
     hub: RunningHub, eve: Customer, clone: Callable[..., Git]
 ) -> None:

@@ -9,7 +9,6 @@ from pygit2.enums import FileMode
 from graft.server.errors import BadRequestError
 from graft.server.git.pointers import MAX_POINTER_BYTES, parse_pointer
 from graft.server.git.quarantine import Quarantine
-from graft.server.git.trees import parse_tree
 from graft.server.names import check_file_path
 from graft.server.records import Lfs
 from graft.server.scan.secrets import MAX_BYTES, Secret, find_secrets
@@ -50,10 +49,12 @@ class PushedObjects:
                     f"{oid}: a {kind.decode()} of {size} bytes is too long (at most "
                     f"{_LONGEST[kind]}): write shorter messages, or more folders"
                 )
-            elif kind == b"tree":
-                self.problems += self._in_tree(pygit2.Oid(hex=oid), raw_path)
             elif kind == b"blob":
                 self._in_blob(pygit2.Oid(hex=oid), size, raw_path.decode("utf-8", "replace"))
+        for mode, oid, raw_path in quarantine.new_paths(commits):
+            if len(self.problems) >= MAX_PROBLEMS:
+                return
+            self.problems += self._at_path(mode, oid, raw_path)
 
     def _in_blob(self, oid: pygit2.Oid, size: int, path: str) -> None:
         if size > self._max_file_bytes:
@@ -70,23 +71,16 @@ class PushedObjects:
             elif found := find_secrets(path, content):
                 self.secrets[str(oid)] = found
 
-    def _in_tree(self, oid: pygit2.Oid, raw_folder: bytes) -> Iterator[str]:
-        folder = raw_folder.decode("utf-8", "replace")
-        for raw_name, mode, raw_oid in parse_tree(self._repository.odb.read(oid)[1]):
-            try:
-                name = raw_name.decode("utf-8")
-            except UnicodeDecodeError:
-                shown = f"{folder}/{raw_name!r}".lstrip("/")
-                yield f"{shown}: names of files must be UTF-8; rename it and commit it again"
-                continue
-            path = f"{folder}/{name}" if folder else name
-            try:
-                check_file_path(path)
-            except BadRequestError as error:
-                yield str(error)
-                continue
+    def _at_path(self, mode: int, oid: str, raw_path: bytes) -> Iterator[str]:
+        try:
+            path = check_file_path(raw_path.decode("utf-8"))
+        except UnicodeDecodeError:
+            yield f"{raw_path!r}: names of files must be UTF-8; rename it and commit it again"
+        except BadRequestError as error:
+            yield str(error)
+        else:
             if mode == FileMode.LINK:
-                yield from self._in_link(pygit2.Oid(raw=raw_oid), folder, path)
+                yield from self._in_link(pygit2.Oid(hex=oid), path.rpartition("/")[0], path)
 
     def _in_link(self, oid: pygit2.Oid, folder: str, path: str) -> Iterator[str]:
         _, size = self._repository.odb.read_header(oid)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pygit2
 
-from graft.server.git.program import ask, asked
+from graft.server.git.program import ask, asked, ended
 from graft.server.records import Commit
 
 _LAST_SECOND = 253_370_764_800
@@ -68,7 +68,7 @@ def last_commits(
     form = ("--name-only", "-z", f"--format=tformat:{_COMMIT.decode()}%H")
     found: dict[str, Commit] = {}
     with asked(repository, "log", *options, *form, str(newest.id), "--", *limits) as question:
-        for commit, path in _changes(question.tokens()):
+        for commit, path in _changes(ended(question.output)):
             for part in _with_folders(path) & waiting:
                 found[part] = to_commit(repository[commit].peel(pygit2.Commit))
                 waiting.discard(part)

@@ -20,6 +20,7 @@ from graft.server.git.process import WITHIN_MEMORY, clean_environment
 
 QUESTION_SECONDS = 30.0
 """The longest that one question may take."""
+_PIECE_BYTES = 256 * 1024
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _CONFIG = (
@@ -80,13 +81,6 @@ class Question:
         assert child.stdout is not None  # it was started with a pipe
         self.output: IO[bytes] = child.stdout
 
-    def tokens(self) -> Iterator[bytes]:
-        """What git ends with NUL each time, one after another."""
-        rest = b""
-        while chunk := self.output.read1(1024**2):  # type: ignore[attr-defined]
-            *whole, rest = (rest + chunk).split(b"\0")
-            yield from whole
-
     def check_whole(self) -> None:
         """That what was read, to its end, is the whole answer.
 
@@ -127,6 +121,14 @@ def asked(repository: pygit2.Repository, *question: str) -> Iterator[Question]:
         timer.cancel()
         child.kill()
         child.wait()
+
+
+def ended(output: IO[bytes]) -> Iterator[bytes]:
+    """What a child ends with NUL each time, one after another, as it comes."""
+    rest = b""
+    while chunk := output.read1(_PIECE_BYTES):  # type: ignore[attr-defined]
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
 
 
 def too_long(command: str) -> BadRequestError:

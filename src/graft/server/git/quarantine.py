@@ -7,10 +7,14 @@ import struct
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Timer
 from typing import IO
+
+from pygit2.enums import FileMode
 
 from graft.server.errors import BadContentError
 from graft.server.git.process import WITHIN_MEMORY, clean_environment
+from graft.server.git.program import ended
 
 PREFIX = "tmp_objdir-graft-"
 """How folders of unfinished pushes begin."""
@@ -96,6 +100,36 @@ class Quarantine:
             finally:
                 for child in (listing, describing):
                     child.kill()
+
+    def new_paths(self, commits: Iterable[str]) -> Iterator[tuple[int, str, bytes]]:
+        """(mode, id, path) of each file and folder that `commits`, and those that lead to them and
+        to no ref, add beside what their first parents have, and of each link that they change.
+
+        Raises:
+            BadContentError: the history is not whole, or takes too long to look through.
+        """
+        form = ("--format=", "--raw", "-z", "-r", "-t", "--no-abbrev", "--no-renames")
+        which = ("--root", "--diff-merges=first-parent", "--diff-filter=AMT")
+        options = ("log", *form, *which, "--stdin", "--not", "--all")
+        with self._start(*options, stdin=subprocess.PIPE) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            timer = Timer(self._seconds, child.kill)
+            timer.start()
+            try:
+                child.stdin.write("".join(f"{commit}\n" for commit in commits).encode())
+                child.stdin.close()
+                fields = ended(child.stdout)
+                for field in fields:
+                    _, mode, _, oid, status = field.lstrip(b"\0\n:").split(b" ")
+                    path = next(fields, b"")
+                    if status != b"M" or int(mode, 8) == FileMode.LINK:
+                        yield int(mode, 8), oid.decode(), path
+                if child.wait():
+                    raise BadContentError("the pushed history cannot be read from end to end")
+            finally:
+                timer.cancel()
+                child.kill()
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether a commit was made on top of another, one of which may be new.
