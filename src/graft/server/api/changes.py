@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
 from graft.server.api import wire
-from graft.server.api.answers import OR_TEXT
+from graft.server.api.answers import OR_TEXT, json_answer
 from graft.server.api.repository import REPOSITORY, PathRepository
 from graft.server.git import diffs, merging
 from graft.server.git import repository as git
@@ -29,7 +29,7 @@ def compare(
     hub: CurrentHub,
     user: CurrentUser,
     raw: bool = False,
-) -> Response | dict[str, Any]:
+) -> Response:
     """What the second of two revisions has and the first has not: `main..v2` from one to the other,
     `main...v2` since they parted. With `raw`, as `git diff` prints it."""
     access.check_files(hub, repository, user)
@@ -37,21 +37,21 @@ def compare(
     old, new = diffs.ends(opened, revisions)
     if raw:
         return PlainTextResponse(diffs.unified_diff(opened, old, new))
-    return {
-        "base": old,
-        "head": new,
-        "commits": [
-            wire.commit(to_commit(commit))
-            for commit in (merging.commits_between(opened, old, new) if old else [])
-        ],
-        "files": [_file(change) for change in diffs.changed_files(opened, old, new)],
-    }
+    commits = merging.commits_between(opened, old, new) if old else []
+    return json_answer(
+        {
+            "base": old,
+            "head": new,
+            "commits": [wire.commit(to_commit(commit)) for commit in commits],
+            "files": [_file(change) for change in diffs.changed_files(opened, old, new)],
+        }
+    )
 
 
 @router.get(f"{REPOSITORY}/commit/{{revision:path}}", response_model=None, responses=OR_TEXT)
 def commit(
     revision: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
-) -> Response | dict[str, Any]:
+) -> Response:
     """One commit: who made it and what it changed. `.diff` after its id asks for the text alone."""
     access.check_files(hub, repository, user)
     opened = repos.open_git(hub, repository)
@@ -60,20 +60,21 @@ def commit(
     if revision.endswith(".diff"):
         return PlainTextResponse(diffs.unified_diff(opened, parent, str(found.id)))
     changes = diffs.changed_files(opened, parent, str(found.id))
-    return wire.commit(to_commit(found)) | {
-        "parents": [str(one.id) for one in found.parents],
-        "files": [_file(change) for change in changes],
-    }
+    return json_answer(
+        wire.commit(to_commit(found))
+        | {
+            "parents": [str(one.id) for one in found.parents],
+            "files": [_file(change) for change in changes],
+        }
+    )
 
 
-@router.get(f"{REPOSITORY}/blame/{{rest:path}}")
-def blame(
-    rest: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser
-) -> dict[str, Any]:
+@router.get(f"{REPOSITORY}/blame/{{rest:path}}", response_model=None)
+def blame(rest: str, repository: PathRepository, hub: CurrentHub, user: CurrentUser) -> Response:
     """The lines of a text file, each part with the commit that brought it; `rest` is the revision
     and the file's path."""
     access.check_files(hub, repository, user)
-    return _blame(hub, repository, rest)
+    return json_answer(_blame(hub, repository, rest))
 
 
 def _blame(hub: Hub, repository: Repository, rest: str) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import html
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from graft.server.api import wire
+from graft.server.api.answers import json_answer
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.people.auth import CurrentHub, CurrentUser
 from graft.server.records import Ref
@@ -38,10 +39,8 @@ class Squash(BaseModel):
     message: str | None = None
 
 
-@router.get(f"{REPOSITORY}/refs")
-def list_refs(
-    repository: PathRepository, hub: CurrentHub, include_prs: bool = False
-) -> dict[str, list[dict[str, str]]]:
+@router.get(f"{REPOSITORY}/refs", response_model=None)
+def list_refs(repository: PathRepository, hub: CurrentHub, include_prs: bool = False) -> Response:
     """All branches and tags."""
     found = repos.refs(hub, repository)
     answer: dict[str, list[dict[str, str]]] = {
@@ -51,7 +50,7 @@ def list_refs(
     }
     if include_prs:
         answer["pullRequests"] = [_ref(ref) for ref in found.pull_requests]
-    return answer
+    return json_answer(answer)
 
 
 @router.get(f"{REPOSITORY}/commits/{{revision:path}}")

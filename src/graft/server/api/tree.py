@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from graft.server.api import wire
+from graft.server.api.answers import json_answer
 from graft.server.api.repository import REPOSITORY, PathRepository, next_link
 from graft.server.content import links
 from graft.server.errors import BadRequestError, EntryNotFoundError
@@ -61,10 +62,10 @@ def tree(
     return JSONResponse(_listed(hub, repository, page, expand), headers=headers)
 
 
-@router.post(f"{REPOSITORY}/paths-info/{{revision:path}}")
+@router.post(f"{REPOSITORY}/paths-info/{{revision:path}}", response_model=None)
 async def paths_info(
     request: Request, revision: str, repository: PathRepository, hub: CurrentHub
-) -> list[dict[str, Any]]:
+) -> Response:
     """What lies at each of the paths in the form; paths where nothing lies are left out."""
     if request.headers.get("content-type", "").startswith("application/json"):
         asked = _parse(await request.body())
@@ -84,9 +85,7 @@ def _parse(body: bytes) -> Paths:
         raise BadRequestError(f"The request cannot be read: {place}: {problem['msg']}") from None
 
 
-def _find_paths(
-    hub: Hub, repository: Repository, revision: str, asked: Paths
-) -> list[dict[str, Any]]:
+def _find_paths(hub: Hub, repository: Repository, revision: str, asked: Paths) -> Response:
     snapshot = repos.snapshot(hub, repository, revision)
     found = []
     for path in asked.paths:
@@ -96,7 +95,7 @@ def _find_paths(
             continue
     if asked.expand:
         found = snapshot.with_last_commits(found)
-    return _listed(hub, repository, found, asked.expand)
+    return json_answer(_listed(hub, repository, found, asked.expand))
 
 
 def _listed(
