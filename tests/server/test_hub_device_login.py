@@ -10,8 +10,10 @@ from person import PASSWORD, Person
 from sqlalchemy import update
 
 from graft.server.db.tables import DeviceCodeRow, DeviceLoginRow, TokenRow
+from graft.server.errors import RateLimitedError
 from graft.server.people import accounts, attempts, device
 from graft.server.running import RunningHub
+from graft.server.runtime.limits import RateLimiter
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -282,6 +284,38 @@ def test_wrong_passwords_have_to_wait(hub: RunningHub, ada: Person) -> None:
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) > 60
         assert "try again in" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2%eth0", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("unix:", "unix:"),
+        ("", ""),
+    ],
+)
+def test_limits_count_what_nobody_can_choose(address: str, network: str) -> None:
+    assert attempts.network_of(address) == network
+
+
+def test_other_addresses_of_the_same_network_are_no_other_askers(
+    hub: RunningHub, ada: Person
+) -> None:
+    account = accounts.find_account(hub.hub, ada.name)
+    accounts.set_password(hub.hub, account, PASSWORD)
+    for number in range(attempts.WRONG_BY_PAIR):
+        assert accounts.log_in(hub.hub, ada.name, "wrong", f"2001:db8::{number}") is None
+    with pytest.raises(RateLimitedError):
+        accounts.log_in(hub.hub, ada.name, PASSWORD, "2001:db8::aaaa")
+    assert accounts.log_in(hub.hub, ada.name, PASSWORD, "2001:db8:1::1") == account
+    limiter = RateLimiter(known=0, unknown=2)
+    for number in range(2):
+        limiter.take(None, f"2001:db8::{number}")
+    with pytest.raises(RateLimitedError):
+        limiter.take(None, "2001:db8::aaaa")
 
 
 def test_codes_cannot_be_tried_out(browser: httpx.Client, anyone: httpx.Client) -> None:

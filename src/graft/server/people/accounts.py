@@ -201,9 +201,10 @@ def log_in(hub: Hub, name: str, password: str, address: str) -> Account | None:
         BusyError: too many are checked just now.
     """
     key = name.lower()[:MAX_ACCOUNT_NAME]
+    network = attempts.network_of(address)
     limits = (
-        (attempts.WRONG_BY_PAIR, "password", key, address),
-        (attempts.WRONG_BY_ADDRESS, "password from", address),
+        (attempts.WRONG_BY_PAIR, "password", key, network),
+        (attempts.WRONG_BY_ADDRESS, "password from", network),
         (attempts.WRONG_BY_ACCOUNT, "password for", key),
     )
     for limit, *who in limits:
@@ -213,7 +214,7 @@ def log_in(hub: Hub, name: str, password: str, address: str) -> Account | None:
         for limit, *who in limits:
             hub.attempts.note(limit, *who)
     else:
-        hub.attempts.forget("password", key, address)
+        hub.attempts.forget("password", key, network)
     return account
 
 

@@ -5,6 +5,7 @@ because of what others got wrong, but for a password, where right and wrong cann
 without trying.
 """
 
+import ipaddress
 import math
 import time
 from collections import OrderedDict, deque
@@ -26,6 +27,20 @@ WRONG_TOKENS = 1000
 for them costs."""
 WRONG_CODES = 20
 """Device codes that nobody waits with, typed in by one account."""
+
+
+def network_of(address: str) -> str:
+    """What of a network address its holder cannot choose: of IPv6 the first 64 bits. Limits count
+    by this: whoever has one such address has more of them than anybody could count."""
+    if ":" not in address:
+        return address
+    try:
+        found = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{ipaddress.IPv6Address(int(found) >> 64 << 64)}/64"
 
 
 class Attempts:

@@ -206,8 +206,9 @@ def user_of_token(hub: Hub, secret: str, address: str = "") -> User:
 
 
 def _note_wrong(hub: Hub, address: str) -> None:
-    hub.attempts.check(attempts.WRONG_TOKENS, "token", address)
-    hub.attempts.note(attempts.WRONG_TOKENS, "token", address)
+    who = ("token", attempts.network_of(address))
+    hub.attempts.check(attempts.WRONG_TOKENS, *who)
+    hub.attempts.note(attempts.WRONG_TOKENS, *who)
 
 
 def _note_use(hub: Hub, user: User, now: datetime) -> None:

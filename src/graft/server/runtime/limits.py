@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 
 from graft.server.errors import BusyError, RateLimitedError
+from graft.server.people.attempts import network_of
 
 WINDOW_SECONDS = 300
 """What `rate_limit` counts requests over."""
@@ -75,7 +76,7 @@ class RateLimiter:
         limit = self._limits[known]
         if limit <= 0:
             return None
-        key = secret if known and secret is not None else address.encode()
+        key = secret if known and secret is not None else network_of(address).encode()
         now = time.monotonic()
         bucket = self._buckets.pop(key, None) or _Bucket(limit, now)
         self._buckets[key] = bucket
