@@ -2,6 +2,8 @@
 
 import socket
 from pathlib import Path
+from struct import pack
+from threading import Thread
 
 import httpx
 import pytest
@@ -91,6 +93,37 @@ def test_options_of_the_databases_address_are_checked(
     with pytest.raises(HubError, match=named) as refused:
         Hub(Settings(data_folder=tmp_path, database_url=url))
     assert "GRAFT_DATABASE_URL" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer", "said"),
+    [
+        ("require", b"", "reset|Broken pipe"),  # as while PostgreSQL starts again
+        ("require", b"SHTTP/1.1 400 Bad Request\r\n\r\n", "SSL"),
+        ("disable", b"", "network|reset|Broken pipe"),
+    ],
+)
+def test_a_server_that_breaks_off_is_told(
+    tmp_path: Path, mode: str, answer: bytes, said: str
+) -> None:
+    pytest.importorskip("pg8000")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def break_off() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(8)
+                connection.sendall(answer)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+                if answer:
+                    connection.recv(1)
+
+        thread = Thread(target=break_off)
+        thread.start()
+        url = f"postgresql://ada@127.0.0.1:{server.getsockname()[1]}/graft?sslmode={mode}"
+        with pytest.raises(HubError, match=rf"cannot be used: .*({said}).*GRAFT_DATABASE_URL"):
+            Hub(Settings(data_folder=tmp_path, database_url=url))
+        thread.join()
 
 
 def test_a_password_that_is_missing_and_a_role_without_rights_are_told(tmp_path: Path) -> None:

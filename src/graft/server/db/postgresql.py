@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     URL,
     Connection,
+    Dialect,
     Engine,
     create_engine,
     event,
@@ -90,7 +91,7 @@ def open_engine(
         connect_args={
             "timeout": waits,
             "application_name": "graft",
-            "ssl_context": address.tls,
+            "ssl_context": address.tls or False,  # None would mean: as the server likes
             # Without any, pg8000 breaks where the server asks for one, and does not say why.
             "password": address.url.password or "",
         },
@@ -109,6 +110,7 @@ def open_engine(
         connection.autocommit = True  # `_begin` begins transactions
         _execute(connection, settings)
 
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _name_error, retval=True)
@@ -184,6 +186,15 @@ def _execute(connection: Any, statement: str) -> None:
     cursor = connection.cursor()
     cursor.execute(statement)
     cursor.close()
+
+
+def _connect(dialect: Dialect, _record: Any, args: list[Any], options: dict[str, Any]) -> Any:
+    """A new connection. pg8000 lets through what the socket or TLS says before the server has said
+    anything, such as a reset while it starts again."""
+    try:
+        return dialect.connect(*args, **options)
+    except OSError as error:
+        raise dialect.loaded_dbapi.InterfaceError("no connection") from error
 
 
 def _begin(connection: Connection) -> None:
