@@ -4,9 +4,10 @@ import pygit2
 import pytest
 from person import Person, file
 
-from graft.server.git import diffs, program
+from graft.server.events import RefUpdate
+from graft.server.git import diffs, durable, program
 from graft.server.records import Kind
-from graft.server.repositories import repos
+from graft.server.repositories import refchanges, repos
 from graft.server.running import RunningHub
 
 
@@ -62,3 +63,33 @@ def test_a_file_that_becomes_a_link_is_one_change(hub: RunningHub, ada: Person, 
     assert (link.path, link.patch.count("diff --git ")) == ("a.txt", 2)
     assert (last.path, last.status, last.added) == ("z.txt", "added", 1)
     assert last.patch.endswith("+last\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("v1", "already exists"), ("v1/a", "beside 'v1'"), ("a/b", "beside 'a/b/c'"), ("a", "a/b/c")],
+)
+def test_a_name_that_another_stands_in_the_way_of(
+    ada: Person, repo: str, name: str, wrong: str
+) -> None:
+    for other in ("v1", "a/b/c", "a/bb", "a-b", "v10"):
+        made = ada.http.post(f"/api/models/{repo}/branch/{other}", json={})
+        assert made.status_code == 200, made.text
+    refused = ada.http.post(f"/api/models/{repo}/branch/{name}", json={})
+    assert refused.status_code == 409
+    assert wrong in refused.text
+
+
+def test_the_disk_is_waited_for_once_for_many_refs(
+    hub: RunningHub, ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes all other writing requests as long."""
+    found = repos.find(hub.hub, Kind.MODEL, *repo.split("/"), None)
+    waited: list[str] = []
+    monkeypatch.setattr(durable, "sync_all", lambda folder: waited.append("all"))
+    monkeypatch.setattr(durable, "sync_ref", lambda folder, ref, stays: waited.append(ref))
+    updates = [RefUpdate(f"refs/tags/v{number}", None, ada.head(repo)) for number in range(20)]
+    with refchanges.locked(hub.hub, found) as opened:
+        refchanges.move(hub.hub, found, opened, updates)
+    assert waited == ["all", "all"]  # the objects, then the refs
+    assert len(ada.http.get(f"/api/models/{repo}/refs").json()["tags"]) == 20

@@ -1,7 +1,8 @@
 """The refs of a bare repository: listing, naming, and moving them one at a time."""
 
 import fnmatch
-from collections.abc import Collection
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -66,21 +67,32 @@ def existing(repository: pygit2.Repository, what: str, ref: str) -> str:
     return target
 
 
-def check_new(repository: pygit2.Repository, what: str, ref: str) -> None:
-    """That a branch or tag may be made.
+def check_new(known: Sequence[str], what: str, ref: str) -> None:
+    """That a branch or tag may be made beside all those that are `known`, which are sorted.
 
     Raises:
         BadRequestError: a name that git or the Hub cannot have.
         ConflictError: it exists, or git could not keep it beside another.
     """
     check_name(what, ref)
-    if ref in repository.references:
+    if _first_from(known, ref) == ref:
         raise ConflictError(f"Reference {ref} already exists: choose another name for the {what}.")
-    for known in repository.references:  # git keeps refs as files: none can be a folder too
-        if known.startswith(f"{ref}/") or ref.startswith(f"{known}/"):
-            raise ConflictError(
-                f"The {what} {_short(ref)!r} cannot exist beside {_short(known)!r}."
-            )
+    # Git keeps refs as files: none can be a folder, too.
+    parts = ref.split("/")
+    above = ("/".join(parts[:length]) for length in range(1, len(parts)))
+    others = [folder for folder in above if _first_from(known, folder) == folder]
+    below = _first_from(known, f"{ref}/")
+    if below.startswith(f"{ref}/"):
+        others.append(below)
+    if others:
+        beside = _short(others[0])
+        raise ConflictError(f"The {what} {_short(ref)!r} cannot exist beside {beside!r}.")
+
+
+def _first_from(known: Sequence[str], name: str) -> str:
+    """The first of the sorted names that is not before `name`; empty where there is none."""
+    place = bisect_left(known, name)
+    return known[place] if place < len(known) else ""
 
 
 def check_name(what: str, ref: str) -> None:

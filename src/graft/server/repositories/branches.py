@@ -35,7 +35,7 @@ def create_branch(
     access.check(user, repository, "write")
     ref = f"{refs.BRANCHES}{name}"
     with refchanges.locked(hub, repository) as opened:
-        refs.check_new(opened, "branch", ref)
+        refs.check_new(sorted(opened.references), "branch", ref)
         commit = git.find_commit(opened, start or git.DEFAULT_BRANCH)
         refchanges.move(hub, repository, opened, [RefUpdate(ref, None, str(commit.id))])
 
@@ -73,7 +73,7 @@ def create_tag(
     ref = f"{refs.TAGS}{name}"
     with refchanges.locked(hub, repository) as opened:
         target = git.find_commit(opened, revision).id
-        refs.check_new(opened, "tag", ref)
+        refs.check_new(sorted(opened.references), "tag", ref)
         if message.strip():
             target = _annotate(opened, name, target, message, who.name)
         refchanges.move(hub, repository, opened, [RefUpdate(ref, None, str(target))])

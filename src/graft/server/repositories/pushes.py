@@ -6,6 +6,7 @@ changed is refused for itself, and the others go on, unless the client wants all
 """
 
 import logging
+from collections.abc import Sequence
 from typing import IO
 
 import pygit2
@@ -118,8 +119,9 @@ def _receive(
         with refchanges.locked(hub, repository) as current:
             current.odb.add_disk_alternate(str(quarantine.folder))
             patterns = branches.protected_branches(hub, repository)
+            known = sorted(current.references)
             results = {
-                command.ref: _refusal(hub, repository, current, command, user)
+                command.ref: _refusal(hub, repository, current, command, user, known)
                 or _protection(quarantine, command, patterns)
                 for command in request.commands
             }
@@ -214,8 +216,9 @@ def _refusal(
     opened: pygit2.Repository,
     command: Command,
     user: User,
+    known: Sequence[str],
 ) -> str | None:
-    """Why a ref may not be changed as the client wants; None where it may."""
+    """Why a ref may not be changed as the client wants; None where it may. `known` are all refs."""
     ref = command.ref
     if refs.target_of(opened, ref) != command.old:
         return "fetch first: somebody else has changed it"
@@ -228,7 +231,7 @@ def _refusal(
         access.check(user, repository, "write")
         what = "branch" if ref.startswith(refs.BRANCHES) else "tag"
         if command.old is None:
-            refs.check_new(opened, what, ref)
+            refs.check_new(known, what, ref)
     except RefusedError as error:
         return str(error)
     if ref == refchanges.MAIN and command.new is None:

@@ -105,7 +105,10 @@ def move(
                 stays = update.new is not None and (folder / update.ref).is_file()
                 refs.move_ref(opened, update.ref, update.old, update.new)
                 moved.append(update)
-                durable.sync_ref(folder, update.ref, stays=stays)
+                if len(updates) == 1:
+                    durable.sync_ref(folder, update.ref, stays=stays)
+            if len(updates) > 1:  # once for all: whoever else writes may be waiting meanwhile
+                durable.sync_all(folder)
     except BaseException:
         for update in reversed(moved):
             refs.move_ref(opened, update.ref, update.new, update.old)
