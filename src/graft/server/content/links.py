@@ -59,26 +59,6 @@ def _of_objects(
         yield from reader.execute(query)
 
 
-def size_for(session: Session, user: User, sha256: str) -> int | None:
-    """The size of an object in any repository whose files `user` may read, or None.
-
-    Knowing a hash is not having the file: an object that lies only in others' private repositories
-    must be uploaded again before it can be used.
-    """
-    return session.scalar(
-        select(ObjectRow.size)
-        .join(RepositoryObjectRow, RepositoryObjectRow.sha256 == ObjectRow.sha256)
-        .join(RepositoryRow, RepositoryRow.id == RepositoryObjectRow.repository_id)
-        .where(ObjectRow.sha256 == sha256, access.files_readable_by(user))
-        .limit(1)
-    )
-
-
-def link(session: Session, repository_id: int, sha256: str) -> None:
-    """Lets the repository use an object that is stored, as `link_all`."""
-    link_all(session, repository_id, [sha256])
-
-
 def link_all(session: Session, repository_id: int, hashes: Collection[str]) -> None:
     """Lets the repository use objects that are stored, and keeps what collects garbage from them
     until a commit had time to name them.
@@ -119,7 +99,11 @@ def _gone() -> ConflictError:
 
 
 def sizes_for(session: Session, user: User, hashes: Collection[str]) -> dict[str, int]:
-    """The sizes of those objects that lie in any repository whose files `user` may read."""
+    """The sizes of those objects that lie in any repository whose files `user` may read.
+
+    Knowing a hash is not having the file: an object that lies only in others' private repositories
+    must be uploaded again before it can be used.
+    """
     found: dict[str, int] = {}
     for some in batched(hashes):
         rows = session.execute(

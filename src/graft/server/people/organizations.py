@@ -77,18 +77,6 @@ def list_all(hub: Hub) -> list[Account]:
         return [to_account(row) for row in rows]
 
 
-def of_account(hub: Hub, account: Account) -> list[tuple[Account, MemberRole]]:
-    """The organizations that an account belongs to, by name, and as what."""
-    with hub.database.reading() as session:
-        rows = session.execute(
-            select(AccountRow, MemberRow.role)
-            .join(MemberRow, MemberRow.organization_id == AccountRow.id)
-            .where(MemberRow.account_id == account.id)
-            .order_by(AccountRow.key)
-        )
-        return [(to_account(row), to_member_role(role)) for row, role in rows]
-
-
 def members(
     hub: Hub, organization: Account, *, after: int = 0, limit: int | None = None
 ) -> list[Member]:

@@ -13,7 +13,7 @@ from graft.server.db.tables import AccountRow, BaseModelRow, RepositoryRow
 from graft.server.hub import Hub
 from graft.server.people.access import visible_to
 from graft.server.records import Entry, Item, Kind, Page, Query, Repository, User
-from graft.server.rows import from_values, repositories, to_record
+from graft.server.rows import from_values
 from graft.server.scan.scans import Scan, blob_of, scans
 from graft.server.search import query as search_query
 from graft.server.search.facets import MAX_VALUES, Facets
@@ -149,18 +149,6 @@ def tree(hub: Hub, repository: Repository, user: User | None) -> Tree:
         tuple(Relative(f"{owner}/{name}", relation, True) for relation, name, owner in children),
         {relation: int(number) for relation, number in counts},
     )
-
-
-def find_all(hub: Hub, kind: Kind, names: Iterable[str], user: User | None) -> list[Repository]:
-    """Those of the repositories that are here and that `user` may see; others are left out."""
-    keys = [name.lower() for name in names]
-    with hub.database.reading() as session:
-        rows = session.execute(
-            repositories().where(
-                RepositoryRow.kind == kind.value, RepositoryRow.key.in_(keys), visible_to(user)
-            )
-        ).all()
-    return [to_record(row) for row in rows]
 
 
 def _key(query: Query, user: User | None) -> tuple[Any, ...]:

@@ -154,10 +154,9 @@ def _give(hub: Hub, repository: Repository) -> bool:
         if owner is None:
             return False
         lacking = hashes - links.sizes_in(session, repository.id, hashes).keys()
-        for sha256 in list(lacking):
-            if links.size_for(session, owner, sha256) is not None:
-                links.link(session, repository.id, sha256)
-                lacking.discard(sha256)
+        readable = links.sizes_for(session, owner, lacking).keys()
+        links.link_all(session, repository.id, readable)
+        lacking -= readable
         return not (lacking & _stored_sizes(session, lacking).keys())
 
 

@@ -14,7 +14,7 @@ import lz4.frame
 
 from graft.errors import HubError
 from graft.server.xet.chunking import MAX_CHUNK_BYTES
-from graft.server.xet.hashes import HASH_BYTES, Buffer, Tree, chunk_hash, to_text
+from graft.server.xet.hashes import HASH_BYTES, Buffer, chunk_hash, to_text, xorb_hash
 
 HEADER_BYTES = 8
 
@@ -99,10 +99,7 @@ class XorbIndex:
 
     def root(self) -> bytes:
         """The xorb's hash."""
-        tree = Tree()
-        for value, size in self.chunks(0, len(self)):
-            tree.add(value, size)
-        return tree.root()
+        return xorb_hash(self.chunks(0, len(self)))
 
     def footer(self, xorb: bytes) -> bytes:
         """What stands behind the frames of the xorb of that hash."""
