@@ -2,7 +2,6 @@
 
 import socket
 from pathlib import Path
-from struct import pack
 from threading import Thread
 
 import httpx
@@ -95,28 +94,34 @@ def test_options_of_the_databases_address_are_checked(
     assert "GRAFT_DATABASE_URL" in str(refused.value)
 
 
+WELCOME = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+SET = b"C\0\0\0\x08SET\0Z\0\0\0\x05I"
+
+
 @pytest.mark.parametrize(
-    ("mode", "answer", "said"),
+    ("mode", "answers", "said"),
     [
-        ("require", b"", "reset|Broken pipe"),  # as while PostgreSQL starts again
-        ("require", b"SHTTP/1.1 400 Bad Request\r\n\r\n", "SSL"),
-        ("disable", b"", "network|reset|Broken pipe"),
+        ("require", [], "reset|Broken pipe"),
+        ("require", [b"SHTTP/1.1 400 Bad Request\r\n\r\n"], "SSL"),
+        ("disable", [], "network|reset|Broken pipe"),
+        ("disable", [WELCOME], "network|reset|Broken pipe"),
+        ("disable", [WELCOME, SET], "network|reset|Broken pipe"),
     ],
 )
 def test_a_server_that_breaks_off_is_told(
-    tmp_path: Path, mode: str, answer: bytes, said: str
+    tmp_path: Path, mode: str, answers: list[bytes], said: str
 ) -> None:
+    """As PostgreSQL does while it starts again."""
     pytest.importorskip("pg8000")
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def break_off() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.recv(8)
-                connection.sendall(answer)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
-                if answer:
-                    connection.recv(1)
+                for answer in answers:
+                    connection.recv(4096)
+                    connection.sendall(answer)
+                connection.recv(1)  # the rest stays unread: closed, the connection is reset
 
         thread = Thread(target=break_off)
         thread.start()

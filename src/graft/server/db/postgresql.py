@@ -106,12 +106,16 @@ def open_engine(
         limits["idle_in_transaction_session_timeout"] = 10 * statement_seconds
     settings = "; ".join(f"SET {name} = {int(value * 1000)}" for name, value in limits.items())
 
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.autocommit = True  # `_begin` begins transactions
-        _execute(connection, settings)
+    def connect(dialect: Dialect, _record: Any, args: list[Any], options: dict[str, Any]) -> Any:
+        try:
+            connection: Any = dialect.connect(*args, **options)
+            connection.autocommit = True  # `_begin` begins transactions
+            _execute(connection, settings)
+        except OSError as error:  # pg8000 lets much through that the socket or TLS says
+            raise dialect.loaded_dbapi.InterfaceError("no connection") from error
+        return connection
 
-    event.listen(engine, "do_connect", _connect)
-    event.listen(engine, "connect", prepare)
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _name_error, retval=True)
     event.listen(engine, "checkin", _note_use)
@@ -188,15 +192,6 @@ def _execute(connection: Any, statement: str) -> None:
     cursor.close()
 
 
-def _connect(dialect: Dialect, _record: Any, args: list[Any], options: dict[str, Any]) -> Any:
-    """A new connection. pg8000 lets through what the socket or TLS says before the server has said
-    anything, such as a reset while it starts again."""
-    try:
-        return dialect.connect(*args, **options)
-    except OSError as error:
-        raise dialect.loaded_dbapi.InterfaceError("no connection") from error
-
-
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql(
@@ -218,8 +213,12 @@ def _check_idle(connection: Any, record: Any, _proxy: Any) -> None:
 
 
 def _name_error(context: ExceptionContext) -> BaseException | None:
-    """Errors by their SQLSTATE: pg8000 calls nearly all of them `ProgrammingError`."""
+    """Errors by their SQLSTATE: pg8000 calls nearly all of them `ProgrammingError`. Those of the
+    network are not even errors of a database to it."""
     original = context.original_exception
+    if isinstance(original, OSError):  # pg8000 lets a reset of the connection through
+        context.is_disconnect = True
+        return exc.OperationalError(context.statement, context.parameters, original)
     details = original.args[0] if original.args else None
     if not isinstance(details, dict):
         return None
