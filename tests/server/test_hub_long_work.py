@@ -1,5 +1,12 @@
 """Work that takes long: it ends, is told of, and nobody else waits for it."""
 
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
 import pygit2
 import pytest
 from person import Person, file
@@ -9,6 +16,8 @@ from graft.server.git import diffs, durable, program
 from graft.server.records import Kind
 from graft.server.repositories import refchanges, repos
 from graft.server.running import RunningHub
+from graft.server.runtime.traffic import Traffic
+from graft.server.settings import Settings
 
 
 @pytest.fixture
@@ -93,3 +102,85 @@ def test_the_disk_is_waited_for_once_for_many_refs(
         refchanges.move(hub.hub, found, opened, updates)
     assert waited == ["all", "all"]  # the objects, then the refs
     assert len(ada.http.get(f"/api/models/{repo}/refs").json()["tags"]) == 20
+
+
+@pytest.fixture
+def held_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """From when it is called, `git` comes to no end before the test does."""
+    done = tmp_path / "done"
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nwhile ! [ -e {done} ]; do sleep 0.1; done\nexit 1\n")
+    program.chmod(0o755)
+    yield lambda: monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    done.touch()
+
+
+def test_questions_that_take_long_leave_threads_to_everybody_else(
+    tmp_path: Path, held_git: Callable[[], None]
+) -> None:
+    with RunningHub(tmp_path / "hub") as hub, ThreadPoolExecutor(100) as people:
+        headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+        with httpx.Client(base_url=hub.url, headers=headers, timeout=30) as http:
+            ada = Person("ada", "", http)
+            repo = ada.create("asked")
+            ada.commit(repo, file("a.txt", "one\n"))
+            held_git()
+            address = f"{hub.url}/api/models/{repo}/blame/main/a.txt"
+            asked = [people.submit(httpx.get, address, timeout=60) for _ in range(100)]
+            traffic = hub.app.state.traffic
+            while traffic.questions.waiting < 100 - hub.settings.max_questions:
+                assert not any(each.done() for each in asked)
+                time.sleep(0.01)
+            for _ in range(20):
+                assert ada.files(repo) == {"a.txt"}
+            assert ada.commit(repo, file("b.txt", "two\n")).status_code == 200
+            assert not any(each.done() for each in asked)
+            (tmp_path / "done").touch()
+            assert {each.result().status_code for each in asked} == {500}
+
+
+def test_more_questions_than_may_wait_are_told_to_come_back(
+    tmp_path: Path, held_git: Callable[[], None]
+) -> None:
+    with (
+        RunningHub(tmp_path / "hub", max_questions=1, max_waiting=0) as hub,
+        ThreadPoolExecutor(1) as people,
+    ):
+        headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+        with httpx.Client(base_url=hub.url, headers=headers, timeout=30) as http:
+            repo = Person("ada", "", http).create("asked")
+            held_git()
+            root = f"/api/models/{repo}"
+            asked = people.submit(http.get, f"{root}/commits/main")
+            while not hub.app.state.traffic.questions.is_full:
+                assert not asked.done()
+                time.sleep(0.01)
+            refused = httpx.get(f"{hub.url}{root}/tree/main?expand=true")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+            assert httpx.get(f"{hub.url}{root}/tree/main").status_code == 200
+            (tmp_path / "done").touch()
+            asked.result()
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "kind"),
+    [
+        ("POST", "/a/b.git/git-receive-pack", "changes"),
+        ("POST", "/api/models/a/b/commit/main", "changes"),
+        ("GET", "/api/models/a/b/commit/main", "questions"),
+        ("DELETE", "/api/datasets/a/b/branch/x", "changes"),
+        ("POST", "/api/models/a/b/discussions", "changes"),
+        ("POST", "/datasets/a/b/discussions/1/merge", "changes"),
+        ("GET", "/datasets/a/b/discussions/1/files", "questions"),
+        ("GET", "/api/models/a/b/discussions", None),
+        ("POST", "/datasets/a/b.git/git-upload-pack", "clones"),
+        ("HEAD", "/a/b/tree/main", "questions"),
+        ("GET", "/api/models/a/b/tree/main", None),
+        ("POST", "/api/models/a/b/paths-info/main", "questions"),
+        ("GET", "/a/b/resolve/main/commits/x", None),
+    ],
+)
+def test_which_gate_stands_before_what(method: str, address: str, kind: str | None) -> None:
+    gate = Traffic(Settings()).gate_of(method, address)
+    assert (gate.name if gate else None) == kind

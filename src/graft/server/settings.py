@@ -128,11 +128,17 @@ class Settings:
         "Fetches and clones by `git` that one process answers at a time; others wait.",
         least=1,
     )
+    max_questions: int = setting(
+        8,
+        "Comparisons, histories, blames and lists with last commits that one process finds out at "
+        "a time; others wait.",
+        least=1,
+    )
     git_seconds: float = setting(
         3600.0, "The longest that `git` may work on one push, fetch or clone."
     )
     max_waiting: int = setting(
-        1000, "Requests of either kind that may wait; more are told to come back later."
+        1000, "Requests of each kind that may wait; more are told to come back later."
     )
     max_connections: int = setting(
         2000,

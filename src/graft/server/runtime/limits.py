@@ -117,6 +117,11 @@ class Gate:
         self._most_waiting = most_waiting
         self._places = asyncio.Semaphore(at_once)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes next has to wait."""
+        return self._places.locked()
+
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
         """Holds a place while the block lasts.
@@ -136,7 +141,7 @@ class Gate:
         Raises:
             BusyError: too many wait already.
         """
-        if self._places.locked() and self.waiting >= self._most_waiting:
+        if self.is_full and self.waiting >= self._most_waiting:
             raise BusyError(
                 f"The Hub is busy: {self.waiting} {self.name} wait already. Try again in a moment."
             )

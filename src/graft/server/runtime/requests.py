@@ -141,7 +141,8 @@ class _Exchange:
         Raises:
             BusyError: too many wait already.
         """
-        gate = self._traffic.gate_of(self.scope["method"], self.scope["path"])
+        scope = self.scope
+        gate = self._traffic.gate_of(scope["method"], scope["path"], scope["query_string"])
         if gate is not None:
             await gate.enter()
             self._gate = gate
@@ -205,6 +206,8 @@ class _Exchange:
             return  # who reads the body may have taken our error for a body that it cannot read
         if message["type"] == "http.response.start":
             self.started = True
+            if self._gate is self._traffic.questions:
+                self._leave_gate()  # the answer is there; how slowly it is read holds up nobody
             self._status = message["status"]
             headers = message["headers"] = list(message.get("headers", ()))
             headers.append((b"x-request-id", self.id.encode()))
@@ -225,8 +228,7 @@ class _Exchange:
         """Counts the request and writes its line."""
         traffic, scope, state = self._traffic, self.scope, self._state
         traffic.metrics.in_flight -= 1
-        if self._gate is not None:
-            self._gate.leave()
+        self._leave_gate()
         user = state.get("user_name")
         if self._secret is not None:
             if user is not None:
@@ -252,6 +254,11 @@ class _Exchange:
             user=user,
             address=self._address,
         )
+
+    def _leave_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.leave()
+            self._gate = None
 
     @property
     def _address(self) -> str:

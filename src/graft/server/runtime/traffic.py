@@ -11,13 +11,27 @@ from graft.server.settings import Settings
 
 SHARED_SECONDS = 1.0
 
+THREADS = 40
+"""For all that is quick; hard work has threads beside these, so that it cannot take them all."""
+
+_API = r"/api/(models|datasets)/[^/]+/[^/]+/"
+_PAGE = r"/(datasets/)?[^/]+/[^/]+/"
 # Each takes a process of git, or much reading and writing of repositories.
 _CLONES = re.compile(r".*/git-upload-pack")
 _CHANGES = re.compile(
-    r".*/git-receive-pack|/api/(models|datasets)/[^/]+/[^/]+/(commit|super-squash)/.+"
-    r"|/api/(models|datasets)/[^/]+/[^/]+/(duplicate|discussions/\d+/merge)"
+    rf".*/git-receive-pack|{_API}(commit|super-squash|branch|tag)/.+|/api/repos/(move|delete)"
+    rf"|{_API}(duplicate|lfs-files/batch|discussions|discussions/\d+/merge)"
+    rf"|{_PAGE}discussions/(new|\d+/merge)"
 )
-_METHODS = frozenset({"POST"})
+# Each looks through a history, or compares many files.
+_QUESTIONS = re.compile(
+    rf"{_API}((compare|commit|commits|blame|paths-info)/.+|lfs-files|discussions/\d+)"
+    rf"|{_PAGE}((compare|commit|commits|blame|tree)/.+|discussions/\d+(/files)?)"
+)
+_LISTS = re.compile(rf"{_API}tree/.+")
+_WITH_COMMITS = b"expand="
+_ASKING = frozenset({"GET", "HEAD", "POST"})
+_CHANGING = frozenset({"POST", "DELETE"})
 
 
 class Traffic:
@@ -29,14 +43,20 @@ class Traffic:
         self.body_seconds = settings.body_seconds
         self.clones = Gate("clones", settings.max_clones, settings.max_waiting)
         self.changes = Gate("changes", settings.max_changes, settings.max_waiting)
+        self.questions = Gate("questions", settings.max_questions, settings.max_waiting)
+        self.threads = THREADS + settings.max_changes + settings.max_questions
+        """How many requests may block a thread at a time."""
 
-    def gate_of(self, method: str, path: str) -> Gate | None:
+    def gate_of(self, method: str, path: str, query: bytes = b"") -> Gate | None:
         """The gate before what is asked for; None: it is quick."""
-        if method not in _METHODS:
-            return None
-        if _CHANGES.fullmatch(path):
+        if method in _CHANGING and _CHANGES.fullmatch(path):
             return self.changes
-        return self.clones if _CLONES.fullmatch(path) else None
+        if method == "POST" and _CLONES.fullmatch(path):
+            return self.clones
+        if method in _ASKING and _QUESTIONS.fullmatch(path):
+            return self.questions
+        is_long_list = _WITH_COMMITS in query and _LISTS.fullmatch(path)
+        return self.questions if is_long_list else None
 
     async def share(self) -> None:
         """Leaves the counts every second for the other processes, until it is cancelled."""
@@ -49,5 +69,5 @@ class Traffic:
         text = "Requests that wait until others end."
         return [
             Sample("graft_waiting_requests", gate.waiting, text, (("kind", gate.name),))
-            for gate in (self.clones, self.changes)
+            for gate in (self.clones, self.changes, self.questions)
         ]
