@@ -1,6 +1,7 @@
 """What the service keeps in memory, and what it refuses to take on."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from graft.server.inference.service import BusyError, InferenceService
 from graft.server.records import Kind, Repository
 from graft.server.repositories import repos
 from graft.server.settings import Settings
+from graft.text.tokenizer import Tokenizer
 from hub_samples import OWNER, Garden, contents
 
 ONE = Questions((Question("Who wrote Hamlet?"),))
@@ -122,3 +124,20 @@ def test_only_whole_checkouts_are_left_behind(
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith(f"{models[0].id}-")
     assert {path.name for path in folder.iterdir()} >= {"config.json", "model.safetensors"}
+
+
+def test_texts_that_a_tokenizer_blows_up_are_refused(
+    garden: Garden, hub: Hub, tmp_path: Path
+) -> None:
+    """Six steps that each write a hundred letters for one: a thousand letters become gigabytes."""
+    Tokenizer.from_pretrained(garden.model).save_pretrained(tmp_path / "saved")
+    files = contents(garden.model) | contents(tmp_path / "saved")
+    tokenizer = json.loads(files["tokenizer.json"])
+    step = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 100}
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [step] * 6}
+    garden.push(f"{OWNER}/growing", {**files, "tokenizer.json": json.dumps(tokenizer).encode()})
+    model = repos.find(hub, Kind.MODEL, OWNER, "growing", None)
+    service = InferenceService(tmp_path / "cache")
+    with pytest.raises(BadContentError, match="could make 1000000000000000 bytes"):
+        asyncio.run(service.scores(hub, model, Questions((Question("a" * 1000),))))
+    service.close()

@@ -15,7 +15,7 @@ import pyarrow as pa
 from graft.errors import DataError, ModelError
 from graft.files import atomic_folder
 from graft.hub.client import local_folder, push_folder
-from graft.text import decoding
+from graft.text import decoding, growth
 from graft.text.chat import render_chat
 from graft.text.columns import check_text, text_column
 from graft.text.declared import declared_tokens, read_config, special_tokens
@@ -145,6 +145,11 @@ class Tokenizer:
         """The longest input the tokenizer's files declare, in tokens; None where they do not."""
         value = self.config.get("model_max_length")
         return int(value) if isinstance(value, int | float) and value < _UNLIMITED else None
+
+    def longest_normalized(self, size: int) -> int:
+        """How many bytes the normalizer can make of a text of `size` bytes at most: to ask where
+        both the tokenizer and the text are somebody else's."""
+        return growth.longest(self._rules.spec["normalizer"], size)
 
     @property
     def vocab_size(self) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from graft.tasks.pipeline import Pipeline
     from graft.tasks.text_classification import Prediction
 
+MAX_NORMALIZED_BYTES = 256 * 1024**2
+"""What a model's tokenizer may make of the texts of one request: it can be anybody's."""
+
 log = logging.getLogger(__name__)
 
 
@@ -170,6 +173,13 @@ def _load_pipeline(folder: Path) -> "Pipeline":
 
 
 def _predict(pipe: "Pipeline", questions: tuple[Question, ...]) -> "list[Prediction]":
+    texts = [text for item in questions for text in (item.text, item.text_pair) if text is not None]
+    grown = sum(pipe.tokenizer.longest_normalized(len(text.encode())) for text in texts)
+    if grown > MAX_NORMALIZED_BYTES:
+        raise BadContentError(
+            f"The model's tokenizer could make {grown} bytes of these texts; at most "
+            f"{MAX_NORMALIZED_BYTES} are. Send shorter texts, or fewer."
+        )
     pairs = [(item.text, item.text_pair) for item in questions if item.text_pair is not None]
     if pairs:
         return pipe(pairs)
