@@ -141,3 +141,13 @@ def test_texts_that_a_tokenizer_blows_up_are_refused(
     with pytest.raises(BadContentError, match="could make 1000000000000000 bytes"):
         asyncio.run(service.scores(hub, model, Questions((Question("a" * 1000),))))
     service.close()
+
+
+def test_pickles_are_not_opened(garden: Garden, hub: Hub, tmp_path: Path) -> None:
+    files = {n: data for n, data in contents(garden.model).items() if not n.endswith("tensors")}
+    garden.push(f"{OWNER}/pickled", {**files, "pytorch_model.bin": b"\x80\x02}q\x00."})
+    model = repos.find(hub, Kind.MODEL, OWNER, "pickled", None)
+    service = InferenceService(tmp_path)
+    with pytest.raises(BadContentError, match="no weights to run"):
+        asyncio.run(service.scores(hub, model, ONE))
+    service.close()

@@ -29,7 +29,8 @@ class ModelFiles:
 
 
 def needed_files(hub: Hub, repository: Repository) -> ModelFiles:
-    """The top-level files that a model needs: safetensors, or else weights in the older format.
+    """The top-level files that a model needs: safetensors and what stands beside them. Pickles are
+    nothing to open in the Hub's own process.
 
     Raises:
         BadContentError: no weights in the repository.
@@ -37,10 +38,10 @@ def needed_files(hub: Hub, repository: Repository) -> ModelFiles:
     snapshot = repos.snapshot(hub, repository)
     entries = [entry for entry in snapshot.entries() if entry.is_file]
     weights = [entry for entry in entries if entry.name.endswith(".safetensors")]
-    weights = weights or [entry for entry in entries if entry.name == "pytorch_model.bin"]
     if not weights:
         raise BadContentError(
-            f"{repository.full_name} holds no weights to run: it needs a file model.safetensors."
+            f"{repository.full_name} holds no weights to run: it needs a file model.safetensors. "
+            "Merge the pull request that the Hub makes of pickled ones."
         )
     small = [entry for entry in entries if Path(entry.name).suffix in _SMALL_FILES]
     return ModelFiles(snapshot.id, (*weights, *small))
