@@ -1,6 +1,7 @@
 """Work that takes long: it ends, is told of, and nobody else waits for it."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,13 @@ import pytest
 from person import Person, file
 
 from graft.server.events import RefUpdate
-from graft.server.git import diffs, durable, program
+from graft.server.git import diffs, durable, history, program
 from graft.server.records import Kind
 from graft.server.repositories import refchanges, repos
 from graft.server.running import RunningHub
 from graft.server.runtime.traffic import Traffic
 from graft.server.settings import Settings
+from graft.server.web import files
 
 
 @pytest.fixture
@@ -54,10 +56,27 @@ def test_what_takes_git_too_long_is_given_up(
 def test_a_list_comes_without_last_commits_that_take_too_long(
     ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "QUESTION_SECONDS", 0.0)
+    monkeypatch.setattr(history, "LAST_COMMITS_SECONDS", 0.0)
     entries = ada.http.get(f"/api/models/{repo}/tree/main", params={"expand": True}).json()
     assert {entry["path"] for entry in entries} == {".gitattributes", "a.txt"}
     assert "a.txt" in ada.http.get(f"/{repo}/tree/main").text
+
+
+def test_a_long_folder_is_shown_in_pages(
+    ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ENTRIES_PER_PAGE", 2)
+    ada.commit(repo, *(file(f"sub/{number}.txt", "x") for number in range(5)), summary="Many")
+    shown = [ada.http.get(f"/{repo}/tree/main/sub?page={page}").text for page in (1, 2, 3)]
+    assert [re.findall(r">(\d).txt</a>", page) for page in shown] == [
+        ["0", "1"],
+        ["2", "3"],
+        ["4"],
+    ]
+    assert all("Many" in page for page in shown)
+    assert ["?page=2" in page for page in shown] == [True, False, True]
+    far = ada.http.get(f"/api/models/{repo}/tree/main", params={"cursor": 10**30})
+    assert far.json() == []
 
 
 def test_a_file_that_becomes_a_link_is_one_change(hub: RunningHub, ada: Person, repo: str) -> None:

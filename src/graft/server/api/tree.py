@@ -24,6 +24,7 @@ PAGE_ENTRIES = 1000
 # Finding the last commit of each entry walks the history.
 PAGE_ENTRIES_WITH_COMMITS = 100
 MAX_PATHS = 10_000
+MAX_CURSOR = 2**31 - 1
 
 
 def _as_list(value: Any) -> Any:
@@ -51,13 +52,13 @@ def tree(
     """A page of what lies in a folder; `rest` is the revision and the folder's path."""
     snapshot, path = repos.split_revision(hub, repository, rest)
     most = PAGE_ENTRIES_WITH_COMMITS if expand else PAGE_ENTRIES
-    limit, cursor = max(1, min(limit, most)), max(0, cursor)
-    entries = snapshot.entries(path, recursive=recursive)
-    page = entries[cursor : cursor + limit]
+    limit, cursor = max(1, min(limit, most)), max(0, min(cursor, MAX_CURSOR))
+    found = snapshot.entries(path, recursive=recursive, start=cursor, limit=limit + 1)
+    page = found[:limit]
     if expand:
         page = snapshot.with_last_commits(page)
     headers = {"X-Repo-Commit": snapshot.id}
-    if cursor + limit < len(entries):
+    if len(found) > limit:
         headers |= next_link(request, cursor=cursor + limit)
     return JSONResponse(_listed(hub, repository, page, expand), headers=headers)
 

@@ -12,6 +12,8 @@ _LAST_SECOND = 253_370_764_800
 """The first of January 9999, in seconds since 1970."""
 _COMMIT = b"//"
 """Begins the name of a commit among paths: none of those has two slashes in a row."""
+LAST_COMMITS_SECONDS = 10.0
+"""How long last commits are looked for: a list can do without some."""
 _MAX_LIMITS = 64_000
 """Characters of folders that a child is told on its command line."""
 _MOST_SKIPPED = 2**31 - 1  # git takes no larger number
@@ -67,7 +69,8 @@ def last_commits(
     options = ("--first-parent", "--diff-merges=first-parent", "--root", "--no-renames")
     form = ("--name-only", "-z", f"--format=tformat:{_COMMIT.decode()}%H")
     found: dict[str, Commit] = {}
-    with asked(repository, "log", *options, *form, str(newest.id), "--", *limits) as question:
+    command = ("log", *options, *form, str(newest.id), "--", *limits)
+    with asked(repository, *command, seconds=LAST_COMMITS_SECONDS) as question:
         for commit, path in _changes(ended(question.output)):
             for part in _with_folders(path) & waiting:
                 found[part] = to_commit(repository[commit].peel(pygit2.Commit))

@@ -101,9 +101,11 @@ class Question:
 
 
 @contextmanager
-def asked(repository: pygit2.Repository, *question: str) -> Iterator[Question]:
-    """Asks `git`; the child does not outlive the block, nor `QUESTION_SECONDS`: then the answer
-    ends early, and `was_cut` says so."""
+def asked(
+    repository: pygit2.Repository, *question: str, seconds: float | None = None
+) -> Iterator[Question]:
+    """Asks `git`; the child does not outlive the block, nor `seconds` (`QUESTION_SECONDS`): then
+    the answer ends early, and `was_cut` says so."""
     child = subprocess.Popen(
         _command(repository, question),
         stdin=subprocess.DEVNULL,
@@ -112,7 +114,7 @@ def asked(repository: pygit2.Repository, *question: str) -> Iterator[Question]:
         env=clean_environment(),
     )
     found = Question(repository, question[0], child)
-    timer = Timer(QUESTION_SECONDS, found.cut)
+    timer = Timer(QUESTION_SECONDS if seconds is None else seconds, found.cut)
     timer.start()
     try:
         with found.output:

@@ -1,6 +1,7 @@
 """A repository at one commit: its files and folders."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import pygit2
 
@@ -25,12 +26,12 @@ class Snapshot:
         return self.commit.id
 
     def entries(
-        self, path: str = "", *, recursive: bool = False, last_commits: bool = False
+        self, path: str = "", *, recursive: bool = False, start: int = 0, limit: int | None = None
     ) -> list[Entry]:
-        """What lies in the folder `path`, by name, folders first.
+        """What lies in the folder `path`, by name, folders first; `limit` of it after the first
+        `start`.
 
-        With `recursive`, everything below it, each folder before its own content. With
-        `last_commits`, each entry with the newest commit that touched it, which is slower.
+        With `recursive`, everything below it, each folder before its own content.
 
         Raises:
             EntryNotFoundError: no such folder.
@@ -38,8 +39,9 @@ class Snapshot:
         folder = self._object(path)
         if not isinstance(folder, pygit2.Tree):
             raise self._missing(path, "is a file, not a folder")
-        found = list(self._walk(folder, path, recursive))
-        return self.with_last_commits(found) if last_commits else found
+        end = None if limit is None else start + limit
+        wanted = islice(self._walk(folder, path, recursive), start, end)
+        return [self._entry(found_at, found) for found_at, found in wanted]
 
     def entry(self, path: str, *, last_commit: bool = False) -> Entry:
         """The file or folder at `path`.
@@ -61,12 +63,14 @@ class Snapshot:
             raise TypeError(f"{entry.path} is a folder: it has no bytes")
         return blob.data
 
-    def _walk(self, tree: pygit2.Tree, path: str, recursive: bool) -> Iterator[Entry]:
+    def _walk(
+        self, tree: pygit2.Tree, path: str, recursive: bool
+    ) -> Iterator[tuple[str, pygit2.Tree | pygit2.Blob]]:
         children = sorted(tree, key=lambda child: (not isinstance(child, pygit2.Tree), child.name))
         for child in children:
             child_path = f"{path}/{child.name}" if path else str(child.name)
             if isinstance(child, pygit2.Tree | pygit2.Blob):  # not the commit of a submodule
-                yield self._entry(child_path, child)
+                yield child_path, child
             if recursive and isinstance(child, pygit2.Tree):
                 yield from self._walk(child, child_path, recursive)
 

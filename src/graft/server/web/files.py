@@ -18,17 +18,25 @@ router = page_router()
 
 MAX_SHOWN_BYTES = 500_000
 COMMITS_PER_PAGE = 50
+ENTRIES_PER_PAGE = 1000
 
 
 @router.get("/{owner}/{name}/tree/{rest:path}")
 @router.get("/datasets/{owner}/{name}/tree/{rest:path}")
-def tree(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Response:
-    """A folder; `rest` is the revision and the folder's path."""
+def tree(
+    visit: CurrentVisit,
+    repository: CurrentRepository,
+    rest: str,
+    number: Annotated[int, Query(alias="page", ge=1, le=10**6)] = 1,
+) -> Response:
+    """A page of a folder; `rest` is the revision and the folder's path."""
     revision, path = _taken_apart(visit, repository, rest)
     snapshot = repos.snapshot(visit.hub, repository, revision)
     if path and snapshot.entry(path).is_file:
         return RedirectResponse(file_address(repository, "blob", revision, path), status_code=302)
-    entries = snapshot.entries(path, last_commits=True)
+    start = (number - 1) * ENTRIES_PER_PAGE
+    found = snapshot.entries(path, start=start, limit=ENTRIES_PER_PAGE + 1)
+    entries = snapshot.with_last_commits(found[:ENTRIES_PER_PAGE])
     return visit.page(
         "tree.html",
         repository=repository,
@@ -36,6 +44,8 @@ def tree(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
         folder=path,
         commit=snapshot.commit,
         entries=entries,
+        number=number,
+        more=len(found) > ENTRIES_PER_PAGE,
         scans=_scans(visit, entries),
         refs=repos.refs(visit.hub, repository),
         crumbs=crumbs(path),

@@ -92,7 +92,7 @@ def _page(visit: Visit, repository: Repository, trial: Trial, status: int = 200)
         card = repos.card(hub, repository)
         snapshot = repos.snapshot(hub, repository)
         commit = snapshot.commit
-        empty = all(entry.path == GIT_SETTINGS for entry in snapshot.entries())
+        empty = all(entry.path == GIT_SETTINGS for entry in snapshot.entries(limit=2))
     offered, pairs = _examples(card.metadata)
     links = CardLinks.at(repository.path.strip("/"), "main")
     runnable = bool(widget_inputs(repository))
