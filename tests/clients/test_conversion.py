@@ -1,10 +1,11 @@
 """`transformers` and weights that are pickles: what it would have others do, the Hub has done."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from customer import Customer
+
+from waiting import wait_until
 
 WAIT_SECONDS = 60
 
@@ -46,10 +47,11 @@ for repo in (os.environ["PRIVATE"], os.environ["PUBLIC"]):
 
 def opened_by_the_hub(who: Customer, repo: str) -> int:
     """Waits for the Hub's pull request, and answers its number."""
-    give_up = time.monotonic() + WAIT_SECONDS
-    while not (opened := list(who.api.get_repo_discussions(repo))):
-        assert time.monotonic() < give_up, "the Hub opened no pull request"
-        time.sleep(0.2)
+    opened = wait_until(
+        lambda: list(who.api.get_repo_discussions(repo)),
+        "the Hub opened no pull request",
+        seconds=WAIT_SECONDS,
+    )
     assert [one.is_pull_request for one in opened] == [True]
     return opened[0].num
 
@@ -68,10 +70,11 @@ def test_pickles_are_not_offered_outside_whatever_else_changes(
         path_in_repo="README.md",
         repo_id=public,
     )
-    give_up = time.monotonic() + WAIT_SECONDS
-    while eve.api.list_repo_commits(public, revision=revision)[1].commit_id != made.oid:
-        assert time.monotonic() < give_up, "the pull request was not put on top"
-        time.sleep(0.2)
+    wait_until(
+        lambda: eve.api.list_repo_commits(public, revision=revision)[1].commit_id == made.oid,
+        "the pull request was not put on top",
+        seconds=WAIT_SECONDS,
+    )
     assert python(LOAD, **variables).split() == [private, public]
     eve.api.merge_pull_request(private, number)
     assert eve.api.file_exists(private, "model.safetensors")

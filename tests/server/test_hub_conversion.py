@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import select
 from graft.server.conversion.weights import RefusedWeightsError, convert
 from graft.server.db.tables import ConversionRow, RepositoryRow
 from graft.server.running import RunningHub
+from waiting import wait_until
 
 
 class Runs:
@@ -65,15 +65,14 @@ def outcome(hub: RunningHub, repo: str) -> tuple[str, str]:
         .join(RepositoryRow, RepositoryRow.id == ConversionRow.repository_id)
         .where(RepositoryRow.key == repo.lower())
     )
-    give_up = time.monotonic() + 120
-    while True:
+
+    def became() -> tuple[str, str] | None:
         with hub.hub.database.reading() as session:
             row = session.execute(asked).first()
         assert row is not None, f"nobody would convert {name}"
-        if row.status in ("done", "failed"):
-            return row.status, row.detail
-        assert time.monotonic() < give_up, "nobody converts"
-        time.sleep(0.2)
+        return (row.status, row.detail) if row.status in ("done", "failed") else None
+
+    return wait_until(became, "nobody converts", seconds=120)
 
 
 def pull_requests(who: Person, repo: str) -> list[dict[str, Any]]:

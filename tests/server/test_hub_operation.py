@@ -16,6 +16,7 @@ from person import Person, file
 
 from graft.server.running import RunningHub
 from graft.server.runtime import logs
+from waiting import wait_until
 
 
 def test_it_lives_and_is_ready(anyone: httpx.Client) -> None:
@@ -233,14 +234,12 @@ def test_more_changes_than_can_wait_are_told_to_come_back(tmp_path: Path) -> Non
 
 def wait_for_line(caplog: pytest.LogCaptureFixture, path: str) -> dict[str, object]:
     """What the log's line says of the request for `path`: it is written when that has ended."""
-    give_up = time.monotonic() + 30
-    while time.monotonic() < give_up:
-        for record in list(caplog.records):
-            fields: dict[str, object] = record.__dict__.get("fields", {})
-            if fields.get("path") == path:
-                return fields
-        time.sleep(0.01)
-    raise AssertionError(f"no line of the log tells of {path}")
+
+    def found() -> dict[str, object] | None:
+        lines = [record.__dict__.get("fields", {}) for record in list(caplog.records)]
+        return next((fields for fields in lines if fields.get("path") == path), None)
+
+    return wait_until(found, f"no line of the log tells of {path}")
 
 
 def test_lines_of_the_log_are_json_without_secrets() -> None:

@@ -3,12 +3,13 @@
 import io
 import os
 import pickle
-import time
 from typing import Any
 
 import pytest
 import torch
 from person import Person, file, large
+
+from waiting import wait_until
 
 
 class Runs:
@@ -26,14 +27,13 @@ def weights(value: object) -> bytes:
 
 def scanned(who: Person, repo: str) -> dict[str, Any]:
     """The repository's security status once everything was looked at."""
-    give_up = time.monotonic() + 30
-    while True:
+
+    def status() -> dict[str, Any] | None:
         info = who.http.get(f"/api/models/{repo}", params={"securityStatus": True}).json()
-        status: dict[str, Any] = info["securityRepoStatus"]
-        if status["scansDone"]:
-            return status
-        assert time.monotonic() < give_up, "nobody looks at the files"
-        time.sleep(0.1)
+        found: dict[str, Any] = info["securityRepoStatus"]
+        return found if found["scansDone"] else None
+
+    return wait_until(status, "nobody looks at the files")
 
 
 def push(who: Person, repo: str, files: dict[str, bytes]) -> None:

@@ -5,7 +5,6 @@ import hmac
 import ipaddress
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,7 @@ from graft.server.community.sending import is_public
 from graft.server.hub import Hub
 from graft.server.running import RunningHub
 from graft.server.settings import Settings
+from waiting import wait_until
 
 SECRET = "between us"
 
@@ -56,17 +56,15 @@ class Listener:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def wait(self, scope: str, action: str = "update", seconds: float = 15) -> dict[str, Any]:
+    def wait(self, scope: str, action: str = "update") -> dict[str, Any]:
         """The body of the first message of that kind."""
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up:
-            for _, body, _ in list(self.received):
-                if body["event"] == {"scope": scope, "action": action}:
-                    return body
-            time.sleep(0.05)
-        raise AssertionError(
-            f"no {scope} {action} among {[b['event'] for _, b, _ in self.received]}"
-        )
+        wanted = {"scope": scope, "action": action}
+
+        def found() -> dict[str, Any] | None:
+            bodies = [body for _, body, _ in list(self.received)]
+            return next((body for body in bodies if body["event"] == wanted), None)
+
+        return wait_until(found, f"no {scope} {action} came")
 
     def close(self) -> None:
         self._server.shutdown()
@@ -268,9 +266,7 @@ def test_the_log_says_what_became_of_it(api: Api, ada: Person, listener: Listene
         found: dict[str, Any] = ada.http.get(address).json()[0]
         return found
 
-    give_up = time.monotonic() + 10
-    while not newest()["error"] and time.monotonic() < give_up:
-        time.sleep(0.05)
+    wait_until(lambda: newest()["error"])
     assert newest()["status"] == "waiting"
     assert "redirects are not followed" in newest()["error"]
     assert listener.paths == {"/"}
@@ -280,9 +276,7 @@ def test_the_log_says_what_became_of_it(api: Api, ada: Person, listener: Listene
     assert ada.http.post(f"{address}/{newest()['id']}/replay").status_code == 400
     api(ada).enable_webhook(made.id)
     assert ada.http.post(f"{address}/{newest()['id']}/replay").status_code == 200
-    give_up = time.monotonic() + 10
-    while newest()["status"] == "waiting" and time.monotonic() < give_up:
-        time.sleep(0.05)
+    wait_until(lambda: newest()["status"] != "waiting")
     assert (newest()["status"], newest()["responseStatus"]) == ("delivered", 200)
 
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
@@ -20,16 +19,9 @@ from graft.server.people import accounts
 from graft.server.runtime.accepting import Counts
 from graft.server.runtime.workers import _Worker
 from graft.server.settings import Settings
+from waiting import wait_until
 
 START_SECONDS = 60.0
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    """Waits for something that has to happen."""
-    give_up = time.monotonic() + START_SECONDS
-    while not done():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 class Served:
