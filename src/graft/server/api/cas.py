@@ -59,7 +59,7 @@ async def send_shard(
     """Registers the files of a shard: from now on a commit may name them."""
     asker = await run_in_threadpool(cas.admit, hub, authorization, writes=True)
     async with _received(request, hub, MAX_SHARD_BYTES, "shard") as spool:
-        await hub.content.in_thread(_register, hub, asker, spool)
+        await _registered(hub, asker, spool)
     return {"result": 1}
 
 
@@ -190,9 +190,17 @@ def _keep_xorb(hub: Hub, asker: cas.Asker, spool: Spool, name: str) -> bool:
     return inserted
 
 
-def _register(
+async def _registered(
     hub: Hub, asker: cas.Asker, spool: Spool, progress: registering.Progress = lambda *_: None
 ) -> None:
+    """Registers a shard when its sender's turn is: each may tell of files that take hours to read,
+    and nobody gets all the threads for that."""
+    who = asker.user.account.id if asker.user is not None else None
+    async with hub.turns.turn(("shard", who)):
+        await hub.content.in_thread(_register, hub, asker, spool, progress)
+
+
+def _register(hub: Hub, asker: cas.Asker, spool: Spool, progress: registering.Progress) -> None:
     registering.register(hub, asker, _mapped(spool), progress)
 
 
@@ -204,7 +212,7 @@ async def _events(hub: Hub, asker: cas.Asker, spool: Spool) -> AsyncIterator[dic
         nonlocal verified, total
         verified, total = done, of
 
-    work = asyncio.ensure_future(hub.content.in_thread(_register, hub, asker, spool, note))
+    work = asyncio.ensure_future(_registered(hub, asker, spool, note))
     try:
         while not (await asyncio.wait({work}, timeout=_TELL_SECONDS))[0]:
             yield {"type": "validating", "verified": verified, "total": total}
