@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -122,6 +123,19 @@ def test_a_signed_address_is_for_one_object_and_one_deed(ada: Person) -> None:
     ):
         assert httpx.get(wrong).status_code == 403
     assert httpx.put(address, content=BIG).status_code == 403
+
+
+def test_what_an_address_gives_out_it_gives_for_an_hour(hub: RunningHub, ada: Person) -> None:
+    """It serves whoever brings it, also after their access was withdrawn."""
+    repo = with_file(ada, "hour", BIG + b"hour")
+    sha256, size = hashlib.sha256(BIG + b"hour").hexdigest(), len(BIG) + 4
+    action = ada.lfs(repo, "download", sha256, size)["actions"]["download"]
+    plan = rebuild(hub, xet_token(ada, repo), xet_hash(ada, repo)).json()
+    extents = [extent for found in plan["fetch_info"].values() for extent in found]
+    assert action["expires_in"] <= 3600
+    for address in (action["href"], *(extent["url"] for extent in extents)):
+        expires = int(dict(parse_qsl(urlsplit(address).query))["expires"])
+        assert datetime.fromtimestamp(expires, UTC) <= datetime.now(UTC) + timedelta(hours=1)
 
 
 def test_an_expired_token_gives_no_xet_token(hub: RunningHub, ada: Person) -> None:

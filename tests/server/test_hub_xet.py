@@ -460,7 +460,7 @@ def test_small_files_need_no_xet(hub: RunningHub, ada: Person) -> None:
 
 def test_a_signed_address_of_a_xorb_that_is_gone(hub: RunningHub) -> None:
     name = "ab" * 32
-    permission = hub.hub.signer.sign("xorb", name, 0, 9)
+    permission = hub.hub.signer.sign("xorb", name, 0, 9, seconds=60)
     gone = httpx.get(f"{hub.url}/xet/0/v1/xorbs/default/{name}?start=0&last=9&{permission}")
     assert gone.status_code == 404
     assert "ask for the file's parts again" in gone.json()["error"]

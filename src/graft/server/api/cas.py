@@ -159,7 +159,9 @@ def _address(hub: Hub, root: str, extent: Extent) -> str:
         direct = hub.content.blobs.address(key_of(extent.xorb), "GET", cas.VALID_SECONDS)
         if direct is not None:
             return direct
-    permission = hub.signer.sign("xorb", extent.xorb, extent.start, extent.last)
+    permission = hub.signer.sign(
+        "xorb", extent.xorb, extent.start, extent.last, seconds=cas.VALID_SECONDS
+    )
     path = XORB.format(name=extent.xorb)
     return f"{root}{path}?start={extent.start}&last={extent.last}&{permission}"
 

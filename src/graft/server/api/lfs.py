@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from graft.server.api.answers import LfsResponse
 from graft.server.api.git_http import find_for_git, find_for_upload
 from graft.server.content import large, links, uploads
-from graft.server.content.signing import VALID_SECONDS
+from graft.server.content.signing import READ_SECONDS, UPLOAD_SECONDS
 from graft.server.content.uploads import Upload
 from graft.server.errors import BadContentError, ConflictError, NotFoundError, RefusedError
 from graft.server.hub import Hub
@@ -151,7 +151,8 @@ class _Answer:
     def _action(
         self, permission: str, wanted: LfsObject, path: str = "", **given: int
     ) -> dict[str, Any]:
-        return {"href": self._address(permission, wanted, path, given), "expires_in": VALID_SECONDS}
+        href = self._address(permission, wanted, path, given)
+        return {"href": href, "expires_in": _seconds(permission)}
 
     def _address(
         self, permission: str, wanted: LfsObject, path: str, given: dict[str, int], *more: int
@@ -167,7 +168,11 @@ class _Answer:
         )
         query = urlencode({"size": wanted.size, **given})
         root = f"{self.address}/{self.repository.id}/{wanted.oid}"
-        return f"{root}{path}?{query}&{self.hub.signer.sign(*signed)}"
+        return f"{root}{path}?{query}&{self.hub.signer.sign(*signed, seconds=_seconds(permission))}"
+
+
+def _seconds(permission: str) -> int:
+    return READ_SECONDS if permission == "download" else UPLOAD_SECONDS
 
 
 def _href(address: str | None) -> dict[str, str]:

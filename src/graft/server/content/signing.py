@@ -10,7 +10,11 @@ from graft.server.db.database import Database
 from graft.server.db.tables import SecretRow
 from graft.server.errors import NotAllowedError
 
-VALID_SECONDS = 24 * 3600
+UPLOAD_SECONDS = 24 * 3600
+"""How long an address takes what is sent to it: the last of many long files has to find it."""
+READ_SECONDS = 3600
+"""How long an address gives out what it is for. Nobody asks who brings it, so that it also serves
+those whose access was withdrawn meanwhile; clients ask for another."""
 _KEY_NAME = "signing"
 
 
@@ -20,9 +24,9 @@ class Signer:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def sign(self, *permission: str | int) -> str:
-        """A query string that proves the permission for a day."""
-        expires = int(time.time()) + VALID_SECONDS
+    def sign(self, *permission: str | int, seconds: int) -> str:
+        """A query string that proves the permission for so long."""
+        expires = int(time.time()) + seconds
         return urlencode({"expires": expires, "signature": self._digest(expires, permission)})
 
     def check(self, expires: int, signature: str, *permission: str | int) -> None:

@@ -13,7 +13,7 @@ from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 
 from graft.server.content import large, links
-from graft.server.content.signing import VALID_SECONDS
+from graft.server.content.signing import READ_SECONDS, UPLOAD_SECONDS
 from graft.server.db.tables import ObjectRow
 from graft.server.errors import BadContentError, NotFoundError
 from graft.server.hub import Hub
@@ -82,7 +82,7 @@ def direct_address(hub: Hub, upload: Upload, number: int) -> str | None:
     """Where in S3 a client may send a part to; None where it comes through the Hub."""
     if not hub.settings.direct_transfer:
         return None
-    return hub.content.blobs.address(upload.part_key(number), "PUT", VALID_SECONDS)
+    return hub.content.blobs.address(upload.part_key(number), "PUT", UPLOAD_SECONDS)
 
 
 async def has_part(hub: Hub, upload: Upload, number: int) -> bool:
@@ -142,7 +142,7 @@ def whole_address(hub: Hub, sha256: str) -> str | None:
         row = session.get(ObjectRow, sha256)
         if row is None or row.xet_hash is not None:
             return None
-    return hub.content.blobs.address(whole_key(sha256), "GET", VALID_SECONDS)
+    return hub.content.blobs.address(whole_key(sha256), "GET", READ_SECONDS)
 
 
 async def _complete(hub: Hub, upload: Upload) -> None:
