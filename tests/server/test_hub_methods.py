@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import httpx
 
+from graft.server.names import RESERVED
 from graft.server.running import RunningHub
 from graft.server.runtime.shortcuts import plain_routes
 
@@ -42,6 +43,11 @@ def test_every_address_refuses_methods_that_are_not_its_own(hub: RunningHub) -> 
     assert wrong == []
 
 
+def test_nobody_can_be_called_like_an_address(hub: RunningHub) -> None:
+    first = {route.path.split("/")[1] for route in plain_routes(hub.app.routes)}
+    assert {part for part in first if part and "{" not in part} <= RESERVED
+
+
 def test_a_repository_that_is_called_like_a_part_of_an_address_is_found(
     hub: RunningHub,
 ) -> None:
@@ -55,3 +61,4 @@ def test_a_repository_that_is_called_like_a_part_of_an_address_is_found(
                 assert made.status_code == 200
                 assert client.get(f"/api/{kind}s/eve/{name}").json()["id"] == f"eve/{name}"
                 assert client.get(f"{place}/eve/{name}").status_code == 200
+                assert client.get(f"{place}/eve/{name}/settings").status_code == 303

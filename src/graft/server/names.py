@@ -16,8 +16,8 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 # would have no page, or (`/api/organizations/create`) no way to delete it.
 _OWN_ADDRESSES = """
 about admin api assets avatars blog chat collections create datasets device docs favicon.ico graft
-graft-hub health help infer join login logout metrics models new notifications oauth organizations
-resolve robots.txt search settings spaces static uploads v1 v2
+graft-hub health healthz help infer join login logout metrics models new notifications oauth
+organizations readyz resolve robots.txt search settings spaces static uploads v1 v2 xet
 """
 # Whom the Hub's own pull requests are by: `graft.server.conversion`.
 _OWN_ACCOUNTS = {"sfconvertbot"}

@@ -55,8 +55,10 @@ class Shortcuts(BaseRoute):
 
     def _find_fitting(self, shape: tuple[str, ...]) -> list["_Known"]:
         """The routes of all addresses whose parts are these, where they are a part of some route's
-        address; "" stands for any other."""
-        return [known for known in self._known if known.fits(shape)]
+        address; "" stands for any other. What begins with a word of the Hub's own is no owner's:
+        nobody can be called so."""
+        fitting = [known for known in self._known if known.fits(shape)]
+        return [known for known in fitting if known.parts[0]] or fitting
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request to the route that was found."""
