@@ -277,6 +277,17 @@ def test_no_form_of_another_site_is_taken(hub: RunningHub, browser: httpx.Client
     assert asked > 40
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/whoami-v2", "/api/models", "/api/models/{}", "/api/models/{}/tree/main", "/nope"]
+)
+def test_no_answer_is_kept_for_others(ada: Person, path: str) -> None:
+    """By what stands between: it knows neither tokens nor cookies."""
+    repo = f"{ada.name}/kept"
+    ada.http.post("/api/repos/create", json={"name": "kept", "visibility": "private"})
+    answer = ada.http.get(path.format(repo))
+    assert "private" in answer.headers["Cache-Control"]
+
+
 def test_no_answer_may_be_read_by_another_site(ada: Person) -> None:
     repo = ada.create("shared")
     for path in ("/", f"/{repo}", "/api/models", f"/{repo}/resolve/main/.gitattributes"):

@@ -429,6 +429,14 @@ def test_a_name_that_leads_inside_is_not_sent_to(tmp_path: Path, listener: Liste
         ("fe80::1", False),
         ("fc00::1", False),
         ("::", False),
+        ("::7f00:1", False),
+        ("::ffff:10.0.0.1", False),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::808:808", False),
+        ("192.0.0.192", False),
+        ("fec0::1", False),
+        ("3fff::1", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:

@@ -22,6 +22,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # What stands for an IPv4 address that a gateway would pass the connection on to (RFC 6052).
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+# What Python takes for public, and no route of the internet leads to: IANA's own assignments, where
+# one cloud keeps the secrets of its machines, examples, and sites of before 2004.
+_NEVER_PUBLIC = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20", "fec0::/10")))
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None and not is_public(inner):
             return False
+    if any(address in network for network in _NEVER_PUBLIC):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
