@@ -109,6 +109,16 @@ def test_an_index_that_is_behind_is_repaired(own_hub: RunningHub, repo: str) -> 
     assert fsck.check(own_hub.hub).problems == []
 
 
+def test_a_branch_that_is_gone_is_made_again(own_hub: RunningHub, eve: Person, repo: str) -> None:
+    subprocess.run(["git", "update-ref", "-d", "refs/heads/main"], cwd=git_folder(own_hub))
+    report = fsck.check(own_hub.hub)
+    assert kinds(report) == {"branch-lost"}
+    assert "refs/heads/main is gone" in report.problems[0].text
+    assert fsck.check(own_hub.hub, repair=True).is_clean
+    assert fsck.check(own_hub.hub).problems == []
+    assert eve.read(repo, "w.bin") == WEIGHTS
+
+
 def test_a_file_that_the_repository_may_not_use_is_given_to_it_if_its_owner_has_it(
     own_hub: RunningHub, eve: Person, repo: str
 ) -> None:
@@ -142,7 +152,9 @@ def test_a_lost_repository_and_a_lost_git_object_are_found(own_hub: RunningHub, 
         loose.unlink()
         assert kinds(fsck.check(own_hub.hub)) == {"git-damaged"}
     shutil.rmtree(folder)
-    assert kinds(fsck.check(own_hub.hub)) == {"repository-missing"}
+    report = fsck.check(own_hub.hub)
+    assert kinds(report) == {"repository-missing"}
+    assert f"no git repository {folder}" in report.problems[0].text
 
 
 def test_what_no_row_tells_of_is_a_note_and_collected(own_hub: RunningHub, repo: str) -> None:

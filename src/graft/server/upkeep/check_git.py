@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from graft.server.content import links
 from graft.server.db.tables import GivenUpObjectRow, ObjectRow, RepositoryRow
 from graft.server.errors import RefusedError, RepoNotFoundError
+from graft.server.events import RefUpdate
 from graft.server.git import reachable
 from graft.server.git.process import clean_environment
 from graft.server.git.reachable import Pointer
@@ -55,9 +56,9 @@ def _check_alone(hub: Hub, repository: Repository, *, deep: bool) -> list[Proble
         with refchanges.locked(hub, repository):
             now = _again(hub, repository)
             return _check(hub, now, Report(), deep=deep) if now else []
-    except RepoNotFoundError as error:  # its folder is not there
+    except RepoNotFoundError:  # its folder is not there
         now = _again(hub, repository)
-        return [_problem(now, "repository-missing", str(error))] if now else []
+        return [_missing(hub, now)] if now else []
 
 
 def _check(hub: Hub, repository: Repository, report: Report, *, deep: bool) -> list[Problem]:
@@ -66,8 +67,7 @@ def _check(hub: Hub, repository: Repository, report: Report, *, deep: bool) -> l
         pointers = list(reachable.pointers(opened))
         problems = [*_check_heads(repository, opened)]
     except RepoNotFoundError:
-        path = repos.repository_path(hub, repository)
-        return [_problem(repository, "repository-missing", f"There is no git repository {path}.")]
+        return [_missing(hub, repository)]
     except reachable.DAMAGE as error:
         text = f"What its refs lead to cannot be read: {error}"
         return [_problem(repository, "git-damaged", text)]
@@ -82,7 +82,10 @@ def _check(hub: Hub, repository: Repository, report: Report, *, deep: bool) -> l
 def _check_heads(repository: Repository, opened: pygit2.Repository) -> Iterator[Problem]:
     reference = opened.references.get(f"refs/heads/{DEFAULT_BRANCH}")
     head = str(reference.peel(pygit2.Commit).id) if reference is not None else None
-    if head != repository.head:
+    if head is None and repository.head is not None:
+        text = f"{refchanges.MAIN} is gone; lists and searches know it at {repository.head}."
+        yield _problem(repository, "branch-lost", text)
+    elif head != repository.head:
         text = f"{DEFAULT_BRANCH} is at {head}; lists and searches know it at {repository.head}."
         yield _problem(repository, "index-behind", text)
 
@@ -139,9 +142,22 @@ def _repair(hub: Hub, repository: Repository, problem: Problem) -> bool:
         if problem.kind == "index-behind":
             repos.reindex(hub, repository)
             return True
+        if problem.kind == "branch-lost":
+            return _put_back(hub, repository)
         if problem.kind == "object-not-given":
             return _give(hub, repository)
     return False
+
+
+def _put_back(hub: Hub, repository: Repository) -> bool:
+    """Makes `main` again where the tables know it, if git still has what it named."""
+    with refchanges.locked(hub, repository) as opened:
+        now = _again(hub, repository)
+        if now is None or now.head is None or now.head not in opened:
+            return False
+        lost = RefUpdate(refchanges.MAIN, None, now.head)
+        refchanges.move(hub, now, opened, [lost])
+    return True
 
 
 def _give(hub: Hub, repository: Repository) -> bool:
@@ -164,6 +180,11 @@ def _again(hub: Hub, repository: Repository) -> Repository | None:
     with hub.database.reading() as session:
         row = session.get(RepositoryRow, repository.id)
         return to_record(row) if row is not None else None
+
+
+def _missing(hub: Hub, repository: Repository) -> Problem:
+    path = repos.repository_path(hub, repository)
+    return _problem(repository, "repository-missing", f"There is no git repository {path}.")
 
 
 def _problem(repository: Repository, kind: str, text: str) -> Problem:

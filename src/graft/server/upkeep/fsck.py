@@ -18,7 +18,8 @@ def check(
 
     Args:
         deep: read every byte, and take every hash anew.
-        repair: put right what can be: read repositories into the index again, give them the files
+        repair: put right what can be: read repositories into the index again, make a `main` that
+            is gone again where git still has what it named, give repositories the files
             that they name and their owners may read, forget what is damaged and used by nobody.
         notify: called with a sentence at each step.
     """
