@@ -7,7 +7,7 @@ prefixed, so that a card cannot name or shadow a part of the page around it.
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
@@ -19,9 +19,17 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from graft.server.web.addresses import is_local
+from graft.server.web.sanitising import sanitise_apart
 
 ID_PREFIX = "card-"
 MAX_CHARACTERS = 400_000
+MAX_HTML_CHARACTERS = 100_000
+"""Of HTML in a card. Within the three limits a sanitiser takes a second at most: where tags were
+left open, it looks through them at each tag, and writes what is bold anew into each paragraph."""
+MAX_SEARCHED = 300_000_000
+"""Opening tags of a card's HTML, times all tags."""
+MAX_REPEATED = 500_000
+"""Opening tags of how letters look, times all tags."""
 
 _LINK_SCHEMES = {"http", "https", "mailto"}
 _ALIGNED = {"align"}
@@ -44,6 +52,11 @@ _ATTRIBUTES = {
 _TAGS = (nh3.ALLOWED_TAGS | {"tfoot", "section"}) - {"area", "map", "center", "nav", "header"}
 _DROPPED_WITH_CONTENT = {"script", "style", "iframe", "object", "embed", "noscript", "template"}
 _OWN_CLASSES = {"a": {"anchor"}, "div": {"scroll"}}
+_OPENING = re.compile("<[a-z]", re.IGNORECASE)
+# What HTML opens again in each paragraph until it is closed.
+_FORMATTING = re.compile(
+    r"<(a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)\b", re.IGNORECASE
+)
 _LANGUAGE_CLASS = re.compile(r"language-[A-Za-z0-9_+#.-]{1,40}")
 
 
@@ -72,13 +85,39 @@ def render_card(
 
     Headings move one level down, since the page itself has the first, and carry anchors; a heading
     at the top that only repeats the page's `title` is left out. A card longer than
-    `MAX_CHARACTERS` is cut there, and says so. Several on one page need an `id_prefix` each.
+    `MAX_CHARACTERS` is cut there, and says so; HTML that takes too long to sanitise is shown as the
+    text that it is. Several on one page need an `id_prefix` each.
     """
     cut = len(markdown) > MAX_CHARACTERS
-    html = _MARKDOWN.render(markdown[:MAX_CHARACTERS], {"title": title})
-    if cut:
-        html += f"<p><em>Only the first {MAX_CHARACTERS:,} characters are shown here.</em></p>"
-    return sanitise(html, links, id_prefix)
+    env = {"title": title}
+    tokens = _MARKDOWN.parse(markdown[:MAX_CHARACTERS], env)
+    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)
+    more = f"<p><em>Only the first {MAX_CHARACTERS:,} characters are shown here.</em></p>"
+    more = more if cut else ""
+    if _may_take_long("".join(_html_in(tokens)), html):
+        clean = sanitise_apart(html + more, links.files, links.pages, id_prefix)
+        if clean is not None:
+            return clean
+        html = _WITHOUT_HTML.render(markdown[:MAX_CHARACTERS], {"title": title})
+    return sanitise(html + more, links, id_prefix)
+
+
+def _html_in(tokens: Sequence[Token]) -> Iterator[str]:
+    """What a card says in HTML itself."""
+    for token in tokens:
+        if token.type in ("html_block", "html_inline"):
+            yield token.content
+        yield from _html_in(token.children or ())
+
+
+def _may_take_long(own: str, html: str) -> bool:
+    """Whether a card's own HTML, within all that it became, may take long to sanitise."""
+    tags = html.count("<")
+    return (
+        len(own) > MAX_HTML_CHARACTERS
+        or len(_OPENING.findall(own)) * tags > MAX_SEARCHED
+        or len(_FORMATTING.findall(own)) * tags > MAX_REPEATED
+    )
 
 
 def sanitise(html: str, links: CardLinks, id_prefix: str = ID_PREFIX) -> str:
@@ -180,12 +219,13 @@ def _scrolling_table(
     return f'<div class="scroll">{table}' if tokens[index].nesting == 1 else f"{table}</div>"
 
 
-def _build_markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+def _build_markdown(*, html: bool) -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": html}).enable(["table", "strikethrough"])
     markdown.core.ruler.push("graft_card", _adapt_tokens)
     for rule in ("table_open", "table_close"):
         markdown.add_render_rule(rule, _scrolling_table)
     return markdown
 
 
-_MARKDOWN = _build_markdown()
+_MARKDOWN = _build_markdown(html=True)
+_WITHOUT_HTML = _build_markdown(html=False)
