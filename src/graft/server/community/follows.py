@@ -7,8 +7,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from graft.server.db.tables.community import FollowRow
-from graft.server.errors import BadRequestError, NotAllowedError, NotLoggedInError
+from graft.server.errors import BadRequestError, NotAllowedError
 from graft.server.hub import Hub
+from graft.server.people import denials
 from graft.server.records import Account, User
 
 
@@ -65,7 +66,7 @@ def _is_following(session: Session, account: Account, user: User) -> bool:
 
 def _check(user: User | None) -> User:
     if user is None:
-        raise NotLoggedInError("Following somebody needs a token: log in first.")
+        raise denials.login_needed("Following somebody")
     if not user.may_write:
         raise NotAllowedError(
             f"The token {user.token_name!r} may not follow anybody; this needs the role 'write'."

@@ -16,7 +16,6 @@ from graft.server.db.tables import AccessRequestRow, RepositoryRow
 from graft.server.errors import (
     GatedRepoError,
     NotAllowedError,
-    NotLoggedInError,
     RepoNotFoundError,
 )
 from graft.server.hub import Hub
@@ -64,9 +63,7 @@ def check(user: User | None, repository: Repository, right: Right) -> User:
     if not allows(user, repository, "read"):
         raise not_found(repository.kind, repository.owner, repository.name)
     if user is None:
-        raise NotLoggedInError(
-            f"{denials.DOINGS[right]} {repository.full_name} needs a token: log in."
-        )
+        raise denials.login_needed(f"{denials.DOINGS[right]} {repository.full_name}")
     if not _account_allows(user, repository, right):
         raise NotAllowedError(denials.why_not_theirs(user, repository))
     if not _token_allows(user, repository, right):
@@ -188,7 +185,7 @@ def check_may_create(user: User | None, owner: Account) -> User:
         NotAllowedError: another's name, too small a role, or a token that may not write there.
     """
     if user is None:
-        raise NotLoggedInError("Creating a repository needs a token: log in first.")
+        raise denials.login_needed("Creating a repository")
     if not _creates_as(user, owner):
         role = user.role_in(owner.id)
         why = f"as a member who may {role} only" if role else f"use {user.name}/..."
@@ -206,7 +203,7 @@ def check_organization_admin(user: User | None, organization: Account) -> User:
         NotLoggedInError, NotAllowedError: they do not, or their token may not do it for them.
     """
     if user is None:
-        raise NotLoggedInError(f"Changing {organization.name} needs a token: log in first.")
+        raise denials.login_needed(f"Changing {organization.name}")
     if user.role_in(organization.id) != "admin":
         raise NotAllowedError(
             f"Only an admin of {organization.name} may do this; {user.name} is none."
@@ -227,7 +224,7 @@ def check_permission(user: User | None, permission: str) -> User:
         NotAllowedError: the token may not.
     """
     if user is None:
-        raise NotLoggedInError("This needs a token: log in first.")
+        raise denials.login_needed("This")
     if user.role == "write" or (user.role == "read" and permission.endswith(".read")):
         return user
     _check_token(user, user.account, scopes.giving(permission))
@@ -259,7 +256,7 @@ def check_owner(user: User | None, owner: Account, permission: str) -> User:
         NotAllowedError: another's, too small a role, or a token that may not.
     """
     if user is None:
-        raise NotLoggedInError("This needs a token: log in first.")
+        raise denials.login_needed("This")
     if owner.id in owners_for(user, permission):
         return user
     role = user.role_in(owner.id)

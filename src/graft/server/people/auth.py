@@ -17,7 +17,7 @@ from starlette.responses import Response
 from graft.server.db.tables import SessionRow, TokenRow
 from graft.server.errors import NotAllowedError, NotLoggedInError
 from graft.server.hub import Hub
-from graft.server.people import attempts, identity
+from graft.server.people import attempts, denials, identity
 from graft.server.people.accounts import digest
 from graft.server.records import Account, User
 
@@ -80,10 +80,7 @@ async def require_user(user: Annotated[User | None, Depends(current_user)]) -> U
         NotLoggedInError: nobody known.
     """
     if user is None:
-        raise NotLoggedInError(
-            "This needs a token: log in first (`graft login`), or send one as "
-            "`Authorization: Bearer TOKEN`."
-        )
+        raise denials.login_needed("This")
     return user
 
 

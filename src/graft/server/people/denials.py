@@ -5,7 +5,7 @@
 
 from collections.abc import Collection
 
-from graft.server.errors import NotAllowedError
+from graft.server.errors import NotAllowedError, NotLoggedInError
 from graft.server.records import Repository, Right, User
 
 DOINGS: dict[Right, str] = {
@@ -15,6 +15,14 @@ DOINGS: dict[Right, str] = {
     "admin": "Changing",
 }
 """What each right is for, as a sentence about it begins."""
+
+
+def login_needed(doing: str) -> NotLoggedInError:
+    """For somebody unknown, who wants what `doing` says, as a sentence about it begins."""
+    return NotLoggedInError(
+        f"{doing} needs a token: log in first (`graft login`), or send one as "
+        "`Authorization: Bearer TOKEN`."
+    )
 
 
 def why_not_theirs(user: User, repository: Repository) -> str:

@@ -21,10 +21,9 @@ from graft.server.errors import (
     GatedRepoError,
     NotAllowedError,
     NotFoundError,
-    NotLoggedInError,
 )
 from graft.server.hub import Hub
-from graft.server.people import access
+from graft.server.people import access, denials
 from graft.server.people.accounts import to_account
 from graft.server.records import Account, Gate, Repository, User
 
@@ -62,7 +61,7 @@ def ask(
         NotAllowedError: a token that may only read.
     """
     if user is None:
-        raise NotLoggedInError(f"Asking for {repository.full_name} needs an account: log in first.")
+        raise denials.login_needed(f"Asking for {repository.full_name}")
     if not user.may_write:
         raise NotAllowedError(f"The token {user.token_name!r} may not ask for access: log in.")
     gate = _check_gated(repository)
