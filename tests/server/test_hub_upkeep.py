@@ -109,11 +109,17 @@ def test_an_index_that_is_behind_is_repaired(own_hub: RunningHub, repo: str) -> 
     assert fsck.check(own_hub.hub).problems == []
 
 
-def test_a_branch_that_is_gone_is_made_again(own_hub: RunningHub, eve: Person, repo: str) -> None:
+def test_a_branch_that_is_gone_is_made_again(
+    own_hub: RunningHub, eve: Person, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subprocess.run(["git", "update-ref", "-d", "refs/heads/main"], cwd=git_folder(own_hub))
     report = fsck.check(own_hub.hub)
     assert kinds(report) == {"branch-lost"}
     assert "refs/heads/main is gone" in report.problems[0].text
+    monkeypatch.setattr(garbage, "LOOSE_OBJECTS", 1)
+    freed = garbage.collect(own_hub.hub, unused_for=AT_ONCE)  # leaves what can be put back
+    assert (freed.links, freed.packed) == (0, 0)
+    assert "refs/heads/main is gone" in freed.damaged[0]
     assert fsck.check(own_hub.hub, repair=True).is_clean
     assert fsck.check(own_hub.hub).problems == []
     assert eve.read(repo, "w.bin") == WEIGHTS

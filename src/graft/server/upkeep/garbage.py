@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pygit2
 from sqlalchemy import Delete, delete, exists, func, select
 
 from graft.server.content import large, links, uploads
@@ -25,7 +26,7 @@ from graft.server.db.tables import (
     XorbRow,
 )
 from graft.server.errors import RepoNotFoundError
-from graft.server.git import reachable
+from graft.server.git import reachable, refs
 from graft.server.git.process import clean_environment
 from graft.server.hub import Hub
 from graft.server.records import Repository
@@ -112,7 +113,7 @@ def collect(
     if git:
         notify("Packing git repositories ...")
         for repository in repositories(hub):
-            _pack(repos.repository_path(hub, repository), before, freed, dry_run=dry_run)
+            _pack(hub, repository, before, freed, dry_run=dry_run)
     return freed
 
 
@@ -141,6 +142,11 @@ def _unnamed(hub: Hub, repository: Repository, before: datetime, freed: Freed) -
         return old
     try:
         opened = repos.open_git(hub, repository)
+        if _is_main_lost(repository, opened):
+            freed.damaged.append(
+                f"{repository.full_name}: {refchanges.MAIN} is gone; see `graft hub fsck`"
+            )
+            return set()
         for pointer in reachable.pointers(opened):
             old.discard(pointer.lfs.sha256)
             if not old:
@@ -272,11 +278,23 @@ def stray_folders(hub: Hub, before: datetime) -> list[Path]:
     return [path for path in old if str(path.relative_to(root)) not in known]
 
 
-def _pack(path: Path, before: datetime, freed: Freed, *, dry_run: bool) -> None:
+def _is_main_lost(repository: Repository, opened: pygit2.Repository) -> bool:
+    """Whether the branch is not there that the tables know: a fault, and no deletion. It can be
+    made again of what it led to."""
+    return repository.head is not None and refs.target_of(opened, refchanges.MAIN) is None
+
+
+def _pack(
+    hub: Hub, repository: Repository, before: datetime, freed: Freed, *, dry_run: bool
+) -> None:
     """Packs a repository that has many loose objects or packs, and drops those objects that no ref
     leads to and nobody wrote since."""
+    path = repos.repository_path(hub, repository)
     if not _is_loose(path / "objects"):
         return
+    with suppress(RepoNotFoundError, *reachable.DAMAGE):  # git tells what is damaged below
+        if _is_main_lost(repository, repos.open_git(hub, repository)):
+            return
     if not dry_run:
         prune = f"--prune={int(before.timestamp())}"
         command = ["git", *_GC_CONFIG, "gc", "--quiet", prune]
