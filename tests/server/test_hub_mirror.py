@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import RepositoryNotFoundError
 from person import CARD, Person, file, large
 
+from graft.server.mirror.mirroring import MOST_WAITING
 from graft.server.running import RunningHub
 
 
@@ -206,6 +207,43 @@ def test_no_token_of_this_hub_is_sent_there(listener: Listener, tmp_path: Path, 
             assert "a-cookie" not in told
             assert "ben" not in told
             assert ("Bearer the-operators-own" in told) == bool(token)
+
+
+class Silent(BaseHTTPRequestHandler):
+    """Answers when the server is told that it may."""
+
+    may_answer = Event()
+
+    def do_GET(self) -> None:
+        self.may_answer.wait(60)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Tests are quiet."""
+
+
+def test_a_hub_that_does_not_answer_holds_up_nothing_else(tmp_path: Path) -> None:
+    """Each who asks for what is not here waits in a thread."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server, ThreadPoolExecutor(200) as pool:
+        Thread(target=server.serve_forever, daemon=True).start()
+        upstream = f"http://127.0.0.1:{server.server_port}"
+        with RunningHub(tmp_path / "hub", upstream=upstream) as hub:
+            for ben in person(hub, "ben"):
+                here = ben.create("here")
+                address = f"{hub.url}/api/models/there/{{}}"
+                asked = [
+                    pool.submit(httpx.get, address.format(number), timeout=90)
+                    for number in range(200)
+                ]
+                done = 0
+                while done < 200 - MOST_WAITING:
+                    assert ben.http.get(f"/api/models/{here}/tree/main").status_code == 200
+                    done = sum(each.done() for each in asked)
+                busy = [each.result() for each in asked if each.done()]
+                assert {(a.status_code, a.headers["Retry-After"]) for a in busy} == {(503, "5")}
+                Silent.may_answer.set()
+                assert {each.result().status_code for each in asked} == {404, 503}
+        server.shutdown()
 
 
 def test_nobody_changes_what_is_mirrored(ben: Person, model: str) -> None:

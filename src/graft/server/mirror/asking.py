@@ -4,10 +4,27 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 REMEMBERED = 20_000
 """How many things a `Deadlines` keeps: the oldest go first."""
+
+
+class Places:
+    """Lets some threads wait for the other hub at a time: those that wait are missed here."""
+
+    def __init__(self, count: int) -> None:
+        self._free = BoundedSemaphore(count)
+
+    @contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Holds a place and gives True, or gives False at once where there is none."""
+        free = self._free.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._free.release()
 
 
 class Locks:

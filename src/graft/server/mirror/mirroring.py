@@ -19,24 +19,26 @@ from starlette.concurrency import run_in_threadpool
 
 from graft.server.content import large, links
 from graft.server.db.tables import AccountRow, MirrorOwnerRow, MirrorRow, RepositoryRow
-from graft.server.errors import BadRequestError, EntryNotFoundError, GatedRepoError
+from graft.server.errors import BadRequestError, BusyError, EntryNotFoundError, GatedRepoError
 from graft.server.git import repository as git
 from graft.server.hub import Hub
-from graft.server.mirror.asking import Deadlines, Locks
+from graft.server.mirror.asking import Deadlines, Locks, Places
 from graft.server.mirror.objects import Downloads
 from graft.server.mirror.upstream import HOPS, MAX_HOPS, Found, Upstream, UpstreamError
 from graft.server.names import check_account_name, check_repository_name
 from graft.server.people import access
 from graft.server.records import Kind, Lfs, Repository
 from graft.server.repositories import refchanges, repos
+from graft.server.repositories.describing import describe_snapshot
 from graft.server.rows import repositories, to_record
 from graft.server.search import index
-from graft.server.search.describe import describe
 
 MISSING_SECONDS = 60.0
 """How long it is remembered that the other hub has no such repository, or no more."""
 AWAY_SECONDS = 30.0
 """How long after it gave no answer it is asked again about what is here already."""
+MOST_WAITING = 16
+"""Requests that wait for the other hub at a time, each in a thread; large files take none."""
 
 logger = logging.getLogger("graft.server")
 Key = tuple[Kind, str]
@@ -52,6 +54,7 @@ class Mirror:
         self._upstream = Upstream(settings.upstream, settings.upstream_token)
         self._downloads = Downloads(self._upstream, settings.data_folder / "mirror")
         self._locks = Locks()
+        self._places = Places(MOST_WAITING)
         self._missing = Deadlines()
         self._fresh = Deadlines()
         self._gone = Deadlines()
@@ -70,6 +73,7 @@ class Mirror:
             RepoNotFoundError: it is not there either, or not for everybody.
             GatedRepoError: it is there for those who asked for access.
             UpstreamError: the other hub does not answer.
+            BusyError: many others wait for its answers already.
         """
         missing = access.not_found(kind, owner, name)
         key = (kind, f"{owner}/{name}".lower())
@@ -79,6 +83,16 @@ class Mirror:
             or not self._may_be_there(owner, name)
         ):
             raise missing
+        with self._places.taken() as may_wait:
+            if not may_wait:
+                raise BusyError(
+                    f"{owner}/{name} is not here yet, and {MOST_WAITING} others are waiting for "
+                    f"answers of {self.url}. Try again in a moment."
+                )
+            return self._find(key, kind, owner, name)
+
+    def _find(self, key: Key, kind: Kind, owner: str, name: str) -> Repository:
+        missing = access.not_found(kind, owner, name)
         with self._locks.held(key), self._hub.database.held(f"mirror {kind} {key[1]}"):
             known = self._known(kind, owner, name)
             if known is not None:  # fetched while this one waited
@@ -118,8 +132,8 @@ class Mirror:
             self._fresh.set(repository.id, max_age - age)
             return False
         # One asks; who comes meanwhile takes what is here.
-        with self._locks.tried(repository.id) as first:
-            if first:
+        with self._places.taken() as may_wait, self._locks.tried(repository.id) as first:
+            if may_wait and first:
                 self._fresh.set(repository.id, AWAY_SECONDS)
                 try:
                     return self._update(repository)
@@ -284,8 +298,8 @@ class Mirror:
                 path = repos.repository_path(self._hub, repository)
                 self._upstream.fetch(repository.kind, repository.full_name, path, seconds)
                 snapshot = git.snapshot(opened, git.DEFAULT_BRANCH)
-                read = large.reader(self._hub, repository.id, snapshot)
-                description = describe(repository.kind, snapshot, read)
+                kind, number = repository.kind, repository.id
+                description = describe_snapshot(self._hub, kind, number, snapshot)
                 with self._hub.database.writing() as session:
                     index.write(session, repos.get_row(session, repository), description)
         with self._hub.database.writing() as session:
