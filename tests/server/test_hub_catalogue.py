@@ -12,7 +12,7 @@ from huggingface_hub.hf_api import ExpandDatasetProperty_T, ExpandModelProperty_
 from person import Person, file
 
 from graft.server.records import Kind
-from graft.server.repositories import contents
+from graft.server.repositories import contents, describing
 from graft.server.running import RunningHub
 from graft.server.search import selectors, text
 
@@ -173,7 +173,7 @@ def test_rows_and_columns_of_parquet_files(hub: RunningHub, ada: Person) -> None
     repository, found = contents.find_whole(hub.hub, Kind.DATASET, *repo.split("/"), None)
     assert found is not None
     assert found.about["rows"] == 70
-    facts = contents.known_facts(hub.hub, repository.id)
+    facts = describing.known_facts(hub.hub, repository.id)
     (table,) = [fact for fact in facts.values() if fact.get("rows") == 70]
     assert table["columns"] == {"text": "string", "label": "int64"}
     assert "format:parquet" in info(ada, repo, "datasets")["tags"]

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
-from graft.server.content import large
 from graft.server.db.tables import ContentsRow
 from graft.server.errors import RefusedError
 from graft.server.git.repository import DEFAULT_BRANCH
@@ -21,8 +20,7 @@ from graft.server.git.snapshot import missing
 from graft.server.hub import Hub
 from graft.server.records import Entry, Kind, Lfs, Repository, User
 from graft.server.repositories import repos
-from graft.server.search import index
-from graft.server.search.describe import Facts, describe
+from graft.server.repositories.describing import describe_snapshot
 
 MAX_LIST = 20_000
 """Characters of the longest list of files that is looked through for one of them: git finds it
@@ -124,8 +122,7 @@ def at_revision(hub: Hub, repository: Repository, revision: str) -> tuple[Reposi
         RevisionNotFoundError: none of those.
     """
     snapshot = repos.snapshot(hub, repository, revision)
-    read = large.reader(hub, repository.id, snapshot)
-    found = describe(repository.kind, snapshot, read, known_facts(hub, repository.id))
+    found = describe_snapshot(hub, repository.kind, repository.id, snapshot)
     then = replace(
         repository,
         head=found.head,
@@ -139,12 +136,6 @@ def at_revision(hub: Hub, repository: Repository, revision: str) -> tuple[Reposi
         card=found.card,
     )
     return then, Contents(found.head, tuple(map(_entry, found.files)), found.about)
-
-
-def known_facts(hub: Hub, repository_id: int) -> dict[str, Facts]:
-    """What was read out of the files of a repository before, by blob."""
-    with hub.database.reading() as session:
-        return index.known_facts(session, repository_id)
 
 
 def _read_contents(hub: Hub, wanted: Collection[Repository]) -> dict[int, Contents]:

@@ -17,7 +17,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from graft.server import events
-from graft.server.content import large
 from graft.server.db.tables import AccountRow, RedirectRow, RepositoryObjectRow, RepositoryRow
 from graft.server.errors import (
     ConflictError,
@@ -34,9 +33,10 @@ from graft.server.names import check_account_name, check_repository_name
 from graft.server.people import access
 from graft.server.records import Account, Kind, Repository, User
 from graft.server.repositories import refchanges, repos
+from graft.server.repositories.describing import describe_snapshot
 from graft.server.rows import to_record
 from graft.server.search import index
-from graft.server.search.describe import Description, describe
+from graft.server.search.describe import Description
 
 COPIED_REFS = (BRANCHES, TAGS)
 """What a duplicate has: branches and tags, and nobody's pull requests."""
@@ -276,7 +276,7 @@ def _describe(
         found = git.snapshot(opened, git.DEFAULT_BRANCH)
     except RevisionNotFoundError:
         return None
-    return describe(kind, found, large.reader(hub, repository_id, found))
+    return describe_snapshot(hub, kind, repository_id, found)
 
 
 def _exists(kind: Kind, owner: str, name: str) -> ConflictError:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from graft.files import atomic_file
 from graft.server import events
 from graft.server.community.writing import Merge, mark_merged
-from graft.server.content import large, links
+from graft.server.content import links
 from graft.server.db.tables import RepositoryRow
 from graft.server.db.tables.community import DiscussionRow
 from graft.server.errors import RepoNotFoundError
@@ -34,9 +34,10 @@ from graft.server.git.merging import pull_request_number
 from graft.server.git.snapshot import Snapshot
 from graft.server.hub import Hub
 from graft.server.records import Repository
+from graft.server.repositories.describing import describe_snapshot
 from graft.server.rows import to_record
 from graft.server.search import index
-from graft.server.search.describe import Description, describe
+from graft.server.search.describe import Description
 
 logger = logging.getLogger("graft.server")
 
@@ -158,10 +159,7 @@ def _describe_new(
     for update in updates:
         if update.ref == MAIN and update.new is not None:
             found = Snapshot(opened, opened[update.new].peel(pygit2.Commit))
-            read = large.reader(hub, repository.id, found, objects)
-            with hub.database.reading() as session:
-                known = index.known_facts(session, repository.id)
-            return describe(repository.kind, found, read, known)
+            return describe_snapshot(hub, repository.kind, repository.id, found, objects)
     return None
 
 

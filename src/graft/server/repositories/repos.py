@@ -40,9 +40,10 @@ from graft.server.records import (
     User,
 )
 from graft.server.repositories import refchanges
+from graft.server.repositories.describing import describe_snapshot
 from graft.server.rows import WHOLE, from_values, repositories, to_record
 from graft.server.search import index
-from graft.server.search.describe import Description, describe, read_card
+from graft.server.search.describe import read_card
 
 logger = logging.getLogger("graft.server")
 
@@ -283,13 +284,7 @@ def reindex(hub: Hub, repository: Repository) -> None:
         RepoNotFoundError: it has just been deleted.
     """
     with refchanges.locked(hub, repository):
-        description = _describe(hub, repository)
+        newest = snapshot(hub, repository)
+        description = describe_snapshot(hub, repository.kind, repository.id, newest)
         with hub.database.writing() as session:
             index.write(session, get_row(session, repository), description)
-
-
-def _describe(hub: Hub, repository: Repository) -> Description:
-    found = snapshot(hub, repository)
-    with hub.database.reading() as session:
-        known = index.known_facts(session, repository.id)
-    return describe(repository.kind, found, large.reader(hub, repository.id, found), known)

@@ -15,7 +15,7 @@ from graft.server.inference.service import Score
 from graft.server.inference.widgets import widget_inputs
 from graft.server.people import access, gating
 from graft.server.records import Card, Kind, Repository
-from graft.server.repositories import contents, repos
+from graft.server.repositories import contents, describing, repos
 from graft.server.web.cards import CardLinks, render_card
 from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address
@@ -160,7 +160,7 @@ def _rows(visit: Visit, repository: Repository) -> Rows | None:
     listed = read.about.get("tables", []) if read else []
     if not listed:
         return None
-    facts = contents.known_facts(visit.hub, repository.id)
+    facts = describing.known_facts(visit.hub, repository.id)
     columns: dict[str, str] = {}
     for item in listed:
         for name, kind in facts.get(item["blob"], {}).get("columns", {}).items():
