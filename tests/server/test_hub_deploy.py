@@ -21,6 +21,10 @@ def test_what_the_image_copies_is_there() -> None:
     paths = [path for group in copied for path in group]
     assert "src" in paths
     assert not [path for path in paths if not (ROOT / path).exists()]
+    sent = [
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    ]
+    assert sorted(sent) == sorted(path.removeprefix("./") for path in paths)
 
 
 def test_the_image_does_not_run_as_root_and_tells_its_health() -> None:
