@@ -126,7 +126,7 @@ def _git_rows(prefix: str) -> list[Row]:
     lfs = root + "/info/lfs"
     item = lfs + "/objects/{repository_id}/{sha256}"
     nothing = {"operation": "upload", "objects": []}
-    signed = "size=1&part_bytes=0&expires=9999999999&signature=00"
+    signed = "size=1&by=1&part_bytes=0&expires=9999999999&signature=00"
     about = {"oid": ZEROS, "size": 1}
     return [
         Row("GET", root + "/resolve/{rest:path}", "files"),

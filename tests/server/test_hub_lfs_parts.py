@@ -17,6 +17,7 @@ from person import Person, large
 
 from graft.server.content import uploads
 from graft.server.content.uploads import Upload
+from graft.server.people import accounts
 from graft.server.records import Kind
 from graft.server.repositories import repos
 from graft.server.running import RunningHub
@@ -133,7 +134,9 @@ def test_who_completes_what_another_process_completes_meanwhile_succeeds(
     data = os.urandom(PART * 3)
     send(announce(eve, repo, data), data)
     kept = repos.find(parts_hub.hub, Kind.MODEL, eve.name, "weights", None)
-    upload = Upload(kept.id, hashlib.sha256(data).hexdigest(), len(data), PART)
+    account = accounts.find_account(parts_hub.hub, eve.name)
+    sha256 = hashlib.sha256(data).hexdigest()
+    upload = Upload(kept.id, sha256, len(data), account.id, PART)
     blobs = parts_hub.hub.content.blobs
     read = blobs.read
     others: list[threading.Thread] = []
@@ -154,6 +157,23 @@ def test_who_completes_what_another_process_completes_meanwhile_succeeds(
     asyncio.run(complete_it())
     assert eve.commit(repo, large("w.bin", upload.sha256, len(data))).status_code == 200
     assert eve.read(repo, "w.bin") == data
+
+
+def test_nobody_puts_a_part_in_anothers_place(parts_hub: RunningHub, eve: Person) -> None:
+    """Whoever may open a pull request may send the same object: known by its hash, in advance."""
+    repo = eve.create("weights")
+    data = os.urandom(PART * 3)
+    headers = {"Authorization": f"Bearer {parts_hub.add_user(f'mallory-{next(_numbers)}')}"}
+    with httpx.Client(base_url=parts_hub.url, headers=headers, timeout=30) as http:
+        theirs = announce(Person("mallory", "", http), repo, data)
+    send(theirs, bytes(len(data)))
+    mine = announce(eve, repo, data)
+    send(mine, data)
+    send(theirs, bytes(len(data)))
+    assert complete(mine, data).status_code == 200
+    swapped = mine["upload"]["href"].replace("by=", "by=1")
+    assert httpx.post(swapped, json={"oid": "0" * 64, "parts": []}).status_code == 403
+    assert complete(theirs, data).status_code == 200  # it is there: nothing of theirs is looked at
 
 
 def test_a_part_that_is_there_is_not_asked_for(eve: Person) -> None:

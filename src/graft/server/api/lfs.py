@@ -73,6 +73,11 @@ class _Answer:
     """Whether the client can send an object in parts."""
     parts_left: int = MAX_PARTS_TOLD
 
+    @property
+    def by(self) -> int:
+        """The account that asks; 0 for nobody known."""
+        return self.user.account.id if self.user is not None else 0
+
     def to(self, body: Batch) -> LfsResponse:
         # Each object once, however often it was named: clients send what they are told to, and the
         # stock one would read one file twice at once.
@@ -134,10 +139,10 @@ class _Answer:
 
     def _upload(self, wanted: LfsObject) -> dict[str, Any]:
         repository_id = self.repository.id
-        parts = uploads.plan_parts(self.hub, repository_id, wanted.oid, wanted.size)
+        parts = uploads.plan_parts(self.hub, repository_id, wanted.oid, wanted.size, self.by)
         if parts is None or not self.in_parts or parts.parts > self.parts_left:
             action = self._action("upload", wanted)
-            whole = Upload(repository_id, wanted.oid, wanted.size)
+            whole = Upload(repository_id, wanted.oid, wanted.size, self.by)
             return action | _href(uploads.direct_address(self.hub, whole, 1))
         self.parts_left -= parts.parts
         action = self._action("complete", wanted, "/complete", part_bytes=parts.part_bytes)
@@ -163,10 +168,11 @@ class _Answer:
             self.repository.id,
             wanted.oid,
             wanted.size,
+            self.by,
             *given.values(),
             *more,
         )
-        query = urlencode({"size": wanted.size, **given})
+        query = urlencode({"size": wanted.size, "by": self.by, **given})
         root = f"{self.address}/{self.repository.id}/{wanted.oid}"
         return f"{root}{path}?{query}&{self.hub.signer.sign(*signed, seconds=_seconds(permission))}"
 

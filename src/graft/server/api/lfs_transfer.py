@@ -46,6 +46,8 @@ class _Address:
     repository_id: int
     sha256: str
     size: int
+    by: int
+    """The account that it was made for; 0 for nobody known."""
     expires: int
     signature: str
 
@@ -54,12 +56,12 @@ class _Address:
         Raises:
             NotAllowedError: the address is not signed for the action, or no longer.
         """
-        signed = (self.repository_id, self.sha256, self.size)
+        signed = (self.repository_id, self.sha256, self.size, self.by)
         hub.signer.check(self.expires, self.signature, action, *signed, *more)
 
     def upload(self, part_bytes: int = 0) -> Upload:
         """The object on its way to the repository."""
-        return Upload(self.repository_id, self.sha256, self.size, part_bytes)
+        return Upload(self.repository_id, self.sha256, self.size, self.by, part_bytes)
 
 
 Address = Annotated[_Address, Depends()]

@@ -29,18 +29,21 @@ MAX_PARTS = 1000
 @dataclass(frozen=True)
 class Upload:
     """An object of `size` bytes on its way to a repository, in parts of `part_bytes`; in one piece
-    where `part_bytes` is 0. The same object sent again to the same repository is the same upload.
+    where `part_bytes` is 0. The same object sent again by the same account to the same repository
+    is the same upload; nobody can put something else in the place of what another sends.
     """
 
     repository_id: int
     sha256: str
     size: int
+    by: int
+    """The account that sends it."""
     part_bytes: int = 0
 
     @property
     def key(self) -> str:
         """Where in storage it lies, or its parts below that."""
-        text = f"{self.repository_id}/{self.sha256}/{self.size}/{self.part_bytes}"
+        text = f"{self.repository_id}/{self.sha256}/{self.size}/{self.by}/{self.part_bytes}"
         return f"{PREFIX}parts/{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
     @property
@@ -59,12 +62,12 @@ class Upload:
         return min(self.part_bytes, self.size - (number - 1) * self.part_bytes)
 
 
-def plan_parts(hub: Hub, repository_id: int, sha256: str, size: int) -> Upload | None:
+def plan_parts(hub: Hub, repository_id: int, sha256: str, size: int, by: int) -> Upload | None:
     """The upload in parts that an object of that size needs; None where it goes in one piece."""
     most = hub.settings.max_part_bytes
     if size <= most:
         return None
-    return Upload(repository_id, sha256, size, max(most, -(-size // MAX_PARTS)))
+    return Upload(repository_id, sha256, size, by, max(most, -(-size // MAX_PARTS)))
 
 
 async def present(hub: Hub, upload: Upload) -> set[int]:
@@ -118,15 +121,16 @@ async def complete(hub: Hub, upload: Upload) -> None:
     await _once(upload.key, lambda: _complete(hub, upload))
 
 
-def take_in(hub: Hub, repository_id: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Makes objects of those that clients have sent straight to S3 without asking whether they
-    arrived; answers the sizes of those that did. Blocks; to be called in a worker thread.
+def take_in(hub: Hub, repository_id: int, by: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Makes objects of those that an account's clients have sent straight to S3 without asking
+    whether they arrived; answers the sizes of those that did. Blocks; to be called in a worker
+    thread.
 
     Raises: as `complete`.
     """
     arrived = {}
     for sha256, size in sizes.items():
-        upload = Upload(repository_id, sha256, size)
+        upload = Upload(repository_id, sha256, size, by)
         if hub.content.blobs.size_of(upload.part_key(1)) == size:
             from_thread.run(complete, hub, upload)
             arrived[sha256] = size

@@ -216,7 +216,9 @@ class Draft:
                 for _, _, sha256, size in self._large
                 if sha256 not in sizes and isinstance(size, int)
             }
-            sizes |= uploads.take_in(self.hub, self.repository.id, announced_sizes)
+            sizes |= uploads.take_in(
+                self.hub, self.repository.id, self.user.account.id, announced_sizes
+            )
         pointers: dict[int, pygit2.Oid] = {}
         for operation, path, sha256, announced in self._large:
             size = sizes.get(sha256)
