@@ -1,5 +1,7 @@
 """Work that takes long: it ends, is told of, and nobody else waits for it."""
 
+import asyncio
+import hashlib
 import os
 import re
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 import httpx
 import pygit2
 import pytest
-from person import Person, file
+from person import Person, file, large
 
 from graft.server.events import RefUpdate
 from graft.server.git import diffs, durable, history, program
@@ -19,6 +21,8 @@ from graft.server.repositories import refchanges, repos
 from graft.server.running import RunningHub
 from graft.server.runtime.traffic import Traffic
 from graft.server.settings import Settings
+from graft.server.storage import streams
+from graft.server.storage.xorbs import key_of
 from graft.server.web import files
 
 
@@ -121,6 +125,29 @@ def test_the_disk_is_waited_for_once_for_many_refs(
         refchanges.move(hub.hub, found, opened, updates)
     assert waited == ["all", "all"]  # the objects, then the refs
     assert len(ada.http.get(f"/api/models/{repo}/refs").json()["tags"]) == 20
+
+
+@pytest.mark.parametrize("few", [0, 32])
+def test_many_answers_at_once_are_in_memory_in_short_pieces(
+    hub: RunningHub, ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(streams, "FEW", few)
+    data = os.urandom(5_000_000)
+    ada.commit(repo, large("w.bin", ada.upload(repo, data), len(data)))
+    assert ada.read(repo, "w.bin") == data
+    part = ada.http.get(f"/{repo}/resolve/main/w.bin", headers={"Range": "bytes=99999-4000000"})
+    assert part.content == data[99_999:4_000_001]
+    blobs = hub.hub.content.blobs
+
+    async def lengths() -> list[int]:
+        sha256 = hashlib.sha256(data).hexdigest()
+        [xorb] = {term.xorb for term in hub.hub.content.layout(sha256).terms}
+        name = key_of(xorb)
+        ranges = [len(piece) async for piece in blobs.stream(name, 0, 4_000_000)]
+        return ranges + [len(p) async for p in hub.hub.content.stream(sha256, 0, len(data))]
+
+    longest = max(asyncio.run(lengths()))
+    assert (longest > 10**6) == (few > 0)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,13 +21,15 @@ from starlette.concurrency import run_in_threadpool
 from graft.errors import HubError
 from graft.server.errors import StorageError
 from graft.server.storage.full import is_full, storage_full
-from graft.server.storage.threads import done, settled
+from graft.server.storage.streams import Streams
+from graft.server.storage.threads import done, in_thread, settled
 from graft.server.xet.hashes import Buffer
 
 INCOMING = "incoming"
 """The folder of what is being written, and has no name yet."""
 
-PIECE_BYTES = 2 * 1024**2
+_READERS = 16
+"""Threads that read parts of files for answers."""
 BLOCK_BYTES = 1024**2
 """How many bytes of an upload are hashed, cut or written at once: they stay in a core's cache."""
 
@@ -86,6 +89,9 @@ class Blobs(ABC):
     def __init__(self, incoming: Path) -> None:
         """`incoming` is a local folder for what is being written."""
         self._incoming = incoming
+        self.streams = Streams()
+        # Of its own: where storage is slow, all else still has its threads.
+        self._readers = ThreadPoolExecutor(_READERS, "graft-ranges")
         incoming.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -198,10 +204,11 @@ class Blobs(ABC):
 
     async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from `start` up to, not including, `end`, a piece at a time."""
-        while start < end:
-            length = min(PIECE_BYTES, end - start)
-            yield await run_in_threadpool(self.read, name, start, length)
-            start += length
+        with self.streams.opened() as piece_bytes:
+            while start < end:
+                length = min(piece_bytes, end - start)
+                yield await in_thread(self._readers, self.read, name, start, length)
+                start += length
 
 
 async def fill(spool: Spool, chunks: AsyncIterator[Buffer]) -> None:

@@ -30,6 +30,7 @@ from graft.server.storage.lengths import exactly
 from graft.server.storage.open import open_blobs
 from graft.server.storage.recent import Recent
 from graft.server.storage.reconstruction import Extent
+from graft.server.storage.streams import LONG_PIECE_BYTES
 from graft.server.storage.threads import done, in_thread, settled
 from graft.server.storage.xorbs import Xorbs
 from graft.server.xet.hashes import Buffer, to_text
@@ -183,25 +184,26 @@ class ContentStore:
         return b"".join(self._pieces(sha256, start, end))
 
     async def stream(self, sha256: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """An object's bytes from `start` up to, not including, `end`, in pieces of about 2 MB.
+        """An object's bytes from `start` up to, not including, `end`, in pieces.
 
         Raises:
             EntryNotFoundError: no such object.
             StorageError: storage does not answer, or is damaged.
         """
         loop = asyncio.get_running_loop()
-        pieces = self._pieces(sha256, start, end)
+        with self.blobs.streams.opened() as piece_bytes:
+            pieces = self._pieces(sha256, start, end, piece_bytes)
 
-        def ahead() -> asyncio.Future[bytes | None]:
-            return loop.run_in_executor(self._workers, next, pieces, None)
+            def ahead() -> asyncio.Future[bytes | None]:
+                return loop.run_in_executor(self._workers, next, pieces, None)
 
-        coming = ahead()
-        try:
-            while (piece := await asyncio.shield(coming)) is not None:
-                coming = ahead()  # is read while the one before goes out
-                yield piece
-        finally:
-            await settled([coming])
+            coming = ahead()
+            try:
+                while (piece := await asyncio.shield(coming)) is not None:
+                    coming = ahead()  # is read while the one before goes out
+                    yield piece
+            finally:
+                await settled([coming])
 
     def chunks_of(self, layout: Layout) -> Iterator[memoryview]:
         """The bytes that a layout makes, which need not be an object yet; the next chunks are read
@@ -279,11 +281,13 @@ class ContentStore:
         self._layouts.forget(sha256)
         self.blobs.remove(whole_key(sha256))
 
-    def _pieces(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+    def _pieces(
+        self, sha256: str, start: int, end: int, piece_bytes: int = LONG_PIECE_BYTES
+    ) -> Iterator[bytes]:
         done = start
         for _ in range(2):
             try:
-                for piece in self._read(sha256, self.layout(sha256), done, end):
+                for piece in self._read(sha256, (done, end), piece_bytes):
                     done += len(piece)
                     yield piece
             except BlobNotFoundError as error:
@@ -293,13 +297,14 @@ class ContentStore:
             return
         raise _lost(sha256, missing) from missing
 
-    def _read(self, sha256: str, layout: Layout | Whole, start: int, end: int) -> Iterator[bytes]:
+    def _read(self, sha256: str, part: tuple[int, int], piece_bytes: int) -> Iterator[bytes]:
+        layout, (start, end) = self.layout(sha256), part
         if isinstance(layout, Layout):
-            for piece in reading.plan(self.xorbs, layout, start, end):
+            for piece in reading.plan(self.xorbs, layout, start, end, piece_bytes):
                 yield reading.read(self.xorbs, piece)
             return
         while start < end:
-            length = min(reading.PIECE_BYTES, end - start)
+            length = min(piece_bytes, end - start)
             yield self.blobs.read(whole_key(sha256), start, length)
             start += length
 

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from graft.server.storage.layout import Layout
+from graft.server.storage.streams import LONG_PIECE_BYTES
 from graft.server.storage.xorbs import Xorbs, damaged
 from graft.server.xet.xorb import HEADER_BYTES, XorbError, XorbIndex, raw_headers, unpack
-
-PIECE_BYTES = 2 * 1024**2
-"""About how many bytes are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +21,11 @@ class Run:
     length: int
 
 
-def plan(xorbs: Xorbs, layout: Layout, start: int, end: int) -> Iterator[list[Run]]:
-    """What to read for the bytes from `start` up to `end`: pieces, each of one run or more.
+def plan(
+    xorbs: Xorbs, layout: Layout, start: int, end: int, piece_bytes: int = LONG_PIECE_BYTES
+) -> Iterator[list[Run]]:
+    """What to read for the bytes from `start` up to `end`: pieces of about
+    `piece_bytes`, each of one run or more.
 
     Raises:
         BlobNotFoundError, StorageError: a xorb that storage does not have.
@@ -38,11 +39,11 @@ def plan(xorbs: Xorbs, layout: Layout, start: int, end: int) -> Iterator[list[Ru
         offset = index.unpacked_start(term.first) - layout.start_of(number)
         stop = min(end, layout.ends[number])
         while start < stop:
-            run = _run(term.xorb, index, start + offset, stop + offset, PIECE_BYTES - size)
+            run = _run(term.xorb, index, start + offset, stop + offset, piece_bytes - size)
             piece.append(run)
             size += run.length
             start += run.length
-            if size >= PIECE_BYTES:
+            if size >= piece_bytes:
                 yield piece
                 piece, size = [], 0
         number += 1
