@@ -129,7 +129,7 @@ class Settings:
         least=1,
     )
     max_questions: int = setting(
-        8,
+        4,
         "Comparisons, histories, blames and lists with last commits that one process finds out at "
         "a time; others wait.",
         least=1,
