@@ -8,7 +8,7 @@ from graft.server.git.history import to_commit
 from graft.server.people import access
 from graft.server.repositories import repos
 from graft.server.web.files import file_address
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit
 
 router = page_router()
@@ -16,8 +16,7 @@ router = page_router()
 FILES_SHOWN = 200
 
 
-@router.get("/{owner}/{name}/commit/{revision:path}")
-@router.get("/datasets/{owner}/{name}/commit/{revision:path}")
+@for_both_kinds(router.get, "/{owner}/{name}/commit/{revision:path}")
 def commit_page(visit: CurrentVisit, repository: CurrentRepository, revision: str) -> Response:
     """A commit beside its first parent; a repository's first commit beside nothing."""
     access.check_files(visit.hub, repository, visit.user)

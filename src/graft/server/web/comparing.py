@@ -13,14 +13,13 @@ from graft.server.records import Repository
 from graft.server.repositories import repos
 from graft.server.web.commits import FILES_SHOWN
 from graft.server.web.files import api_address, crumbs, file_address
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
 router = page_router()
 
 
-@router.get("/{owner}/{name}/blame/{rest:path}")
-@router.get("/datasets/{owner}/{name}/blame/{rest:path}")
+@for_both_kinds(router.get, "/{owner}/{name}/blame/{rest:path}")
 def blame(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Response:
     """A text file, with the commit that brought each line; `rest` is revision and path."""
     access.check_files(visit.hub, repository, visit.user)
@@ -40,8 +39,7 @@ def blame(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Resp
     )
 
 
-@router.get("/{owner}/{name}/compare")
-@router.get("/datasets/{owner}/{name}/compare")
+@for_both_kinds(router.get, "/{owner}/{name}/compare")
 def choose(
     visit: CurrentVisit, repository: CurrentRepository, base: str = "", head: str = ""
 ) -> Response:
@@ -52,8 +50,7 @@ def choose(
     return _page(visit, repository, base=base or git.DEFAULT_BRANCH, head=head)
 
 
-@router.get("/{owner}/{name}/compare/{revisions:path}")
-@router.get("/datasets/{owner}/{name}/compare/{revisions:path}")
+@for_both_kinds(router.get, "/{owner}/{name}/compare/{revisions:path}")
 def compare(visit: CurrentVisit, repository: CurrentRepository, revisions: str) -> Response:
     """What the second of two revisions has and the first has not: `main..v2` from one to the other,
     `main...v2` since they parted."""

@@ -19,7 +19,7 @@ from graft.server.people import access
 from graft.server.records import Repository
 from graft.server.web.files import file_address
 from graft.server.web.rendering import with_query
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit, LoggedInVisit, Visit
 
 router = page_router()
@@ -40,8 +40,7 @@ TYPE_TITLES: dict[threads.TypeFilter, str] = {
 }
 
 
-@router.get(LIST)
-@router.get(f"/datasets{LIST}")
+@for_both_kinds(router.get, LIST)
 def list_page(
     visit: CurrentVisit,
     repository: CurrentRepository,
@@ -81,15 +80,13 @@ def list_page(
     )
 
 
-@router.get(f"{LIST}/new")
-@router.get(f"/datasets{LIST}/new")
+@for_both_kinds(router.get, f"{LIST}/new")
 def new_page(visit: LoggedInVisit, repository: CurrentRepository) -> Response:
     """The form to open a discussion with."""
     return _new(visit, repository)
 
 
-@router.post(f"{LIST}/new")
-@router.post(f"/datasets{LIST}/new")
+@for_both_kinds(router.post, f"{LIST}/new")
 def create(
     visit: LoggedInVisit,
     repository: CurrentRepository,
@@ -109,15 +106,13 @@ def create(
     return RedirectResponse(quote(made.path), status_code=303)
 
 
-@router.get(ONE)
-@router.get(f"/datasets{ONE}")
+@for_both_kinds(router.get, ONE)
 def thread_page(visit: CurrentVisit, repository: CurrentRepository, number: Number) -> Response:
     """What was said and changed in one discussion or pull request."""
     return _thread(visit, repository, number)
 
 
-@router.get(f"{ONE}/files")
-@router.get(f"/datasets{ONE}/files")
+@for_both_kinds(router.get, f"{ONE}/files")
 def files_page(visit: CurrentVisit, repository: CurrentRepository, number: Number) -> Response:
     """What a pull request changes, line by line."""
     found, _ = threads.find(visit.hub, repository, number)
@@ -136,8 +131,7 @@ def files_page(visit: CurrentVisit, repository: CurrentRepository, number: Numbe
     )
 
 
-@router.post(f"{ONE}/comment")
-@router.post(f"/datasets{ONE}/comment")
+@for_both_kinds(router.post, f"{ONE}/comment")
 def comment(
     visit: LoggedInVisit,
     repository: CurrentRepository,
@@ -156,8 +150,7 @@ def comment(
     return _back(repository, number)
 
 
-@router.post(f"{ONE}/comment/{{key}}/edit")
-@router.post(f"/datasets{ONE}/comment/{{key}}/edit")
+@for_both_kinds(router.post, f"{ONE}/comment/{{key}}/edit")
 def edit_comment(
     visit: LoggedInVisit, repository: CurrentRepository, number: Number, key: str, text: Text = ""
 ) -> Response:
@@ -169,8 +162,7 @@ def edit_comment(
     return _back(repository, number, f"#{key}")
 
 
-@router.post(f"{ONE}/comment/{{key}}/hide")
-@router.post(f"/datasets{ONE}/comment/{{key}}/hide")
+@for_both_kinds(router.post, f"{ONE}/comment/{{key}}/hide")
 def hide_comment(
     visit: LoggedInVisit, repository: CurrentRepository, number: Number, key: str
 ) -> Response:
@@ -179,8 +171,7 @@ def hide_comment(
     return _back(repository, number, f"#{key}")
 
 
-@router.post(f"{ONE}/title")
-@router.post(f"/datasets{ONE}/title")
+@for_both_kinds(router.post, f"{ONE}/title")
 def rename(
     visit: LoggedInVisit, repository: CurrentRepository, number: Number, title: Text = ""
 ) -> Response:
@@ -192,8 +183,7 @@ def rename(
     return _back(repository, number)
 
 
-@router.post(f"{ONE}/merge")
-@router.post(f"/datasets{ONE}/merge")
+@for_both_kinds(router.post, f"{ONE}/merge")
 def merge(visit: LoggedInVisit, repository: CurrentRepository, number: Number) -> Response:
     """Brings a pull request's changes into its branch."""
     try:

@@ -11,7 +11,7 @@ from graft.server.people import access
 from graft.server.records import Entry, Repository
 from graft.server.repositories import catalogue, repos
 from graft.server.scan.scans import Scan, blob_of
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
 router = page_router()
@@ -21,8 +21,7 @@ COMMITS_PER_PAGE = 50
 ENTRIES_PER_PAGE = 1000
 
 
-@router.get("/{owner}/{name}/tree/{rest:path}")
-@router.get("/datasets/{owner}/{name}/tree/{rest:path}")
+@for_both_kinds(router.get, "/{owner}/{name}/tree/{rest:path}")
 def tree(
     visit: CurrentVisit,
     repository: CurrentRepository,
@@ -54,8 +53,7 @@ def tree(
     )
 
 
-@router.get("/{owner}/{name}/blob/{rest:path}")
-@router.get("/datasets/{owner}/{name}/blob/{rest:path}")
+@for_both_kinds(router.get, "/{owner}/{name}/blob/{rest:path}")
 def blob(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Response:
     """A file; `rest` is the revision and the file's path."""
     access.check_files(visit.hub, repository, visit.user)
@@ -78,8 +76,7 @@ def blob(visit: CurrentVisit, repository: CurrentRepository, rest: str) -> Respo
     )
 
 
-@router.get("/{owner}/{name}/commits/{revision:path}")
-@router.get("/datasets/{owner}/{name}/commits/{revision:path}")
+@for_both_kinds(router.get, "/{owner}/{name}/commits/{revision:path}")
 def commits(
     visit: CurrentVisit,
     repository: CurrentRepository,

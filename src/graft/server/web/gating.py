@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from graft.server.errors import BadRequestError, RefusedError
 from graft.server.people import access, gating
 from graft.server.records import Repository
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import OwnRepository, OwnVisit, Visit
 
 router = page_router()
@@ -50,15 +50,13 @@ def _field(label: str, kind: Any) -> Field:
     return Field(label, known.get(str(kind), "text"))
 
 
-@router.get("/{owner}/{name}/ask-access")
-@router.get("/datasets/{owner}/{name}/ask-access")
+@for_both_kinds(router.get, "/{owner}/{name}/ask-access")
 def ask_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """The form to ask for the files of a gated repository with."""
     return _ask(visit, repository)
 
 
-@router.post("/{owner}/{name}/ask-access")
-@router.post("/datasets/{owner}/{name}/ask-access")
+@for_both_kinds(router.post, "/{owner}/{name}/ask-access")
 async def ask(visit: OwnVisit, repository: OwnRepository) -> Response:
     """Asks for the files in the name of who has logged in."""
     form = await visit.request.form(max_fields=MAX_FIELDS + 1)
@@ -70,15 +68,13 @@ async def ask(visit: OwnVisit, repository: OwnRepository) -> Response:
     return RedirectResponse(repository.path, status_code=303)
 
 
-@router.get("/{owner}/{name}/access-requests")
-@router.get("/datasets/{owner}/{name}/access-requests")
+@for_both_kinds(router.get, "/{owner}/{name}/access-requests")
 def requests_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """Those who asked for the files, for the owners of the repository."""
     return _requests(visit, repository)
 
 
-@router.post("/{owner}/{name}/access-requests")
-@router.post("/datasets/{owner}/{name}/access-requests")
+@for_both_kinds(router.post, "/{owner}/{name}/access-requests")
 def decide(
     visit: OwnVisit,
     repository: OwnRepository,

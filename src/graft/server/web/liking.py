@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from graft.server.community import follows, likes
 from graft.server.people import accounts
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import CurrentRepository, LoggedInVisit
 
 router = page_router()
@@ -16,8 +16,7 @@ router = page_router()
 Choice = Annotated[str, Form()]
 
 
-@router.post("/{owner}/{name}/like")
-@router.post("/datasets/{owner}/{name}/like")
+@for_both_kinds(router.post, "/{owner}/{name}/like")
 def like(visit: LoggedInVisit, repository: CurrentRepository, like: Choice = "yes") -> Response:
     """Likes a repository, or no longer."""
     if like == "yes":

@@ -20,7 +20,7 @@ from graft.server.web.cards import CardLinks, render_card
 from graft.server.web.facts import Example, evaluations, examples, names
 from graft.server.web.files import file_address
 from graft.server.web.preview import Preview, preview
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.snippets import snippets
 from graft.server.web.visit import CurrentRepository, CurrentVisit, Visit
 
@@ -44,8 +44,7 @@ class Trial:
     wrong: str = ""
 
 
-@router.get("/{owner}/{name}")
-@router.get("/datasets/{owner}/{name}")
+@for_both_kinds(router.get, "/{owner}/{name}")
 def repository_page(visit: CurrentVisit, repository: CurrentRepository) -> Response:
     """The page of a model or data set."""
     return _page(visit, repository, Trial())

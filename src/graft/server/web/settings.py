@@ -9,7 +9,7 @@ from graft.server.errors import BadRequestError, RefusedError
 from graft.server.people import access
 from graft.server.records import Gate, Repository, User
 from graft.server.repositories import branches, lifecycle, settings
-from graft.server.web.routing import page_router
+from graft.server.web.routing import for_both_kinds, page_router
 from graft.server.web.visit import OwnRepository, OwnVisit, Visit
 
 router = page_router()
@@ -20,15 +20,13 @@ GATES: dict[str, Gate | Literal[False]] = {"no": False, "auto": "auto", "manual"
 """What the form calls the kinds of gate."""
 
 
-@router.get("/{owner}/{name}/settings")
-@router.get("/datasets/{owner}/{name}/settings")
+@for_both_kinds(router.get, "/{owner}/{name}/settings")
 def settings_page(visit: OwnVisit, repository: OwnRepository) -> Response:
     """The settings of a repository, for those who look after it."""
     return _settings(visit, repository)
 
 
-@router.post("/{owner}/{name}/settings")
-@router.post("/datasets/{owner}/{name}/settings")
+@for_both_kinds(router.post, "/{owner}/{name}/settings")
 def change(
     visit: OwnVisit,
     repository: OwnRepository,
@@ -52,8 +50,7 @@ def change(
     return RedirectResponse(f"{repository.path}/settings", status_code=303)
 
 
-@router.post("/{owner}/{name}/settings/move")
-@router.post("/datasets/{owner}/{name}/settings/move")
+@for_both_kinds(router.post, "/{owner}/{name}/settings/move")
 def move(
     visit: OwnVisit, repository: OwnRepository, new_owner: Text = "", new_name: Text = ""
 ) -> Response:
@@ -67,8 +64,7 @@ def move(
     return RedirectResponse(moved.path, status_code=303)
 
 
-@router.post("/{owner}/{name}/settings/delete")
-@router.post("/datasets/{owner}/{name}/settings/delete")
+@for_both_kinds(router.post, "/{owner}/{name}/settings/delete")
 def delete(visit: OwnVisit, repository: OwnRepository, confirm: Text = "") -> Response:
     """Deletes the repository, where its whole name was typed in."""
     access.check(visit.user, repository, "admin")
