@@ -48,6 +48,10 @@ LEADING_OUT = [
     "a\0b",
     "a\nb",
     "\x7f",
+    "\x9b31m",
+    "a\u202egpj.exe",
+    "a\u2066b",
+    "a\u2028b",
 ]
 
 
@@ -61,7 +65,9 @@ def test_no_file_lies_outside_or_in_git(ada: Person, path: str) -> None:
     assert ada.files(repo) == set()
 
 
-@pytest.mark.parametrize("path", ["...", ".github/workflows/a.yml", ".gitignore", "git~2", "a.git"])
+@pytest.mark.parametrize(
+    "path", ["...", ".github/workflows/a.yml", ".gitignore", "git~2", "a.git", "\u05d0\u200f.txt"]
+)
 def test_names_that_only_look_alike_are_fine(path: str) -> None:
     assert check_file_path(path) == path
 

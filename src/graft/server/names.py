@@ -81,7 +81,7 @@ def check_file_path(path: str) -> str:
     """
     parts = path.split("/")
     bad = any(part in ("", ".", "..") or _is_git_folder(part) for part in parts)
-    if bad or "\\" in path or any(_is_no_text(c) for c in path):
+    if bad or "\\" in path or _NO_TEXT.search(path):
         raise BadPathError(
             f"The file path {path!r} is not one a repository can hold: use forward slashes, "
             "no empty, '.', '..' or '.git' parts, and no control characters."
@@ -103,7 +103,6 @@ _INVISIBLE = dict.fromkeys(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
 
-
-def _is_no_text(character: str) -> bool:
-    """Control characters, and halves of surrogate pairs."""
-    return character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff"
+# Control characters, ends of lines, halves of surrogate pairs, and what turns the direction of a
+# text around: `a\u202egpj.exe` looks like `aexe.jpg`.
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
