@@ -1,6 +1,7 @@
 """What a Hub says before it serves, to whoever set it up."""
 
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from backends import environment_of
 from graft.errors import HubError
 from graft.server.hub import Hub
-from graft.server.runtime.starting import check_folder, check_programs, warnings
+from graft.server.runtime.starting import ask_for_files, check_folder, check_programs, warnings
 from graft.server.settings import Settings
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
@@ -90,6 +91,18 @@ def test_a_folder_that_everybody_may_read_is_told(settings: Settings) -> None:
     settings.data_folder.chmod(0o755)
     (text,) = told(settings)
     assert f"chmod o-rwx {settings.data_folder}" in text
+
+
+def test_too_few_files_are_told_and_enough_are_asked_for(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (700, before[1]))
+        assert list(ask_for_files(Settings(data_folder=tmp_path, max_connections=200))) == []
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (900, before[1])
+        (text,) = ask_for_files(Settings(data_folder=tmp_path, max_connections=10**9))
+        assert "GRAFT_MAX_CONNECTIONS=1000000000" in text
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_too_little_space_is_told(tmp_path: Path) -> None:

@@ -204,9 +204,13 @@ def _prepare(settings: Settings) -> int:
 
 
 def _warn(settings: Settings, listening: socket.socket) -> None:
-    for text in warn_of_unknown(os.environ):
-        logger.warning("%s", text)
-    for text in starting.warnings(settings, listening.getsockname()[1]):
+    port = listening.getsockname()[1]
+    told = [
+        *warn_of_unknown(os.environ),
+        *starting.ask_for_files(settings),
+        *starting.warnings(settings, port),
+    ]
+    for text in told:
         logger.warning("%s", text)
 
 

@@ -3,6 +3,7 @@ show later, and worse."""
 
 import os
 import pwd
+import resource
 import shutil
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from graft.server.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
+FILES_PER_CONNECTION = 2
+"""The connection itself, and what is read or written for it."""
+OTHER_FILES = 500
 _OTHERS = 0o007
 """The rights of everybody who is neither the owner nor in the group."""
 
@@ -44,6 +48,23 @@ def check_folder(settings: Settings) -> None:
                 f"The user {user} may not read and write {path}, which belongs to {owner}. Run "
                 f"this as {owner}, or give all to {user}: chown -R {user} {folder}"
             )
+
+
+def ask_for_files(settings: Settings) -> Iterator[str]:
+    """Lets this process, and those that it starts, have as many files open as its connections may
+    need: a sentence, where the system does not allow so many."""
+    needed = FILES_PER_CONNECTION * settings.max_connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    most = needed if hard == unlimited else min(needed, hard)
+    if soft != unlimited and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < needed:
+        yield (
+            f"A process may have {most} files open, too few for GRAFT_MAX_CONNECTIONS="
+            f"{settings.max_connections}: raise the limit (ulimit -n 65536, or LimitNOFILE= in a "
+            "systemd unit), or take fewer connections."
+        )
 
 
 def check_programs() -> None:
