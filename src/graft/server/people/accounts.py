@@ -2,10 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -14,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from graft.server.db.tables import AccountRow, DeviceLoginRow, SessionRow, TokenRow
-from graft.server.errors import BadRequestError, BusyError, ConflictError, NotFoundError
+from graft.server.errors import BadRequestError, ConflictError, NotFoundError
 from graft.server.hub import Hub
 from graft.server.names import MAX_ACCOUNT_NAME, check_account_name
 from graft.server.people import attempts, identity
@@ -27,11 +24,7 @@ MAX_DETAILS = 2000
 """Characters that an account may say about itself."""
 TOKEN_PREFIX = "graft_"
 
-PASSWORDS_AT_ONCE = 8
-"""How many passwords one process hashes at a time: each takes 64 MiB and much of a core."""
-
 _hasher = PasswordHasher()
-_places = BoundedSemaphore(PASSWORDS_AT_ONCE)
 # Checked where an account is missing or has no password, so that the answer takes as long: no
 # password has this hash, whose making would take a tenth of a second of each start.
 _DUMMY_HASH = (
@@ -109,30 +102,13 @@ def _hash(password: str) -> str:
     """
     Raises:
         BadRequestError: too short or too long.
-        BusyError: too many are hashed just now.
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise BadRequestError(
             f"The password has {len(password)} characters; it must have "
             f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}."
         )
-    with _place():
-        return _hasher.hash(password)
-
-
-@contextmanager
-def _place() -> Iterator[None]:
-    """Holds one of the places to hash a password.
-
-    Raises:
-        BusyError: all are taken. Nobody waits: requests that wait would keep all others waiting.
-    """
-    if not _places.acquire(blocking=False):
-        raise BusyError("Many people are logging in just now. Try again in a moment.")
-    try:
-        yield
-    finally:
-        _places.release()
+    return _hasher.hash(password)
 
 
 def change(
@@ -198,7 +174,6 @@ def log_in(hub: Hub, name: str, password: str, address: str) -> Account | None:
 
     Raises:
         RateLimitedError: too many were wrong lately; says when to try again.
-        BusyError: too many are checked just now.
     """
     key = name.lower()[:MAX_ACCOUNT_NAME]
     network = attempts.network_of(address)
@@ -219,18 +194,13 @@ def log_in(hub: Hub, name: str, password: str, address: str) -> Account | None:
 
 
 def check_password(hub: Hub, name: str, password: str) -> Account | None:
-    """The account, when the password is its own; takes equally long when it is not.
-
-    Raises:
-        BusyError: too many are checked just now.
-    """
+    """The account, when the password is its own; takes equally long when it is not."""
     with hub.database.reading() as session:
         row = session.scalar(select(AccountRow).where(AccountRow.key == name.lower()))
         hashed = row.password_hash if row is not None else None
         account = to_account(row) if row is not None else None
     try:
-        with _place():
-            _hasher.verify(hashed or _DUMMY_HASH, password[:MAX_PASSWORD_LENGTH])
+        _hasher.verify(hashed or _DUMMY_HASH, password[:MAX_PASSWORD_LENGTH])
     except VerificationError:
         return None
     return account if hashed else None

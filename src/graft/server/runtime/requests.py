@@ -29,6 +29,8 @@ from graft.server.runtime.traffic import Traffic
 MAX_SMALL_BODY_BYTES = 32 * 1024**2
 SLOWEST_BYTES_PER_SECOND = 1024
 """A body that comes slower than this, after `body_seconds`, is given up."""
+CLIENT_LEFT = 499
+"""What the log and metrics call the answer that nobody waited for any more."""
 NO_ROUTE = "(none)"
 """What metrics call the route of an address that leads nowhere."""
 
@@ -79,6 +81,8 @@ class RequestMiddleware:
                 await self._app(scope, exchange.receive, exchange.send)
             else:
                 await exchange.enter_gate()
+                if await exchange.has_left():
+                    return
                 await self._app(scope, exchange.receive_nothing, exchange.send)
             if exchange.failure is not None and not exchange.started:
                 await exchange.refuse(exchange.failure)
@@ -118,6 +122,8 @@ class _Exchange:
         self._secret: bytes | None = None
         self._allowance: Allowance | None = None
         self._gate: Gate | None = None
+        self._first: Message | None = None
+        """What was received before the application asked for it."""
         self._give_body: Callable[[], Intake | None] | None = None
         if self.has_body and EXTENSION in scope.get("extensions", ()):
             self._give_body = scope["extensions"][EXTENSION]
@@ -147,9 +153,20 @@ class _Exchange:
             await gate.enter()
             self._gate = gate
 
+    async def has_left(self) -> bool:
+        """Whether who sent a request without a body hung up while it waited for a place."""
+        if self._gate is None:
+            return False
+        self._first = await self._receive()  # at once: that all of it is here, or that it is gone
+        if self._first["type"] != "http.disconnect":
+            return False
+        self._status = CLIENT_LEFT
+        return True
+
     async def receive_nothing(self) -> Message:
         """The messages of a request without a body: that it is there, later that it is gone."""
-        return await self._receive()
+        first, self._first = self._first, None
+        return first if first is not None else await self._receive()
 
     async def receive(self) -> Message:
         """The next part of the body. Work begins, and takes a place, when all of it is here.
@@ -206,7 +223,7 @@ class _Exchange:
             return  # who reads the body may have taken our error for a body that it cannot read
         if message["type"] == "http.response.start":
             self.started = True
-            if self._gate is self._traffic.questions:
+            if self._gate is not self._traffic.clones:
                 self._leave_gate()  # the answer is there; how slowly it is read holds up nobody
             self._status = message["status"]
             headers = message["headers"] = list(message.get("headers", ()))

@@ -28,6 +28,9 @@ _QUESTIONS = re.compile(
     rf"{_API}((compare|commit|commits|blame|paths-info)/.+|lfs-files|discussions/\d+)"
     rf"|{_PAGE}((compare|commit|commits|blame|tree)/.+|discussions/\d+(/files)?)"
 )
+# Each hashes a password, which takes 64 MiB and much of a core.
+_LOGINS = re.compile(r"/(login|join|settings/password)")
+LOGINS_AT_ONCE = 8
 _LISTS = re.compile(rf"{_API}tree/.+")
 _WITH_COMMITS = b"expand="
 _ASKING = frozenset({"GET", "HEAD", "POST"})
@@ -44,7 +47,8 @@ class Traffic:
         self.clones = Gate("clones", settings.max_clones, settings.max_waiting)
         self.changes = Gate("changes", settings.max_changes, settings.max_waiting)
         self.questions = Gate("questions", settings.max_questions, settings.max_waiting)
-        self.threads = THREADS + settings.max_changes + settings.max_questions
+        self.logins = Gate("logins", LOGINS_AT_ONCE, settings.max_waiting)
+        self.threads = THREADS + settings.max_changes + settings.max_questions + LOGINS_AT_ONCE
         """How many requests may block a thread at a time."""
 
     def gate_of(self, method: str, path: str, query: bytes = b"") -> Gate | None:
@@ -55,6 +59,8 @@ class Traffic:
             return self.clones
         if method in _ASKING and _QUESTIONS.fullmatch(path):
             return self.questions
+        if method == "POST" and _LOGINS.fullmatch(path):
+            return self.logins
         is_long_list = _WITH_COMMITS in query and _LISTS.fullmatch(path)
         return self.questions if is_long_list else None
 
@@ -69,5 +75,5 @@ class Traffic:
         text = "Requests that wait until others end."
         return [
             Sample("graft_waiting_requests", gate.waiting, text, (("kind", gate.name),))
-            for gate in (self.clones, self.changes, self.questions)
+            for gate in (self.clones, self.changes, self.questions, self.logins)
         ]
