@@ -3,6 +3,9 @@
 import io
 import os
 import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -132,3 +135,18 @@ def test_an_archive_that_cannot_be_looked_through_is_suspicious(ada: Person) -> 
     data[data.index(b"PK\x01\x02") + 16] ^= 1
     push(ada, repo, {"model.bin": bytes(data)})
     assert scanned(ada, repo)["filesWithIssues"] == [{"path": "model.bin", "level": "suspicious"}]
+
+
+def test_the_same_bytes_may_come_at_the_same_moment(new_person: Callable[[], Person]) -> None:
+    """To several repositories, each of which has them looked at."""
+    people = [new_person() for _ in range(6)]
+    repos = [person.create("equal") for person in people]
+    content = pickle.dumps({"n": people[0].name}, 0) + b"-----BEGIN PRIVATE KEY-----\nMIIE\n"
+    barrier = Barrier(len(people))
+
+    def commit(number: int) -> int:
+        barrier.wait()
+        return people[number].commit(repos[number], file("a.pkl", content)).status_code
+
+    with ThreadPoolExecutor(len(people)) as threads:
+        assert set(threads.map(commit, range(len(people)))) == {200}

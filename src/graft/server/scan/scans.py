@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from graft.errors import HubError
+from graft.server.db.database import insert_into
 from graft.server.db.tables import ObjectRow, RepositoryRow, ScanRow
 from graft.server.errors import EntryNotFoundError
 from graft.server.git import repository as git
@@ -78,9 +79,7 @@ def enqueue(session: Session, repository_id: int, blobs: Iterable[str]) -> None:
             row.findings = json.dumps(_secrets_in(json.loads(row.findings)))
             row.repository_id = repository_id
     fresh = {"status": "queued", "findings": "[]", "version": RULES, "repository_id": repository_id}
-    rows = [{"blob": blob, **fresh} for blob in sorted(wanted - known.keys())]
-    if rows:
-        session.execute(insert(ScanRow), rows)
+    _insert(session, [{"blob": blob, **fresh} for blob in sorted(wanted - known.keys())])
 
 
 def mark_secrets(
@@ -88,23 +87,23 @@ def mark_secrets(
 ) -> None:
     """Keeps that blobs hold what looks like secrets, beside what is known of their pickles; the
     secrets themselves are kept nowhere."""
-    known = {row.blob: row for row in _rows(session, secrets)}
-    for blob, found in secrets.items():
-        told = [{"secret": item.kind, "line": item.line} for item in found]
-        row = known.get(blob)
-        if row is None:
-            row = ScanRow(
-                blob=blob,
-                status=_STATUS[Safety.SUSPICIOUS],
-                findings="[]",
-                version=NO_RULES,
-                repository_id=repository_id,
-            )
-            session.add(row)
-        elif row.status in _ISSUELESS:
-            row.status = _STATUS[Safety.SUSPICIOUS]
+    suspicious = _STATUS[Safety.SUSPICIOUS]
+    fresh = {"status": suspicious, "findings": "[]", "version": NO_RULES}
+    fresh_rows = [{"blob": b, "repository_id": repository_id, **fresh} for b in sorted(secrets)]
+    _insert(session, fresh_rows)
+    for row in _rows(session, secrets):
+        told = [{"secret": item.kind, "line": item.line} for item in secrets[row.blob]]
+        if row.status in _ISSUELESS:
+            row.status = suspicious
         others = [item for item in json.loads(row.findings) if "secret" not in item]
         row.findings = json.dumps([*told, *others])
+
+
+def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Adds rows of blobs that nothing is kept of; others may do so at the same moment."""
+    if rows:
+        adding = insert_into(session, ScanRow).on_conflict_do_nothing(index_elements=["blob"])
+        session.execute(adding, rows)
 
 
 def _rows(session: Session, blobs: Iterable[str]) -> Iterator[ScanRow]:
