@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -156,7 +157,8 @@ def held_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     done = tmp_path / "done"
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nwhile ! [ -e {done} ]; do sleep 0.1; done\nexit 1\n")
+    wait = f"while ! [ -e {done} ]; do sleep 0.1; done"
+    program.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/asked\n{wait}\nexit 1\n")
     program.chmod(0o755)
     yield lambda: monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     done.touch()
@@ -207,6 +209,33 @@ def test_more_questions_than_may_wait_are_told_to_come_back(
             assert httpx.get(f"{hub.url}{root}/tree/main").status_code == 200
             (tmp_path / "done").touch()
             asked.result()
+
+
+def test_who_hangs_up_while_waiting_is_not_worked_for(
+    tmp_path: Path, held_git: Callable[[], None]
+) -> None:
+    with RunningHub(tmp_path / "hub", max_questions=1) as hub, ThreadPoolExecutor(1) as people:
+        headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+        questions = hub.app.state.traffic.questions
+        with httpx.Client(base_url=hub.url, headers=headers, timeout=30) as http:
+            repo = Person("ada", "", http).create("asked")
+            held_git()
+            asked = people.submit(http.get, f"/api/models/{repo}/commits/main")
+            while not questions.is_full:
+                time.sleep(0.01)
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", hub.port)) as left:
+                    line = f"GET /api/models/{repo}/blame/main/.gitattributes HTTP/1.1"
+                    left.sendall(f"{line}\r\nHost: x\r\n\r\n".encode())
+                    while not questions.waiting:
+                        time.sleep(0.01)
+            while questions.waiting < 3:
+                time.sleep(0.01)
+            (tmp_path / "done").touch()
+            assert asked.result().status_code == 500
+            assert http.get(f"/api/models/{repo}/lfs-files").json() == []
+        assert not questions.waiting
+    assert "blame" not in (tmp_path / "asked").read_text()
 
 
 @pytest.mark.parametrize(
