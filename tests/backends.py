@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from graft.server.db.database import Database
 from graft.server.settings import Settings
@@ -85,6 +85,16 @@ class PostgresServer:
         rules = self.folder / "data" / "pg_hba.conf"
         rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
         self.execute("SELECT pg_reload_conf()")
+        address = self._address("postgres", "postgresql+pg8000").replace("me@", f"{role}@")
+        asked = create_engine(address, poolclass=NullPool)
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up:  # the server reads its rules anew when it comes to it
+            try:
+                asked.connect().close()
+            except Exception:
+                return
+            time.sleep(0.05)
+        raise RuntimeError("PostgreSQL does not ask for the password.")
 
     def close(self) -> None:
         self._admin.dispose()

@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -202,6 +203,20 @@ def test_addresses_in_answers_are_the_public_ones(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
         made = httpx.post(f"{hub.url}/api/repos/create", json={"name": "kept"}, headers=headers)
         assert made.json()["url"] == "https://hub.example/ada/kept"
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"host": "0.0.0.0", "port": 80}, "http://127.0.0.1:80"),
+        ({"host": "::"}, "http://127.0.0.1:8080"),
+        ({"host": "::1"}, "http://[::1]:8080"),
+        ({"host": "0.0.0.0", "public_url": "https://hub.example/"}, "https://hub.example"),
+    ],
+)
+def test_the_hubs_own_address_leads_to_it(given: dict[str, Any], address: str) -> None:
+    assert Settings(**given).address() == address
 
 
 def test_objects_may_lie_elsewhere(tmp_path: Path) -> None:

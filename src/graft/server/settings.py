@@ -156,8 +156,8 @@ class Settings:
     )
     drain_seconds: float = setting(
         0.0,
-        "When the Hub stops: how long it still answers everybody, while `/readyz` says 503. Behind a "
-        "proxy longer than that takes to look elsewhere; 5 where it does not look at all.",
+        "When the Hub stops: how long it still answers everybody, while `/readyz` says 503. Behind "
+        "a proxy longer than that takes to look elsewhere; 5 where it does not look at all.",
     )
     grace_seconds: int = setting(
         30, "When the Hub stops: how long requests that are being answered may still take."
@@ -239,6 +239,13 @@ class Settings:
     @property
     def repositories_folder(self) -> Path:
         return self.data_folder / "repositories"
+
+    def address(self, port: int | None = None) -> str:
+        """Where people find the Hub, as far as it can know by itself; `port` where it listens, if
+        the settings leave that to the system."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        host = f"[{host}]" if ":" in host else host
+        return self.public_url or f"http://{host}:{port or self.port}"
 
     @classmethod
     def from_environment(

@@ -109,8 +109,7 @@ def _message(
     hub: Hub, event: EventRow, webhook_id: int, webhook_key: str, now: datetime
 ) -> DeliveryRow:
     settings = hub.settings
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
-    body = _with_addresses(json.loads(event.body), base)
+    body = _with_addresses(json.loads(event.body), settings.address())
     body["webhook"] = {"id": webhook_key, "version": 3}
     return DeliveryRow(
         key=new_key(),

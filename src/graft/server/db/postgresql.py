@@ -92,8 +92,9 @@ def open_engine(
             "timeout": waits,
             "application_name": "graft",
             "ssl_context": address.tls or False,  # None would mean: as the server likes
-            # Without any, pg8000 breaks where the server asks for one, and does not say why.
-            "password": address.url.password or "",
+            # Without any, pg8000 breaks where the server asks for one, and does not say why; an
+            # empty one ends the connection before the server has said so.
+            "password": address.url.password or "none was given",
         },
         pool_size=pool_size,
         max_overflow=max(0, MOST_CONNECTIONS - pool_size),

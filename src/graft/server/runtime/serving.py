@@ -138,13 +138,15 @@ def _serve(settings: Settings, announce: Callable[[str, int], None]) -> None:
 
             count = in_another_process(_prepare, settings)
             _warn(settings, listening)
-            announce(_address(settings, listening), count)
+            announce(settings.address(listening.getsockname()[1]), count)
             supervise(settings, listening)
             return
         app = _open(lambda: create_app(settings), settings)
         _check_storage(app.state.hub)
         _warn(settings, listening)
-        announce(_address(settings, listening), accounts.count_accounts(app.state.hub))
+        announce(
+            settings.address(listening.getsockname()[1]), accounts.count_accounts(app.state.hub)
+        )
         run(app, settings, listening)
     finally:
         listening.close()
@@ -236,11 +238,3 @@ def _open(make: Callable[[], Any], settings: Settings) -> Any:
             f"The data folder {settings.data_folder} cannot be used: {error.strerror}. "
             "Name another with --data."
         ) from error
-
-
-def _address(settings: Settings, listening: socket.socket) -> str:
-    """Where people find the Hub."""
-    host, port = settings.host, listening.getsockname()[1]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    shown = f"[{shown}]" if ":" in shown else shown
-    return settings.public_url or f"http://{shown}:{port}"
