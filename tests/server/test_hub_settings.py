@@ -142,7 +142,9 @@ def test_a_password_that_is_missing_and_a_role_without_rights_are_told(tmp_path:
         ):
             server.execute(statement)
         server.ask_for_the_password_of("forgetful")
-        for name, said in (("poor", "permission denied"), ("forgetful", "password")):
+        # Where the server closes its socket first, pg8000 does not come to read what it said.
+        refusals = {"poor": "permission denied", "forgetful": "(password auth|Broken pipe)"}
+        for name, said in refusals.items():
             url = server.url("guarded").replace("me@", f"{name}@")
             with pytest.raises(HubError, match=rf"guarded.*{said}.*GRAFT_DATABASE_URL"):
                 Hub(Settings(data_folder=tmp_path, database_url=url))

@@ -181,8 +181,8 @@ class Database:
         address = self._engine.url.set(drivername="postgresql").render_as_string()
         return (
             f"The database {address} cannot be used: {postgresql.reason(error)}. "
-            "See that it runs and can be reached from here, that GRAFT_DATABASE_URL is right, and "
-            "that the role owns the database."
+            "See that it runs and can be reached from here, that GRAFT_DATABASE_URL is right, its "
+            "password too, and that the role owns the database."
         )
 
     def close(self) -> None:
