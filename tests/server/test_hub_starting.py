@@ -43,6 +43,18 @@ def test_a_machine_without_git_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         check_programs()
 
 
+@pytest.mark.parametrize("version", ["git version 2.37.9", "git version 1.99", "a shell's joke"])
+def test_a_git_that_is_too_old_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    program = tmp_path / "git"
+    program.write_text(f'#!/bin/sh\necho "{version}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(HubError, match=f"2.38 or newer; {program} says .{version}"):
+        check_programs()
+
+
 @as_root
 def test_root_does_not_write_into_the_folder_of_another(settings: Settings) -> None:
     os.chown(settings.data_folder, 65534, -1)

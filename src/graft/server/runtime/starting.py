@@ -3,9 +3,11 @@ show later, and worse."""
 
 import os
 import pwd
+import re
 import resource
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +17,8 @@ from graft.server.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
+OLDEST_GIT = (2, 38)
+"""The first whose `git merge-tree` merges without a work tree."""
 FILES_PER_CONNECTION = 2
 """The connection itself, and what is read or written for it."""
 OTHER_FILES = 500
@@ -70,12 +74,20 @@ def ask_for_files(settings: Settings) -> Iterator[str]:
 def check_programs() -> None:
     """
     Raises:
-        HubError: git is not installed.
+        HubError: git is not installed, or too old.
     """
-    if shutil.which("git") is None:
+    git = shutil.which("git")
+    if git is None:
         raise HubError(
             "The Hub answers pushes and clones with git, which no folder of PATH holds: install "
             "your system's package of it (apt install git)."
+        )
+    said = subprocess.run([git, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"git version (\d+)\.(\d+)", said)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST_GIT:
+        raise HubError(
+            f"The Hub needs git {'.'.join(map(str, OLDEST_GIT))} or newer; {git} says "
+            f"{said.strip()!r}. Install a newer one, and put its folder first in PATH."
         )
 
 
