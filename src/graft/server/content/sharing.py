@@ -23,8 +23,9 @@ from graft.server.xet import shard
 from graft.server.xet.hashes import from_text
 from graft.server.xet.xorb import XorbIndex
 
-# How long a client may refer to xorbs that it was told about.
-TOLD_SECONDS = 7 * 24 * 3600
+TOLD_SECONDS = 3600
+"""How long clients remember xorbs that they were told about. They refer to them without asking again,
+and cannot go on where the repository that these lie in was deleted or closed to them meanwhile."""
 
 # Of the xorbs that have a chunk, so many are looked at; of the file it is in, so many are told.
 _CANDIDATES = 32
