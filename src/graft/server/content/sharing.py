@@ -24,8 +24,8 @@ from graft.server.xet.hashes import from_text
 from graft.server.xet.xorb import XorbIndex
 
 TOLD_SECONDS = 3600
-"""How long clients remember xorbs that they were told about. They refer to them without asking again,
-and cannot go on where the repository that these lie in was deleted or closed to them meanwhile."""
+"""How long clients remember xorbs that they were told about: they refer to them without asking
+again, and cannot go on where the repository of these was deleted or closed to them meanwhile."""
 
 # Of the xorbs that have a chunk, so many are looked at; of the file it is in, so many are told.
 _CANDIDATES = 32
