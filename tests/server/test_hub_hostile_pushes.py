@@ -3,12 +3,17 @@
 import hashlib
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 from person import Person, file
+from waiting import wait_until
 
 from graft.server.git.packets import NO_OBJECT, packet
+from graft.server.records import Kind
+from graft.server.repositories import refchanges, repos
+from graft.server.running import RunningHub
 
 NO_FILES = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the tree that holds nothing, which every git knows."""
@@ -65,10 +70,14 @@ def push(
     person: Person, repo: str, commands: Sequence[tuple[str, str, str]], content: bytes = b""
 ) -> httpx.Response:
     """Sends (old, new, ref) of each ref, and a pack."""
+    body = body_of(commands, content or pack())
+    return person.http.post(f"/{repo}.git/git-receive-pack", content=body)
+
+
+def body_of(commands: Sequence[tuple[str, str, str]], content: bytes) -> bytes:
     lines = [f"{old} {new} {ref}".encode() for old, new, ref in commands]
     lines[0] += b"\0report-status"
-    body = b"".join(map(packet, lines)) + b"0000" + (content or pack())
-    return person.http.post(f"/{repo}.git/git-receive-pack", content=body)
+    return b"".join(map(packet, lines)) + b"0000" + content
 
 
 @pytest.mark.parametrize("new", [NO_OBJECT, "first"])
@@ -140,3 +149,25 @@ def test_what_pages_read_whole_has_a_limit(ada: Person) -> None:
     made, data = commit("x" * 20_000, head)
     content = pack(entry(_TREE, b""), entry(_COMMIT, data))
     assert b"ok refs" in push(ada, repo, [(head, made, "refs/heads/main")], content).content
+
+
+def test_a_push_keeps_its_place_until_its_work_is_done(tmp_path: Path) -> None:
+    """Its answer begins before, and the work goes on when nobody waits for it any more."""
+    with RunningHub(tmp_path, max_changes=1, max_waiting=0) as hub:
+        headers = {"Authorization": f"Bearer {hub.add_user('ada')}"}
+        with httpx.Client(base_url=hub.url, headers=headers, timeout=30) as http:
+            ada = Person("ada", "", http)
+            repo, other = ada.create("pushed"), ada.create("other")
+            head = ada.head(repo)
+            made, data = commit("More", head)
+            content = pack(entry(_TREE, b""), entry(_COMMIT, data))
+            body = body_of([(head, made, "refs/heads/main")], content)
+            repository = repos.find(hub.hub, Kind.MODEL, "ada", "pushed", None)
+            with refchanges.locked(hub.hub, repository):
+                with http.stream("POST", f"/{repo}.git/git-receive-pack", content=body) as begun:
+                    assert begun.status_code == 200
+                assert ada.commit(other, file("a.txt", "a")).status_code == 503
+            changes = hub.app.state.traffic.changes
+            wait_until(lambda: not changes.is_full, "the place was not given back")
+            assert ada.head(repo) == made
+            assert ada.commit(other, file("a.txt", "a")).status_code == 200

@@ -177,6 +177,7 @@ async def _push(request: Request, hub: Hub, repository: Repository, user: User) 
         body.close()
         return Response(b"", media_type=media_type, headers=_NO_CACHE)
     work = asyncio.create_task(_receive(hub, repository, user, asked, body))
+    request.state.work = work  # it holds the request's place, also when the client hangs up
     return StreamingResponse(_report(work, asked), media_type=media_type, headers=_NO_CACHE)
 
 

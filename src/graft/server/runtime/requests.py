@@ -273,9 +273,16 @@ class _Exchange:
         )
 
     def _leave_gate(self) -> None:
-        if self._gate is not None:
-            self._gate.leave()
-            self._gate = None
+        """Gives the place back: with the work that was told of in the request's state as `work`,
+        where the answer begins before that is done."""
+        gate, self._gate = self._gate, None
+        if gate is None:
+            return
+        work: asyncio.Task[Any] | None = self._state.get("work")
+        if work is None:
+            gate.leave()
+        else:
+            work.add_done_callback(lambda _: gate.leave())
 
     @property
     def _address(self) -> str:
