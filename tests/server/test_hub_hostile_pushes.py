@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 from person import Person, file
-from waiting import wait_until
 
 from graft.server.git.packets import NO_OBJECT, packet
 from graft.server.records import Kind
 from graft.server.repositories import refchanges, repos
 from graft.server.running import RunningHub
+from waiting import wait_until
 
 NO_FILES = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id of the tree that holds nothing, which every git knows."""
