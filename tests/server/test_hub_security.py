@@ -1,5 +1,6 @@
 """What was found in files is told by the repository's information, its tree, and its pages."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -11,7 +12,13 @@ from typing import Any
 import pytest
 import torch
 from person import Person, file, large
+from sqlalchemy import delete, text
 
+from graft.server.db.tables import ScanRow
+from graft.server.records import Kind
+from graft.server.repositories import repos
+from graft.server.running import RunningHub
+from graft.server.scan import scans
 from waiting import wait_until
 
 
@@ -150,3 +157,18 @@ def test_the_same_bytes_may_come_at_the_same_moment(new_person: Callable[[], Per
 
     with ThreadPoolExecutor(len(people)) as threads:
         assert set(threads.map(commit, range(len(people)))) == {200}
+
+
+def test_a_file_that_was_looked_at_holds_up_no_commit(hub: RunningHub, ada: Person) -> None:
+    """Many repositories hold the same weights: who commits them waits for no other who does."""
+    database = hub.hub.database
+    if database.dialect == "sqlite":
+        pytest.skip("one writes at a time")
+    number = repos.find(hub.hub, Kind.MODEL, *ada.create("held").split("/"), None).id
+    blob = hashlib.sha1(ada.name.encode()).hexdigest()
+    with database.writing() as session:
+        scans.enqueue(session, number, [blob])
+    with database.writing() as one, database.writing() as other:
+        scans.enqueue(one, number, [blob])
+        other.execute(text("SET LOCAL lock_timeout = '5s'"))
+        other.execute(delete(ScanRow).where(ScanRow.blob == blob))

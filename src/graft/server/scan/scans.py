@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from graft.errors import HubError
@@ -70,14 +70,16 @@ def is_looked_at(path: str) -> bool:
 def enqueue(session: Session, repository_id: int, blobs: Iterable[str]) -> None:
     """Has blobs looked at that were not yet, or only by older rules."""
     wanted = set(blobs)
-    if not wanted:
-        return
-    known = {row.blob: row for row in _rows(session, wanted)}
-    for row in known.values():
-        if row.version != RULES:
-            row.status, row.version, row.claimed_at = "queued", RULES, None
-            row.findings = json.dumps(_secrets_in(json.loads(row.findings)))
-            row.repository_id = repository_id
+    known = {
+        blob: version
+        for part in _parts(wanted)
+        for blob, version in session.execute(select(ScanRow.blob, ScanRow.version).where(part))
+    }
+    # Those alone: whoever commits one of these files, too, waits for this commit.
+    for row in _rows(session, [blob for blob, version in known.items() if version != RULES]):
+        row.status, row.version, row.claimed_at = "queued", RULES, None
+        row.findings = json.dumps(_secrets_in(json.loads(row.findings)))
+        row.repository_id = repository_id
     fresh = {"status": "queued", "findings": "[]", "version": RULES, "repository_id": repository_id}
     _insert(session, [{"blob": blob, **fresh} for blob in sorted(wanted - known.keys())])
 
@@ -107,11 +109,18 @@ def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
 
 
 def _rows(session: Session, blobs: Iterable[str]) -> Iterator[ScanRow]:
-    """What is kept of blobs; who else changes it waits."""
-    wanted = sorted(blobs)
+    """What is kept of blobs; who else changes it waits. In order: of two who wait for each other
+    PostgreSQL ends one."""
+    for part in _parts(blobs):
+        query = select(ScanRow).where(part).order_by(ScanRow.blob)
+        yield from session.scalars(query.with_for_update())
+
+
+def _parts(blobs: Iterable[str]) -> Iterator[ColumnElement[bool]]:
+    """Conditions for the rows of blobs, each of as many as one query takes."""
+    wanted = sorted(set(blobs))
     for start in range(0, len(wanted), QUERY_BLOBS):
-        part = ScanRow.blob.in_(wanted[start : start + QUERY_BLOBS])
-        yield from session.scalars(select(ScanRow).where(part).with_for_update())
+        yield ScanRow.blob.in_(wanted[start : start + QUERY_BLOBS])
 
 
 def _secrets_in(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -120,14 +129,12 @@ def _secrets_in(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def scans(session: Session, blobs: Iterable[str]) -> dict[str, Scan]:
     """What is known of blobs."""
-    wanted = list(set(blobs))
-    found = {}
-    for start in range(0, len(wanted), QUERY_BLOBS):
-        part = wanted[start : start + QUERY_BLOBS]
-        columns = select(ScanRow.blob, ScanRow.status, ScanRow.findings)
-        for blob, status, findings in session.execute(columns.where(ScanRow.blob.in_(part))):
-            found[blob] = Scan(status, json.loads(findings))
-    return found
+    columns = select(ScanRow.blob, ScanRow.status, ScanRow.findings)
+    return {
+        blob: Scan(status, json.loads(findings))
+        for part in _parts(blobs)
+        for blob, status, findings in session.execute(columns.where(part))
+    }
 
 
 def work(hub: Hub) -> bool:
