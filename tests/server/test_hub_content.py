@@ -25,6 +25,7 @@ from graft.server.storage.layout import Layout, Term, decode, join
 from graft.server.storage.recent import Recent
 from graft.server.storage.xorbs import key_of
 from graft.server.xet.xorb import XorbError, XorbIndex
+from waiting import wait_until
 
 SOON = timedelta(seconds=-1)
 
@@ -317,6 +318,22 @@ def test_what_is_no_xorb_is_not_kept(store: Store) -> None:
             with pytest.raises(XorbError):
                 store.content.store_xorb(spool, "0" * 64)
     assert store.files() == []
+
+
+def test_no_thread_outlives_a_store(store: Store) -> None:
+    content = store.open()
+
+    async def read(name: str) -> bytes:
+        return b"".join([piece async for piece in content.blobs.stream(name, 0, 3)])
+
+    name = whole_key(store.add(b"abc"))
+    (store.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (store.folder / name).write_bytes(b"abc")
+    before = set(threading.enumerate())
+    assert asyncio.run(read(name)) == b"abc"
+    assert set(threading.enumerate()) - before
+    content.close()
+    wait_until(lambda: not set(threading.enumerate()) - before, "a thread goes on")
 
 
 def test_what_a_stopped_process_left_is_swept(store: Store) -> None:

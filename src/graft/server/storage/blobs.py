@@ -94,6 +94,10 @@ class Blobs(ABC):
         self._readers = ThreadPoolExecutor(_READERS, "graft-ranges")
         incoming.mkdir(parents=True, exist_ok=True)
 
+    def close(self) -> None:
+        """Ends the threads."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
     @contextmanager
     def spool(self) -> Iterator[Spool]:
         """A new local file to write to; what has no name when the block ends is deleted.

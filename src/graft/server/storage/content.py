@@ -94,6 +94,7 @@ class ContentStore:
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
         self._checkers.shutdown(wait=False, cancel_futures=True)
+        self.blobs.close()
 
     async def in_thread(self, work: Callable[..., Result], *given: Any) -> Result:
         """What `work` answers, done in one of the threads that check what was sent: it may take as
