@@ -9,6 +9,7 @@ import httpx
 import pytest
 from person import Person, file
 
+from graft.server.git import quarantine
 from graft.server.git.packets import NO_OBJECT, packet
 from graft.server.records import Kind
 from graft.server.repositories import refchanges, repos
@@ -58,12 +59,27 @@ def pack(*entries: bytes) -> bytes:
     return made + hashlib.sha1(made).digest()
 
 
-def commit(message: str, parent: str | None = None) -> tuple[str, bytes]:
-    """The id and the bytes of a commit without files."""
+def commit(message: str, parent: str | None = None, tree: str = NO_FILES) -> tuple[str, bytes]:
+    """The id and the bytes of a commit, without files where no tree is given."""
     who = "Mallory <m@example.invalid> 1700000000 +0000"
-    lines = [f"tree {NO_FILES}", *([f"parent {parent}"] if parent else [])]
+    lines = [f"tree {tree}", *([f"parent {parent}"] if parent else [])]
     data = "\n".join([*lines, f"author {who}", f"committer {who}", "", message]).encode()
-    return hashlib.sha1(b"commit %d\0%s" % (len(data), data)).hexdigest(), data
+    return object_id(b"commit", data), data
+
+
+def object_id(kind: bytes, data: bytes) -> str:
+    return hashlib.sha1(b"%s %d\0%s" % (kind, len(data), data)).hexdigest()
+
+
+def folders_in_folders(depth: int, count: int) -> tuple[str, list[bytes]]:
+    """The id of a folder that names `count` times one that names another `count` times, and so on
+    down to a file; and all of them, to be packed."""
+    found, entries, mode = object_id(b"blob", b"x"), [entry(_BLOB, b"x")], b"100644"
+    for _ in range(depth):
+        tree = b"".join(b"%s f%d\0%s" % (mode, n, bytes.fromhex(found)) for n in range(count))
+        found, mode = object_id(b"tree", tree), b"40000"
+        entries.append(entry(_TREE, tree))
+    return found, entries
 
 
 def push(
@@ -149,6 +165,40 @@ def test_what_pages_read_whole_has_a_limit(ada: Person) -> None:
     made, data = commit("x" * 20_000, head)
     content = pack(entry(_TREE, b""), entry(_COMMIT, data))
     assert b"ok refs" in push(ada, repo, [(head, made, "refs/heads/main")], content).content
+
+
+@pytest.mark.parametrize(("depth", "count"), [(10, 10), (600, 1), (1, 200_001)])
+def test_folders_without_end_are_refused(ada: Person, depth: int, count: int) -> None:
+    """Ten trees of ten entries would be ten thousand million files, of which lists are made."""
+    repo = ada.create(f"endless-{depth}")
+    head = ada.head(repo)
+    tree, entries = folders_in_folders(depth, count)
+    made, data = commit("Much", head, tree)
+    for commands in (
+        [(head, made, "refs/heads/main")],
+        [(NO_OBJECT, made, "refs/heads/other"), (NO_OBJECT, made, "refs/tags/some")],
+    ):
+        refused = push(ada, repo, commands, pack(*entries, entry(_COMMIT, data)))
+        assert b"ng " in refused.content
+        assert b"ok refs" not in refused.content
+    assert ada.head(repo) == head
+
+
+def test_an_earlier_commit_of_a_push_has_an_end_too(
+    ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = ada.create("endless-before")
+    head = ada.head(repo)
+    tree, entries = folders_in_folders(3, 10)
+    made, data = commit("Much", head, tree)
+    last, end = commit("None", made)
+    content = pack(*entries, entry(_COMMIT, data), entry(_TREE, b""), entry(_COMMIT, end))
+    monkeypatch.setattr(quarantine, "MAX_PATHS", 1000)
+    refused = push(ada, repo, [(head, last, "refs/heads/main")], content)
+    assert b"more than 1000 files and folders" in refused.content
+    assert ada.head(repo) == head
+    monkeypatch.setattr(quarantine, "MAX_PATHS", 2000)
+    assert b"ok refs" in push(ada, repo, [(head, last, "refs/heads/main")], content).content
 
 
 def test_a_push_keeps_its_place_until_its_work_is_done(tmp_path: Path) -> None:

@@ -95,6 +95,9 @@ class Settings:
     max_push_bytes: int = setting(
         1024**3, "The longest pack that `git push` may send; large files go by LFS."
     )
+    max_files: int = setting(
+        200_000, "Files and folders that a commit may hold which `git push` sends.", least=1
+    )
     max_part_bytes: int = setting(
         1024**3,
         "A file longer than this is sent in parts of this length by clients that can: what broke "

@@ -30,6 +30,9 @@ _CONFIG = (
     "core.fsync=committed,loose-object",
     "core.deltaBaseCacheLimit=32m",
 )
+MAX_PATHS = 2_000_000
+"""How many paths the commits of one push may add and change: a few folders can stand for any number
+of them."""
 # A few bytes can stand for an object of any length, and for many that are unpacked on top of it.
 _LONGEST_OBJECT = "256m"
 
@@ -106,7 +109,8 @@ class Quarantine:
         to no ref, add beside what their first parents have, and of each link that they change.
 
         Raises:
-            BadContentError: the history is not whole, or takes too long to look through.
+            BadContentError: the history is not whole, or takes too long to look through, or there
+                are more of them than `MAX_PATHS`.
         """
         form = ("--format=", "--raw", "-z", "-r", "-t", "--no-abbrev", "--no-renames")
         which = ("--root", "--diff-merges=first-parent", "--diff-filter=AMT")
@@ -120,7 +124,12 @@ class Quarantine:
                 child.stdin.write("".join(f"{commit}\n" for commit in commits).encode())
                 child.stdin.close()
                 fields = ended(child.stdout)
-                for field in fields:
+                for number, field in enumerate(fields):
+                    if number == MAX_PATHS:
+                        raise BadContentError(
+                            f"the commits add and change more than {MAX_PATHS} files and folders "
+                            "in all: push fewer commits at a time"
+                        )
                     _, mode, _, oid, status = field.lstrip(b"\0\n:").split(b" ")
                     path = next(fields, b"")
                     if status != b"M" or int(mode, 8) == FileMode.LINK:

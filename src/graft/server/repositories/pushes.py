@@ -165,7 +165,10 @@ def _check_content(
     ]
     if problems:
         raise _Refusal(problems)
-    found = PushedObjects(opened, hub.settings.max_inline_bytes)
+    settings = hub.settings
+    found = PushedObjects(
+        opened, max_file_bytes=settings.max_inline_bytes, max_files=settings.max_files
+    )
     found.look(quarantine, sorted({command.new for command in named if command.new}))
     problems = [*found.problems, *_missing_objects(hub, user, found)]
     warnings = []
