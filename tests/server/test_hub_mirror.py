@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -16,8 +17,9 @@ from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import RepositoryNotFoundError
 from person import CARD, Person, file, large
 
-from graft.server.mirror.mirroring import MOST_WAITING
+from graft.server.mirror.asking import MOST_WAITING
 from graft.server.running import RunningHub
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -213,8 +215,10 @@ class Silent(BaseHTTPRequestHandler):
     """Answers when the server is told that it may."""
 
     may_answer = Event()
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         self.may_answer.wait(60)
         self.send_error(404)
 
@@ -224,6 +228,7 @@ class Silent(BaseHTTPRequestHandler):
 
 def test_a_hub_that_does_not_answer_holds_up_nothing_else(tmp_path: Path) -> None:
     """Each who asks for what is not here waits in a thread."""
+    Silent.may_answer.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server, ThreadPoolExecutor(200) as pool:
         Thread(target=server.serve_forever, daemon=True).start()
         upstream = f"http://127.0.0.1:{server.server_port}"
@@ -243,6 +248,23 @@ def test_a_hub_that_does_not_answer_holds_up_nothing_else(tmp_path: Path) -> Non
                 assert {(a.status_code, a.headers["Retry-After"]) for a in busy} == {(503, "5")}
                 Silent.may_answer.set()
                 assert {each.result().status_code for each in asked} == {404, 503}
+        server.shutdown()
+
+
+def test_a_class_may_ask_for_the_same_at_once(tmp_path: Path) -> None:
+    Silent.may_answer.clear()
+    Silent.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server, ThreadPoolExecutor(30) as pool:
+        Thread(target=server.serve_forever, daemon=True).start()
+        upstream = f"http://127.0.0.1:{server.server_port}"
+        with RunningHub(tmp_path / "hub", upstream=upstream) as hub:
+            address = f"{hub.url}/api/models/there/lesson"
+            asked = [pool.submit(httpx.get, address, timeout=90) for _ in range(30)]
+            metrics = hub.app.state.traffic.metrics
+            wait_until(lambda: metrics.in_flight == 30 or any(each.done() for each in asked))
+            Silent.may_answer.set()
+            assert {each.result().status_code for each in asked} == {404}
+            assert len(Silent.asked) == 1
         server.shutdown()
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 
+MOST_WAITING = 32
+"""Requests that wait for the other hub at a time, each in a thread, and one for each thing with a
+connection to the database: a class that asks for the same. Large files take none."""
 REMEMBERED = 20_000
 """How many things a `Deadlines` keeps: the oldest go first."""
 

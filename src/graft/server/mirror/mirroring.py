@@ -22,7 +22,7 @@ from graft.server.db.tables import AccountRow, MirrorOwnerRow, MirrorRow, Reposi
 from graft.server.errors import BadRequestError, BusyError, EntryNotFoundError, GatedRepoError
 from graft.server.git import repository as git
 from graft.server.hub import Hub
-from graft.server.mirror.asking import Deadlines, Locks, Places
+from graft.server.mirror.asking import MOST_WAITING, Deadlines, Locks, Places
 from graft.server.mirror.objects import Downloads
 from graft.server.mirror.upstream import HOPS, MAX_HOPS, Found, Upstream, UpstreamError
 from graft.server.names import check_account_name, check_repository_name
@@ -37,8 +37,6 @@ MISSING_SECONDS = 60.0
 """How long it is remembered that the other hub has no such repository, or no more."""
 AWAY_SECONDS = 30.0
 """How long after it gave no answer it is asked again about what is here already."""
-MOST_WAITING = 16
-"""Requests that wait for the other hub at a time, each in a thread; large files take none."""
 
 logger = logging.getLogger("graft.server")
 Key = tuple[Kind, str]
@@ -97,6 +95,8 @@ class Mirror:
             known = self._known(kind, owner, name)
             if known is not None:  # fetched while this one waited
                 return known
+            if self._missing.holds(key):  # found out while this one waited
+                raise missing
             found = self._upstream.find(kind, f"{owner}/{name}")
             if found is None or (found.private and not self._hub.settings.upstream_private):
                 self._missing.set(key, MISSING_SECONDS)

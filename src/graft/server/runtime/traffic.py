@@ -5,6 +5,7 @@ import re
 
 from starlette.concurrency import run_in_threadpool
 
+from graft.server.mirror.asking import MOST_WAITING
 from graft.server.runtime.limits import Gate, RateLimiter
 from graft.server.runtime.metrics import Metrics, Sample
 from graft.server.settings import Settings
@@ -48,7 +49,9 @@ class Traffic:
         self.changes = Gate("changes", settings.max_changes, settings.max_waiting)
         self.questions = Gate("questions", settings.max_questions, settings.max_waiting)
         self.logins = Gate("logins", LOGINS_AT_ONCE, settings.max_waiting)
-        self.threads = THREADS + settings.max_changes + settings.max_questions + LOGINS_AT_ONCE
+        waiting = MOST_WAITING if settings.upstream else 0
+        hard = settings.max_changes + settings.max_questions + LOGINS_AT_ONCE
+        self.threads = THREADS + hard + waiting
         """How many requests may block a thread at a time."""
 
     def gate_of(self, method: str, path: str, query: bytes = b"") -> Gate | None:
