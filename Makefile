@@ -1,5 +1,5 @@
 # Every target sets up what it needs, virtual environment included. Needed before: Python 3.11 or
-# newer with its venv module, git and a C++ compiler.
+# newer with its venv module, git 2.38 or newer and a C++ compiler.
 
 PYTHON ?= python3
 VENV := .venv
