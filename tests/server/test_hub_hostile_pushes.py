@@ -115,6 +115,16 @@ def test_a_ref_is_named_once(ada: Person, new: str) -> None:
     assert [branch["targetCommit"] for branch in branches] == [head]
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")])
+def test_no_ref_of_a_push_can_be_a_folder_of_another(ada: Person, names: tuple[str, str]) -> None:
+    repo = ada.create(f"both-{len(names[0])}")
+    head = ada.head(repo)
+    refs = [f"refs/heads/{name}" for name in names]
+    told = push(ada, repo, [(NO_OBJECT, head, ref) for ref in refs]).content
+    assert f"ok {refs[0]}".encode() in told
+    assert f"ng {refs[1]} The branch '{names[1]}' cannot exist beside '{names[0]}'".encode() in told
+
+
 def test_what_is_refused_leaves_no_objects(ada: Person, bob: Person) -> None:
     """Whoever has a pull request may push to that, and bring nothing in by other ways."""
     repo = ada.create("proposed")

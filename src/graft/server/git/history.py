@@ -44,12 +44,13 @@ def history(
 
 def _count(repository: pygit2.Repository, commit_id: str) -> int:
     """How many commits lead to one, itself included. It never changes, so it is kept."""
-    if commit_id not in _COUNTS:
-        told = ask(repository, "rev-list", "--count", commit_id).output
-        if len(_COUNTS) >= COUNTS_KEPT:
+    count = _COUNTS.get(commit_id)
+    if count is None:
+        count = int(ask(repository, "rev-list", "--count", commit_id).output)
+        if len(_COUNTS) >= COUNTS_KEPT:  # another thread may do so, too
             _COUNTS.clear()
-        _COUNTS[commit_id] = int(told)
-    return _COUNTS[commit_id]
+        _COUNTS[commit_id] = count
+    return count
 
 
 def last_commits(

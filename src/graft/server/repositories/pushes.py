@@ -6,6 +6,7 @@ changed is refused for itself, and the others go on, unless the client wants all
 """
 
 import logging
+from bisect import insort
 from collections.abc import Sequence
 from typing import IO
 
@@ -120,11 +121,13 @@ def _receive(
             current.odb.add_disk_alternate(str(quarantine.folder))
             patterns = branches.protected_branches(hub, repository)
             known = sorted(current.references)
-            results = {
-                command.ref: _refusal(hub, repository, current, command, user, known)
-                or _protection(quarantine, command, patterns)
-                for command in request.commands
-            }
+            results: dict[str, str | None] = {}
+            for command in request.commands:
+                results[command.ref] = _refusal(
+                    hub, repository, current, command, user, known
+                ) or _protection(quarantine, command, patterns)
+                if command.old is None and results[command.ref] is None:
+                    insort(known, command.ref)
             if request.is_atomic and any(results.values()):
                 return {ref: text or "atomic push failed" for ref, text in results.items()}
             updates = [
