@@ -3,6 +3,8 @@
 import html
 import io
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pyarrow as pa
@@ -120,6 +122,38 @@ def test_a_table_that_unpacks_to_more_than_there_is_room_for(
     for _ in range(2):  # read once, and remembered
         reply = visitor.get(f"/datasets/{repo}")
         assert "take more than" in reply.text
+
+
+def parquet(values: pa.Array) -> bytes:
+    content = io.BytesIO()
+    pq.write_table(pa.table({"when": values}), content)
+    return content.getvalue()
+
+
+def test_a_whole_class_opens_the_page_of_a_table(visitor: httpx.Client, garden: Garden) -> None:
+    repo = f"{OWNER}/class"
+    garden.push(repo, {"train.parquet": parquet(pa.array([20_260_101]))}, "dataset")
+    with ThreadPoolExecutor(20) as pupils:
+        pages = list(pupils.map(lambda _: visitor.get(f"/datasets/{repo}").text, range(20)))
+    assert ["20260101" in page for page in pages] == [True] * 20
+
+
+def test_dates_beyond_what_can_be_shown_are_told(visitor: httpx.Client, garden: Garden) -> None:
+    repo = f"{OWNER}/far"
+    far = pa.array([10**8], pa.int32()).cast(pa.date32())
+    garden.push(repo, {"train.parquet": parquet(far)}, "dataset")
+    assert "date value out of range" in visitor.get(f"/datasets/{repo}").text
+
+
+def test_a_machine_with_too_much_to_do_is_not_remembered(
+    visitor: httpx.Client, garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = f"{OWNER}/busy"
+    garden.push(repo, {"train.parquet": parquet(pa.array([20_260_102]))}, "dataset")
+    with monkeypatch.context() as busy:
+        busy.setattr(sys, "executable", "/nowhere")  # no process can be started
+        assert "reload the page" in visitor.get(f"/datasets/{repo}").text
+    assert "20260102" in visitor.get(f"/datasets/{repo}").text
 
 
 def test_a_repository_without_commits_of_its_own_says_how_to_push(visitor: httpx.Client) -> None:

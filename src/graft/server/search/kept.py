@@ -62,9 +62,11 @@ class Kept(Generic[Value]):
             found = self.get(key)
             if found is not None:
                 return found
-            value = make()
-            if keep(value):
-                self.put(key, value)
-            with self._lock:
-                self._making.pop(key, None)
+            try:
+                value = make()
+                if keep(value):
+                    self.put(key, value)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
             return value

@@ -8,6 +8,7 @@ prefixed, so that a card cannot name or shadow a part of the page around it.
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
@@ -18,6 +19,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from graft.server.errors import BusyError
 from graft.server.web.addresses import is_local
 from graft.server.web.sanitising import sanitise_apart
 
@@ -95,9 +97,10 @@ def render_card(
     more = f"<p><em>Only the first {MAX_CHARACTERS:,} characters are shown here.</em></p>"
     more = more if cut else ""
     if _may_take_long("".join(_html_in(tokens)), html):
-        clean = sanitise_apart(html + more, links.files, links.pages, id_prefix)
-        if clean is not None:
-            return clean
+        with suppress(BusyError):
+            clean = sanitise_apart(html + more, links.files, links.pages, id_prefix)
+            if clean is not None:
+                return clean
         html = _WITHOUT_HTML.render(markdown[:MAX_CHARACTERS], {"title": title})
     return sanitise(html + more, links, id_prefix)
 

@@ -5,28 +5,21 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from threading import BoundedSemaphore
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 
-from graft.server.errors import EntryNotFoundError
+from graft.server.errors import BusyError, EntryNotFoundError
 from graft.server.hub import Hub
 from graft.server.records import Entry, Repository
 from graft.server.repositories import repos
+from graft.server.runtime.apart import Apart
 from graft.server.scan.scans import blob_of
-from graft.server.search.kept import Kept
 from graft.server.web.table_rows import COLUMNS, ROWS, TableError, cell, read_apart
 
 HEAD_BYTES = 200_000
 MAX_PARQUET_BYTES = 20_000_000
-AT_ONCE = 4
-"""Parquet files that one process has read at a time."""
-KEPT = 500
-KEPT_SECONDS = 24 * 3600.0
-
-_places = BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,8 @@ class Preview:
     wrong: str = ""
 
 
-_kept: Kept[Preview] = Kept(KEPT_SECONDS, KEPT)
-"""By what names the file's bytes."""
+_tables: Apart[Preview] = Apart(at_once=4, waiting=24, kept=500)
+"""Parquet files, by what names their bytes: a whole class may open the page of one."""
 
 
 def preview(hub: Hub, repository: Repository) -> Preview | None:
@@ -63,18 +56,11 @@ def preview(hub: Hub, repository: Repository) -> Preview | None:
 
 def _preview_apart(hub: Hub, repository: Repository, entry: Entry) -> Preview:
     """The preview of a file that takes a process to read, made once."""
-    found = _kept.get(blob_of(entry))
-    if found is not None:
-        return replace(found, file=entry.path)
-    # Nobody waits for a place: threads that wait are missed by everybody else.
-    if not _places.acquire(blocking=False):
-        return Preview(entry.path, wrong="many tables are being read just now; reload the page.")
     try:
-        found = _preview(hub, repository, entry)
-    finally:
-        _places.release()
-    _kept.put(blob_of(entry), found)
-    return found
+        found = _tables.made(blob_of(entry), lambda: _preview(hub, repository, entry))
+    except BusyError as error:
+        return Preview(entry.path, wrong=str(error))
+    return replace(found, file=entry.path)
 
 
 def _preview(hub: Hub, repository: Repository, entry: Entry, limit: int | None = None) -> Preview:

@@ -6,71 +6,42 @@ before it. 37 kB can become 28 MB, and take a gigabyte meanwhile.
 
 import hashlib
 import json
-import os
-import resource
-import subprocess
 import sys
-from threading import BoundedSemaphore
 
-from graft.server.search.kept import Kept
+from graft.server.runtime.apart import Apart, run, within
 
 MEMORY_BYTES = 512 * 1024**2
 SECONDS = 5
 MAX_RESULT_CHARACTERS = 4_000_000
-AT_ONCE = 2
-KEPT = 100
-KEPT_SECONDS = 24 * 3600.0
 _TOO_MUCH = ""
 
-_places = BoundedSemaphore(AT_ONCE)
-_kept: Kept[str] = Kept(KEPT_SECONDS, KEPT)
+_work: Apart[str] = Apart(at_once=2, waiting=8, kept=100)
 
 
 def sanitise_apart(html: str, files: str, pages: str, id_prefix: str) -> str | None:
-    """What `cards.sanitise` makes of `html`; None where it takes too much, or many others are being
-    sanitised just now. Blocks.
+    """What `cards.sanitise` makes of `html`; None where it takes too much. Blocks.
 
     Args:
         files, pages: the fields of `CardLinks`.
+
+    Raises:
+        BusyError: many others are being sanitised just now.
     """
     asked = json.dumps([html, files, pages, id_prefix]).encode()
-    key = hashlib.sha256(asked).digest()
-    found = _kept.get(key)
-    if found is None:
-        # Nobody waits for a place: threads that wait are missed by everybody else.
-        if not _places.acquire(blocking=False):
-            return None
-        try:
-            found = _run(asked)
-        finally:
-            _places.release()
-        _kept.put(key, found)
+    found = _work.made(hashlib.sha256(asked).digest(), lambda: _run(asked))
     return None if found == _TOO_MUCH else found
 
 
 def _run(asked: bytes) -> str:
-    settings = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__],
-            input=asked,
-            env=settings,
-            capture_output=True,
-            timeout=4 * SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return _TOO_MUCH
-    return done.stdout.decode() if done.returncode == 0 else _TOO_MUCH
+    status, said = run(__name__, asked, 4 * SECONDS)
+    return said.decode() if status == 0 else _TOO_MUCH
 
 
 def main() -> int:
     """Reads what is asked from standard input, and writes what it becomes."""
     from graft.server.web.cards import CardLinks, sanitise  # it asks this module
 
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    within(MEMORY_BYTES, SECONDS)
     html, files, pages, id_prefix = json.loads(sys.stdin.buffer.read())
     clean = sanitise(html, CardLinks(files, pages), id_prefix)
     if len(clean) > MAX_RESULT_CHARACTERS:

@@ -6,14 +6,13 @@ looks at the page of such a file would have the Hub read it.
 
 import io
 import json
-import os
-import resource
-import subprocess
 import sys
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
+
+from graft.server.runtime.apart import run, within
 
 ROWS = 6
 COLUMNS = 8
@@ -36,24 +35,15 @@ def read_apart(content: bytes) -> tuple[list[str], list[list[str]]]:
 
     Raises:
         TableError: it is no Parquet file, or takes too much to read.
+        BusyError: the machine has too much to do.
     """
-    settings = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    settings |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__],
-            input=content,
-            env=settings,
-            capture_output=True,
-            timeout=2 * SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise TableError(_TOO_MUCH) from None
-    if done.returncode not in (0, REFUSED):
+    status, said = run(
+        __name__, content, 4 * SECONDS, ARROW_DEFAULT_MEMORY_POOL="system", OMP_NUM_THREADS="1"
+    )
+    if status not in (0, REFUSED):
         raise TableError(_TOO_MUCH)
-    found = json.loads(done.stdout)
-    if done.returncode == REFUSED:
+    found = json.loads(said)
+    if status == REFUSED:
         raise TableError(found)
     columns, rows = found
     return columns, rows
@@ -82,14 +72,12 @@ def _read(content: bytes) -> tuple[list[str], list[list[str]]]:
 
 def main() -> int:
     """Reads a file from standard input, and writes what it begins with as JSON."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    within(MEMORY_BYTES, SECONDS)
     try:
         print(json.dumps(_read(sys.stdin.buffer.read())))
     except MemoryError:
         return 1
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+    except Exception as error:  # dates beyond Python's, time zones that are none: whatever is in it
         print(json.dumps(str(error)[:1000]))
         return REFUSED
     return 0
