@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import pygit2
 import pytest
 from person import Person, deleted, file, large
 from sqlalchemy import delete, select, update
@@ -123,6 +124,20 @@ def test_a_branch_that_is_gone_is_made_again(
     assert fsck.check(own_hub.hub, repair=True).is_clean
     assert fsck.check(own_hub.hub).problems == []
     assert eve.read(repo, "w.bin") == WEIGHTS
+
+
+def test_a_branch_that_is_gone_with_what_it_led_to_is_told(own_hub: RunningHub, repo: str) -> None:
+    folder = git_folder(own_hub)
+    found = pygit2.Repository(folder)
+    tree = str(found.references["refs/heads/main"].peel(pygit2.Tree).id)
+    subprocess.run(["git", "update-ref", "-d", "refs/heads/main"], cwd=folder)
+    for path in (folder / "objects").rglob("*"):
+        if path.suffix in (".pack", ".idx") or path.name == tree[2:]:
+            path.unlink()
+    report = fsck.check(own_hub.hub, repair=True)
+    assert [(problem.kind, problem.repaired) for problem in report.problems] == [
+        ("branch-lost", False)
+    ]
 
 
 def test_a_file_that_the_repository_may_not_use_is_given_to_it_if_its_owner_has_it(

@@ -138,7 +138,7 @@ def _check_hashes(hub: Hub, repository: Repository) -> Iterator[Problem]:
 
 def _repair(hub: Hub, repository: Repository, problem: Problem) -> bool:
     """Puts right what can be; answers whether it did."""
-    with suppress(RefusedError):
+    with suppress(RefusedError, *reachable.DAMAGE):  # what it needs is damaged itself
         if problem.kind == "index-behind":
             repos.reindex(hub, repository)
             return True
