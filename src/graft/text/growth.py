@@ -1,6 +1,7 @@
 """How long a text can become in a normalizer: some write a page in place of a letter."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from typing import Any
 # canonical ones take letters and accents apart. All else replaces a character by a few bytes.
 _BY_KIND = {"NFKC": 11, "NFKD": 11, "Strip": 1, "StripAccents": 1}
 _BY_OTHERS = 3
+_TEXT = re.compile(rb"[^\0]+")
 
 
 def longest(normalizer: Mapping[str, Any] | None, size: int) -> int:
@@ -31,6 +33,6 @@ def longest(normalizer: Mapping[str, Any] | None, size: int) -> int:
         return max(size, -(-size * content // max(1, len(found.encode()))))
     if kind == "Precompiled":
         blob = base64.b64decode(normalizer["precompiled_charsmap"])
-        texts = blob[4 + int.from_bytes(blob[:4], "little") :].split(b"\0")
-        return size * max(1, *map(len, texts))
+        texts = _TEXT.finditer(blob, 4 + int.from_bytes(blob[:4], "little"))
+        return size * max((text.end() - text.start() for text in texts), default=1)
     return size * _BY_KIND.get(kind, _BY_OTHERS)

@@ -146,10 +146,13 @@ class Tokenizer:
         value = self.config.get("model_max_length")
         return int(value) if isinstance(value, int | float) and value < _UNLIMITED else None
 
-    def longest_normalized(self, size: int) -> int:
-        """How many bytes the normalizer can make of a text of `size` bytes at most: to ask where
-        both the tokenizer and the text are somebody else's."""
-        return growth.longest(self._rules.spec["normalizer"], size)
+    def longest_normalized(self, *sizes: int) -> int:
+        """How many bytes the normalizer can make of texts of these sizes at most: to ask where both
+        the tokenizer and the texts are somebody else's."""
+        spec = self._rules.spec["normalizer"]
+        # Of a text it is a multiple, and what each text gets besides.
+        each = growth.longest(spec, 0) if len(sizes) > 1 else 0
+        return growth.longest(spec, sum(sizes)) + (len(sizes) - 1) * each
 
     @property
     def vocab_size(self) -> int:

@@ -174,7 +174,7 @@ def _load_pipeline(folder: Path) -> "Pipeline":
 
 def _predict(pipe: "Pipeline", questions: tuple[Question, ...]) -> "list[Prediction]":
     texts = [text for item in questions for text in (item.text, item.text_pair) if text is not None]
-    grown = sum(pipe.tokenizer.longest_normalized(len(text.encode())) for text in texts)
+    grown = pipe.tokenizer.longest_normalized(*(len(text.encode()) for text in texts))
     if grown > MAX_NORMALIZED_BYTES:
         raise BadContentError(
             f"The model's tokenizer could make {grown} bytes of these texts; at most "
