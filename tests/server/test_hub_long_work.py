@@ -67,6 +67,20 @@ def test_a_list_comes_without_last_commits_that_take_too_long(
     assert "a.txt" in ada.http.get(f"/{repo}/tree/main").text
 
 
+def test_what_was_said_of_a_pull_request_is_shown_whatever_git_takes(
+    ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"title": "Mine", "description": "Look at this.", "pullRequest": True}
+    number = ada.http.post(f"/api/models/{repo}/discussions", json=asked).json()["num"]
+    monkeypatch.setattr(program, "QUESTION_SECONDS", 0.0)
+    page = ada.http.get(f"/{repo}/discussions/{number}")
+    assert (page.status_code, "Look at this." in page.text) == (200, True)
+    assert "git takes too long" in page.text
+    told = ada.http.get(f"/api/models/{repo}/discussions/{number}")
+    assert told.status_code == 200
+    assert told.json()["events"][0]["data"]["latest"]["raw"] == "Look at this."
+
+
 def test_a_long_folder_is_shown_in_pages(
     ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

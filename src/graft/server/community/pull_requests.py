@@ -39,14 +39,19 @@ class Changes:
 
 def changes(hub: Hub, discussion: Discussion) -> Changes | None:
     """A pull request's commits and conflicts, from git itself: whichever way they came in. None for
-    what is no pull request, and where its ref or the branch that it is for is gone."""
+    what is no pull request, where its ref or the branch that it is for is gone, and where git
+    takes too long: what was said is to be read all the same."""
     if not discussion.is_pull_request:
         return None
-    opened = repos.open_git(hub, discussion.repository)
     try:
-        base, head = _ends(opened, discussion)
-    except RevisionNotFoundError:
+        return _changes(hub, discussion)
+    except (RevisionNotFoundError, BadRequestError):
         return None
+
+
+def _changes(hub: Hub, discussion: Discussion) -> Changes:
+    opened = repos.open_git(hub, discussion.repository)
+    base, head = _ends(opened, discussion)
     between = merging.commits_between(opened, base, head)
     conflicts: tuple[str, ...] = ()
     if discussion.merge_commit is None:
