@@ -5,8 +5,8 @@ import json
 import logging
 import mmap
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -23,6 +23,7 @@ from graft.server.people.auth import CurrentHub, base_url
 from graft.server.storage.blobs import BlobNotFoundError, Spool, fill
 from graft.server.storage.lengths import at_most
 from graft.server.storage.reconstruction import Extent
+from graft.server.storage.threads import settled
 from graft.server.storage.xorbs import key_of
 from graft.server.xet.hashes import from_text
 from graft.server.xet.shard import MAX_SHARD_BYTES
@@ -74,8 +75,9 @@ async def send_shard_and_watch(
 
     async def lines() -> AsyncIterator[bytes]:
         try:
-            async for event in _events(hub, asker, spool):
-                yield json.dumps(event).encode() + b"\n"
+            async with aclosing(_events(hub, asker, spool)) as events:
+                async for event in events:
+                    yield json.dumps(event).encode() + b"\n"
         finally:
             await opened.__aexit__(None, None, None)
 
@@ -206,7 +208,7 @@ def _register(hub: Hub, asker: cas.Asker, spool: Spool, progress: registering.Pr
     registering.register(hub, asker, _mapped(spool), progress)
 
 
-async def _events(hub: Hub, asker: cas.Asker, spool: Spool) -> AsyncIterator[dict[str, Any]]:
+async def _events(hub: Hub, asker: cas.Asker, spool: Spool) -> AsyncGenerator[dict[str, Any], None]:
     """What becomes of a shard: every few seconds how far it is, and how it ended."""
     verified, total = 0, 0
 
@@ -228,8 +230,8 @@ async def _events(hub: Hub, asker: cas.Asker, spool: Spool) -> AsyncIterator[dic
     else:
         yield {"type": "result"}
     finally:
-        if not work.done():
-            await asyncio.wait({work})  # it reads what is about to be deleted
+        work.cancel()  # who has left while waiting for a turn needs none
+        await settled([work])  # a thread reads what is about to be deleted
 
 
 def _mapped(spool: Spool) -> memoryview:
