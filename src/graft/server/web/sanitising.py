@@ -12,10 +12,10 @@ from graft.server.runtime.apart import Apart, run, within
 
 MEMORY_BYTES = 512 * 1024**2
 SECONDS = 5
-MAX_RESULT_CHARACTERS = 4_000_000
-_TOO_MUCH = ""
+MAX_RESULT_BYTES = 4_000_000
+_TOO_MUCH = b""
 
-_work: Apart[str] = Apart(at_once=2, waiting=8, kept=100)
+_work: Apart[bytes] = Apart(at_once=2, waiting=8, kept=16)
 
 
 def sanitise_apart(html: str, files: str, pages: str, id_prefix: str) -> str | None:
@@ -29,12 +29,12 @@ def sanitise_apart(html: str, files: str, pages: str, id_prefix: str) -> str | N
     """
     asked = json.dumps([html, files, pages, id_prefix]).encode()
     found = _work.made(hashlib.sha256(asked).digest(), lambda: _run(asked))
-    return None if found == _TOO_MUCH else found
+    return None if found == _TOO_MUCH else found.decode()
 
 
-def _run(asked: bytes) -> str:
+def _run(asked: bytes) -> bytes:
     status, said = run(__name__, asked, 4 * SECONDS)
-    return said.decode() if status == 0 else _TOO_MUCH
+    return said if status == 0 else _TOO_MUCH
 
 
 def main() -> int:
@@ -43,10 +43,10 @@ def main() -> int:
 
     within(MEMORY_BYTES, SECONDS)
     html, files, pages, id_prefix = json.loads(sys.stdin.buffer.read())
-    clean = sanitise(html, CardLinks(files, pages), id_prefix)
-    if len(clean) > MAX_RESULT_CHARACTERS:
+    clean = sanitise(html, CardLinks(files, pages), id_prefix).encode()
+    if len(clean) > MAX_RESULT_BYTES:
         return 1
-    sys.stdout.buffer.write(clean.encode())
+    sys.stdout.buffer.write(clean)
     return 0
 
 
