@@ -67,6 +67,17 @@ def test_a_list_comes_without_last_commits_that_take_too_long(
     assert "a.txt" in ada.http.get(f"/{repo}/tree/main").text
 
 
+def test_what_takes_git_too_much_memory_is_given_up(
+    ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada.commit(repo, file("long.txt", "x" * 1_000_000))
+    script = program.WITHIN_MEMORY[-1].replace(str(1024**2), "2000")
+    monkeypatch.setattr(program, "WITHIN_MEMORY", ("sh", "-c", script))
+    answer = ada.http.get(f"/api/models/{repo}/blame/main/long.txt")
+    assert answer.status_code == 400
+    assert "memory" in answer.text
+
+
 def test_what_was_said_of_a_pull_request_is_shown_whatever_git_takes(
     ada: Person, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def ask(repository: pygit2.Repository, *question: str, may_end: Collection[int] 
         may_end: the statuses that are answers.
 
     Raises:
-        BadRequestError: it takes longer than `QUESTION_SECONDS`.
+        BadRequestError: it takes longer than `QUESTION_SECONDS`, or more than `WITHIN_MEMORY`.
         HubError: it ended with another status; the message has what git said.
     """
     try:
@@ -65,6 +65,8 @@ def ask(repository: pygit2.Repository, *question: str, may_end: Collection[int] 
         raise too_long(question[0]) from None
     if done.returncode not in may_end:
         said = done.stderr.decode("utf-8", "replace").strip()
+        if "memory" in said.lower():
+            raise _too_much("more memory than it is given", question[0])
         raise _failed(repository, question[0], done.returncode, said[-500:])
     return Answer(done.stdout, done.returncode)
 
@@ -135,10 +137,11 @@ def ended(output: IO[bytes]) -> Iterator[bytes]:
 
 def too_long(command: str) -> BadRequestError:
     """The error for a question that could not be answered in time."""
-    return BadRequestError(
-        f"This takes git longer than {QUESTION_SECONDS:.0f} seconds. Clone the repository and use "
-        f"`git {command}`."
-    )
+    return _too_much(f"longer than {QUESTION_SECONDS:.0f} seconds", command)
+
+
+def _too_much(what: str, command: str) -> BadRequestError:
+    return BadRequestError(f"This takes git {what}. Clone the repository and use `git {command}`.")
 
 
 def _failed(repository: pygit2.Repository, command: str, status: int, said: str) -> HubError:
