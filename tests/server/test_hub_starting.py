@@ -63,8 +63,15 @@ def test_root_does_not_write_into_the_folder_of_another(settings: Settings) -> N
 
 
 @as_root
-@pytest.mark.parametrize("name", ["repositories", "hub.sqlite3"])
-def test_what_cannot_be_written_to_is_named(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("repositories", ".", "chown"),
+        ("hub.sqlite3", ".", "chown"),
+        ("closed", "closed/hub", "--data"),
+    ],
+)
+def test_what_cannot_be_written_to_is_named(name: str, data: str, said: str) -> None:
     with TemporaryDirectory(dir="/tmp") as folder:  # pytest's own are closed to others
         Path(folder).chmod(0o777)
         path = Path(folder, name)
@@ -74,9 +81,9 @@ def test_what_cannot_be_written_to_is_named(name: str) -> None:
             status = 1
             try:
                 os.setuid(65534)
-                check_folder(Settings(data_folder=Path(folder)))
+                check_folder(Settings(data_folder=Path(folder, data)))
             except HubError as error:
-                status = 0 if str(path) in str(error) and "chown" in str(error) else 2
+                status = 0 if str(path) in str(error) and said in str(error) else 2
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

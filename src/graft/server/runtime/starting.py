@@ -38,9 +38,18 @@ def check_folder(settings: Settings) -> None:
         HubError: the data folder is another user's, or something in it cannot be written to.
     """
     folder = settings.data_folder
-    if os.geteuid() == 0 and folder.is_dir() and folder.stat().st_uid != 0:
+    try:
+        found = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return  # whoever makes it looks at that
+    except PermissionError as error:
+        raise HubError(
+            f"The user {_name_of(os.geteuid())} may not enter a folder above {folder}. Run this as "
+            "the user that the Hub runs as, or name another data folder with --data."
+        ) from error
+    if os.geteuid() == 0 and found.st_uid != 0:
         # What root writes there, the Hub itself could not change any more.
-        owner = _name_of(folder.stat().st_uid)
+        owner = _name_of(found.st_uid)
         raise HubError(
             f"The data folder {folder} belongs to the user {owner}, and you are root: run this as "
             f"{owner}, for example with: sudo --user={owner} --preserve-env ..."
