@@ -84,7 +84,8 @@ def check_file_path(path: str) -> str:
     if bad or "\\" in path or _NO_TEXT.search(path):
         raise BadPathError(
             f"The file path {path!r} is not one a repository can hold: use forward slashes, "
-            "no empty, '.', '..' or '.git' parts, and no control characters."
+            "no empty, '.', '..' or '.git' parts, and no characters that end lines, turn letters "
+            "around or control a terminal."
         )
     if len(path.encode()) > 1024:
         raise BadPathError(f"The file path {path[:60]!r}... is longer than 1024 bytes.")
