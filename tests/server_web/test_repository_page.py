@@ -5,6 +5,7 @@ import io
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pyarrow as pa
@@ -154,6 +155,16 @@ def test_a_machine_with_too_much_to_do_is_not_remembered(
         busy.setattr(sys, "executable", "/nowhere")  # no process can be started
         assert "reload the page" in visitor.get(f"/datasets/{repo}").text
     assert "20260102" in visitor.get(f"/datasets/{repo}").text
+
+
+def test_nothing_in_the_folder_that_the_hub_started_in_is_run(
+    visitor: httpx.Client, garden: Garden, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    repo = f"{OWNER}/elsewhere"
+    garden.push(repo, {"train.parquet": parquet(pa.array([20_260_103]))}, "dataset")
+    (tmp_path / "pyarrow.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert "20260103" in visitor.get(f"/datasets/{repo}").text
 
 
 def test_a_repository_without_commits_of_its_own_says_how_to_push(visitor: httpx.Client) -> None:

@@ -7,7 +7,6 @@ to the other is for the architecture to know, so that none may be left out here.
 
 import json
 import pickle
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from graft.server.conversion.names import INDEX, REFUSED, target_of
+from graft.server.runtime.apart import within
 
 
 class RefusedWeightsError(Exception):
@@ -119,8 +119,7 @@ def main(arguments: list[str]) -> int:
     """Converts all weights in a folder to another: SOURCE TARGET MEMORY_BYTES SECONDS."""
     source, target = Path(arguments[0]), Path(arguments[1])
     memory, seconds = int(arguments[2]), int(arguments[3])
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    within(memory, seconds)
     torch.set_num_threads(1)
     try:
         for path in sorted(source.glob("*.bin")):

@@ -155,7 +155,7 @@ def _run_child(hub: Hub, source: Path, target: Path, size: int) -> None:
     seconds = hub.settings.convert_seconds
     # What cannot be mapped is read, and what is shared is copied.
     memory = 2 * size + 1024**3
-    command = [sys.executable, "-m", "graft.server.conversion.weights"]
+    command = [sys.executable, "-P", "-m", "graft.server.conversion.weights"]
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     environment |= {"OMP_NUM_THREADS": "1", "HOME": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
