@@ -76,12 +76,13 @@ def test_what_cannot_be_written_to_is_named(name: str, data: str, said: str) -> 
         Path(folder).chmod(0o777)
         path = Path(folder, name)
         path.mkdir(mode=0o700)
+        settings = Settings(data_folder=Path(folder, data))
         child = os.fork()
         if child == 0:  # a process that is not root any more
             status = 1
             try:
                 os.setuid(65534)
-                check_folder(Settings(data_folder=Path(folder, data)))
+                check_folder(settings)
             except HubError as error:
                 status = 0 if str(path) in str(error) and said in str(error) else 2
             finally:

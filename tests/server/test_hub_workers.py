@@ -134,6 +134,7 @@ def test_connections_are_shared_out_evenly(served: Served) -> None:
         assert connection.recv(12) == b"HTTP/1.1 200"
         return connection
 
+    wait_until(lambda: served.metric("graft_processes ") == 2)
     before = served.sockets()
     opened = [connect() for _ in range(48)]
     after = served.sockets()
