@@ -142,6 +142,9 @@ def test_an_archive_that_cannot_be_looked_through_is_suspicious(ada: Person) -> 
     data[data.index(b"PK\x01\x02") + 16] ^= 1
     push(ada, repo, {"model.bin": bytes(data)})
     assert scanned(ada, repo)["filesWithIssues"] == [{"path": "model.bin", "level": "suspicious"}]
+    page = ada.http.get(f"/{repo}/tree/main").text
+    assert "A file that could not be looked through" in page
+    assert "imports that nobody knows" not in page
 
 
 def test_the_same_bytes_may_come_at_the_same_moment(new_person: Callable[[], Person]) -> None:

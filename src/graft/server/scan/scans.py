@@ -53,8 +53,14 @@ class Scan:
         """What is wrong, in a sentence."""
         if self.status != "unsafe" and _secrets_in(self.findings):
             return "This file seems to hold secrets."
-        imports = "harmful imports" if self.status == "unsafe" else "imports that nobody knows"
-        return f"A pickle with {imports}: loading it can run programs."
+        found = {item.get("safety") for item in self.findings}
+        if self.status == "unsafe":
+            what = "A pickle with harmful imports"
+        elif Safety.SUSPICIOUS.value in found:
+            what = "A pickle with imports that nobody knows"
+        else:
+            what = "A file that could not be looked through"
+        return f"{what}: loading it can run programs."
 
 
 def blob_of(entry: Entry) -> str:
