@@ -277,7 +277,7 @@ def test_who_hangs_up_while_waiting_is_not_worked_for(
         ("POST", "/datasets/a/b.git/git-upload-pack", "clones"),
         ("HEAD", "/a/b/tree/main", "questions"),
         ("GET", "/api/models/a/b/tree/main", None),
-        ("POST", "/api/models/a/b/paths-info/main", "questions"),
+        ("POST", "/api/models/a/b/paths-info/main", "lookups"),
         ("GET", "/a/b/resolve/main/commits/x", None),
     ],
 )

@@ -122,7 +122,7 @@ class Settings:
         "number.",
     )
     max_changes: int = setting(
-        64,
+        48,
         "Commits, pushes and merges that one process works on at a time; others wait.",
         least=1,
     )

@@ -26,9 +26,12 @@ _CHANGES = re.compile(
 )
 # Each looks through a history, or compares many files.
 _QUESTIONS = re.compile(
-    rf"{_API}((compare|commit|commits|blame|paths-info)/.+|lfs-files|discussions/\d+)"
+    rf"{_API}((compare|commit|commits|blame)/.+|lfs-files|discussions/\d+)"
     rf"|{_PAGE}((compare|commit|commits|blame|tree)/.+|discussions/\d+(/files)?)"
 )
+# Each asks after single files, mostly at once, where a long history does not have to be searched.
+_LOOKUPS = re.compile(rf"{_API}paths-info/.+")
+LOOKUPS_AT_ONCE = 16
 # Each hashes a password, which takes 64 MiB and much of a core.
 _LOGINS = re.compile(r"/(login|join|settings/password)")
 LOGINS_AT_ONCE = 8
@@ -49,8 +52,9 @@ class Traffic:
         self.changes = Gate("changes", settings.max_changes, settings.max_waiting)
         self.questions = Gate("questions", settings.max_questions, settings.max_waiting)
         self.logins = Gate("logins", LOGINS_AT_ONCE, settings.max_waiting)
+        self.lookups = Gate("lookups", LOOKUPS_AT_ONCE, settings.max_waiting)
         waiting = MOST_WAITING if settings.upstream else 0
-        hard = settings.max_changes + settings.max_questions + LOGINS_AT_ONCE
+        hard = settings.max_changes + settings.max_questions + LOGINS_AT_ONCE + LOOKUPS_AT_ONCE
         self.threads = THREADS + hard + waiting
         """How many requests may block a thread at a time."""
 
@@ -62,6 +66,8 @@ class Traffic:
             return self.clones
         if method in _ASKING and _QUESTIONS.fullmatch(path):
             return self.questions
+        if method == "POST" and _LOOKUPS.fullmatch(path):
+            return self.lookups
         if method == "POST" and _LOGINS.fullmatch(path):
             return self.logins
         is_long_list = _WITH_COMMITS in query and _LISTS.fullmatch(path)
@@ -78,5 +84,5 @@ class Traffic:
         text = "Requests that wait until others end."
         return [
             Sample("graft_waiting_requests", gate.waiting, text, (("kind", gate.name),))
-            for gate in (self.clones, self.changes, self.questions, self.logins)
+            for gate in (self.clones, self.changes, self.questions, self.lookups, self.logins)
         ]
