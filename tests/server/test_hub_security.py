@@ -19,6 +19,7 @@ from graft.server.records import Kind
 from graft.server.repositories import repos
 from graft.server.running import RunningHub
 from graft.server.scan import scans
+from graft.server.scan.secrets import Secret
 from waiting import wait_until
 
 
@@ -134,6 +135,18 @@ def test_a_secret_is_told_of_in_a_harmless_pickle(ada: Person) -> None:
     harmless = b"Vnothing\n." + repo.encode() + b"\n-----BEGIN PRIVATE KEY-----\nMIIE\n"
     assert ada.commit(repo, file("good.pkl", harmless)).status_code == 200
     assert scanned(ada, repo)["filesWithIssues"] == [{"path": "good.pkl", "level": "suspicious"}]
+
+
+def test_secrets_of_a_repository_that_was_deleted_are_no_fault(
+    hub: RunningHub, ada: Person
+) -> None:
+    found = [Secret("key.pem", 1, "a private key")]
+    repository = repos.find(hub.hub, Kind.MODEL, *ada.create("short-lived").split("/"), None)
+    body = {"name": "short-lived", "organization": ada.name}
+    assert ada.http.request("DELETE", "/api/repos/delete", json=body).status_code == 200
+    with hub.hub.database.writing() as session:
+        scans.mark_secrets(session, repository.id, {"0" * 40: found})
+        assert session.get(ScanRow, "0" * 40) is None
 
 
 def test_an_archive_that_cannot_be_looked_through_is_suspicious(ada: Person) -> None:

@@ -94,7 +94,9 @@ def mark_secrets(
     session: Session, repository_id: int, secrets: Mapping[str, Sequence[Secret]]
 ) -> None:
     """Keeps that blobs hold what looks like secrets, beside what is known of their pickles; the
-    secrets themselves are kept nowhere."""
+    secrets themselves are kept nowhere. Nothing, where the repository was deleted meanwhile."""
+    if session.get(RepositoryRow, repository_id) is None:
+        return
     suspicious = _STATUS[Safety.SUSPICIOUS]
     fresh = {"status": suspicious, "findings": "[]", "version": NO_RULES}
     fresh_rows = [{"blob": b, "repository_id": repository_id, **fresh} for b in sorted(secrets)]
