@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from graft.server.errors import BadRequestError
-from graft.server.git.process import clean_environment
+from graft.server.git.process import clean_environment, with_config
 
 
 def find_ignored(repository: Path, rules: str, paths: Iterable[str]) -> set[str]:
@@ -21,10 +21,9 @@ def find_ignored(repository: Path, rules: str, paths: Iterable[str]) -> set[str]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, ".gitignore").write_text(rules, encoding="utf-8")
         settings = ["safe.directory=*", f"core.excludesFile={os.devnull}"]
-        options = [part for setting in settings for part in ("-c", setting)]
         places = [f"--git-dir={repository}", f"--work-tree={folder}"]
         found = subprocess.run(
-            ["git", *options, *places, "check-ignore", "--no-index", "-z", "--stdin"],
+            [*with_config(settings), *places, "check-ignore", "--no-index", "-z", "--stdin"],
             input="\0".join(paths).encode(),
             capture_output=True,
             check=False,  # 1 says that none is ignored

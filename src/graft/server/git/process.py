@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import socketpair
@@ -33,6 +33,11 @@ def clean_environment() -> dict[str, str]:
     """This process's environment, without what would change how git behaves."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     return environment | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+
+
+def with_config(settings: Iterable[str]) -> list[str]:
+    """`git` as the beginning of a command, with settings such as `core.bigFileThreshold=8m`."""
+    return ["git", *(part for setting in settings for part in ("-c", setting))]
 
 
 async def advertise(path: Path, protocol: str, seconds: float) -> bytes:
@@ -75,8 +80,7 @@ async def _started(
     environment = clean_environment()
     if protocol:
         environment["GIT_PROTOCOL"] = protocol
-    options = [part for setting in _CONFIG for part in ("-c", setting)]
-    command = ["git", *options, "upload-pack", "--stateless-rpc", *arguments, str(path)]
+    command = [*with_config(_CONFIG), "upload-pack", "--stateless-rpc", *arguments, str(path)]
     # A socket, not a pipe: uvloop closes the number of a pipe twice, and it may be another file's.
     ours, theirs = socketpair()
     with theirs:

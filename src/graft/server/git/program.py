@@ -16,7 +16,7 @@ import pygit2
 
 from graft.errors import HubError
 from graft.server.errors import BadRequestError
-from graft.server.git.process import WITHIN_MEMORY, clean_environment
+from graft.server.git.process import WITHIN_MEMORY, clean_environment, with_config
 
 QUESTION_SECONDS = 30.0
 """The longest that one question may take."""
@@ -149,11 +149,9 @@ def _failed(repository: pygit2.Repository, command: str, status: int, said: str)
 
 
 def _command(repository: pygit2.Repository, question: Collection[str]) -> list[str]:
-    options = [part for setting in _CONFIG for part in ("-c", setting)]
     return [
         *WITHIN_MEMORY,
-        "git",
-        *options,
+        *with_config(_CONFIG),
         f"--git-dir={repository.path}",
         "--literal-pathspecs",
         *question,

@@ -13,7 +13,7 @@ from typing import IO
 from pygit2.enums import FileMode
 
 from graft.server.errors import BadContentError
-from graft.server.git.process import WITHIN_MEMORY, clean_environment
+from graft.server.git.process import WITHIN_MEMORY, clean_environment, with_config
 from graft.server.git.program import ended
 
 PREFIX = "tmp_objdir-graft-"
@@ -176,12 +176,7 @@ class Quarantine:
         }
 
     def _command(self, *arguments: str) -> list[str]:
-        return [
-            *WITHIN_MEMORY,
-            "git",
-            *(part for setting in _CONFIG for part in ("-c", setting)),
-            *arguments,
-        ]
+        return [*WITHIN_MEMORY, *with_config(_CONFIG), *arguments]
 
     def _run(self, *arguments: str, stdin: IO[bytes] | int) -> subprocess.CompletedProcess[bytes]:
         try:
